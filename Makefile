@@ -1,0 +1,70 @@
+# Everything a developer needs. `make help` lists the targets; each makes its own .venv when that is missing.
+
+# The Python that makes .venv: python3, or say `make PYTHON=python3.12 check`.
+PYTHON ?= python3
+# Another source for PyTorch alone. On Linux without a GPU this one saves gigabytes:
+#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo
+TORCH_INDEX ?=
+# The seed of the first demo picture.
+SEED ?= 7
+
+BIN := .venv/bin
+READY := .venv/.installed
+SFUMATO := $(BIN)/sfumato
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo check lint format test bench golden clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## draw four pictures from four prompts, into the folder demo
+	@mkdir -p demo
+	$(SFUMATO) generate "a frog on a beach" --seed $(SEED) --output demo/frog.png
+	$(SFUMATO) generate "an astronaut riding a horse" --seed $(SEED) --output demo/astronaut.png
+	$(SFUMATO) generate "pencil sketch of a black cat" --seed $(SEED) --output demo/cat.png
+	$(SFUMATO) generate "a red apple on a tree" --seed $(SEED) --output demo/apple.png
+	@echo "The four pictures are in $(CURDIR)/demo:"
+	@ls demo/frog.png demo/astronaut.png demo/cat.png demo/apple.png
+
+check: lint test ## everything that has to pass: lint, then test
+
+lint: $(READY) ## style, formatting, types and import layers; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: $(READY) ## mend style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest
+
+bench: $(READY) ## measure one picture: cold and warm time by stage, and memory
+	$(SFUMATO) bench
+
+golden: $(READY) ## draw the reference pictures of tests/golden again, each from its own recipe
+	@for recipe in tests/golden/*.toml; do \
+		$(SFUMATO) generate --recipe $$recipe --output $${recipe%.toml}.png || exit; \
+	done
+
+clean: ## remove .venv and the caches
+	rm -rf .venv build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The stamp is written last: an installation that failed half way is done again. A new constraints.txt or
+# pyproject.toml updates the environment in place.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Sfumato needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+		exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
+		echo "Making .venv failed. On Debian and Ubuntu: apt install python3-venv" >&2; rm -rf .venv; exit 1; }
+	$(PIP) install --quiet --constraint constraints.txt setuptools
+	$(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[torch,dev]'
+	@touch $@

@@ -1,0 +1,62 @@
+"""Sfumato: draw, edit and train with Stable Diffusion models.
+
+The names below are loaded on first use, so that `import sfumato` costs milliseconds and imports no
+array library::
+
+    import os
+
+    import sfumato
+
+    settings = sfumato.Settings.from_environment(os.environ)
+    recipe = sfumato.Recipe(parts=(sfumato.TextPart(prompt="a frog on a beach"),), seed=7)
+    for event in sfumato.run(recipe, settings):
+        if isinstance(event, sfumato.Picture):
+            event.pixels  # uint8 (H,W,3)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sfumato.errors import SfumatoError
+from sfumato.settings import Settings
+
+if TYPE_CHECKING:
+    from sfumato.engine.events import Done, Picture, Started, StepDone
+    from sfumato.engine.run import run
+    from sfumato.recipe.image import MixPart, MixPrompt, Recipe, Resolved, TextPart
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Done",
+    "MixPart",
+    "MixPrompt",
+    "Picture",
+    "Recipe",
+    "Resolved",
+    "Settings",
+    "SfumatoError",
+    "Started",
+    "StepDone",
+    "TextPart",
+    "__version__",
+    "run",
+]
+
+_HOMES = {
+    **dict.fromkeys(("Recipe", "Resolved", "TextPart", "MixPart", "MixPrompt"), "sfumato.recipe.image"),
+    **dict.fromkeys(("Started", "StepDone", "Picture", "Done"), "sfumato.engine.events"),
+    "run": "sfumato.engine.run",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'sfumato' has no attribute {name!r}")
+    value = globals()[name] = import_module(home).__dict__[name]
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

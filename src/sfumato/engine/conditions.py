@@ -1,0 +1,251 @@
+"""Conditions compile to a plan: frozen data that says what the network is asked at every step.
+
+Each part of a recipe is one function `part, plan, context -> plan`, folded in a fixed order. The plan before
+any part draws unconditionally. Guidance, AND and mix are all weights on branches, and the weights of a step
+sum to one, so they nest freely: a mix of guided prompts is the weighted sum of their branches, with equal
+branches evaluated once.
+
+Guidance is `uncond + s * (cond - uncond)` (Ho and Salimans 2022, arXiv 2207.12598, Eq. 6), for several
+prompts joined by AND `uncond + s * sum(w * (cond - uncond))` (Liu et al. 2022, arXiv 2206.01714, Eq. 11).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from array_api_compat import array_namespace
+
+from sfumato.models.backends.base import Array
+from sfumato.recipe.image import Resolved, ResolvedMix, ResolvedText
+from sfumato.recipe.prompt import Prompt, compile_prompt
+from sfumato.samplers.schedule import Prediction, to_x0
+
+NOTHING = 1e-12  # a weight below this is the rounding of a sum that should be zero
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What a branch attends to: prompts blended as encoded text, `sum(share * encode(prompt))`."""
+
+    blend: tuple[tuple[float, Prompt], ...]
+
+
+UNCONDITIONAL = Conditioning(((1.0, ((),)),))
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One weighted prediction, made at the given `steps` only.
+
+    `reference` is the weight it would have with guidance one: what guidance rescale measures against. At
+    every step the weights of the branches sum to one, and so do the references.
+    """
+
+    conditioning: Conditioning
+    weight: float
+    reference: float
+    steps: frozenset[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Guided:
+    """What a projection may know of one evaluation; arrays are `(B,C,h,w)`.
+
+    `output` is the weighted network output and `reference` the same at guidance one; `prediction` says what
+    an output means, for the input `x` at noise level `sigma`.
+    """
+
+    x: Array
+    sigma: float
+    output: Array
+    reference: Array
+    prediction: Prediction
+
+
+class Projection(Protocol):
+    """A map on `x` before the network and on `x0` after it."""
+
+    def before(self, x: Array, sigma: float, /) -> Array: ...
+
+    def after(self, x0: Array, guided: Guided, /) -> Array: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """`start`: the index on the sigma grid where drawing begins. `project` is applied in order."""
+
+    branches: tuple[Branch, ...]
+    project: tuple[Projection, ...] = ()
+    start: int = 0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every part may need: the number of steps, the guidance, and the recipe's text part, if any."""
+
+    num_steps: int
+    guidance: float
+    text: ResolvedText | None
+
+
+@dataclass(frozen=True)
+class GuidanceRescale:
+    """Scale the guided output back towards the contrast it has without guidance, by `share` in [0, 1].
+
+    Lin et al. 2023 (arXiv 2305.08891) Section 3.4, Eq. 14 to 16: strong guidance inflates the standard
+    deviation over a picture, which zero terminal SNR turns into blown-out colours.
+    """
+
+    share: float
+
+    def before(self, x: Array, sigma: float) -> Array:
+        return x
+
+    def after(self, x0: Array, guided: Guided) -> Array:
+        xp = array_namespace(x0)
+        over = tuple(range(1, x0.ndim))
+        wanted = xp.std(guided.reference, axis=over, correction=1, keepdims=True)
+        actual = xp.std(guided.output, axis=over, correction=1, keepdims=True)
+        one = xp.ones_like(actual)
+        ratio = xp.where(actual > 0, wanted / xp.where(actual > 0, actual, one), one)
+        output = guided.output * (ratio * self.share + (1 - self.share))
+        return to_x0(output, guided.x, guided.sigma, guided.prediction)
+
+
+def compile_plan(resolved: Resolved) -> Plan:
+    """Return the plan of a recipe; without parts it draws unconditionally."""
+    context = Context(resolved.steps, resolved.guidance, resolved.text)
+    plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(resolved.steps))),))
+    for part in resolved.parts:  # in the fixed order: text, mix
+        plan = apply(part, plan, context)
+    return plan
+
+
+def apply(part: ResolvedText | ResolvedMix, plan: Plan, context: Context) -> Plan:
+    """Return `plan` with `part` added to it."""
+    match part:
+        case ResolvedText():
+            return _text(part, plan, context)
+        case ResolvedMix():
+            return _mix(part, plan, context)
+
+
+Reading: TypeAlias = tuple[tuple[float, Conditioning], ...]  # what AND joins, with weights
+
+
+@dataclass(frozen=True)
+class _Readings:
+    """A prompt over a run: `variants[order[step]]` is what it says at `step`."""
+
+    variants: tuple[Reading, ...]
+    order: tuple[int, ...]
+
+
+def _text(part: ResolvedText, plan: Plan, context: Context) -> Plan:
+    branches = _guided(_read(part.prompt, context.num_steps), context)
+    rescale = part.guidance_rescale
+    project = (*plan.project, GuidanceRescale(rescale)) if rescale > 0 else plan.project
+    return replace(plan, branches=branches, project=project)
+
+
+def _mix(part: ResolvedMix, plan: Plan, context: Context) -> Plan:
+    added = [(one.ratio, _read(one.prompt, context.num_steps)) for one in part.prompts]
+    if part.mode == "embeddings":
+        main = _read("" if context.text is None else context.text.prompt, context.num_steps)
+        return replace(plan, branches=_guided(_blend([(part.ratio, main), *added]), context))
+    guided = [(share, _guided(readings, context)) for share, readings in added]
+    return replace(plan, branches=_merge([(part.ratio, plan.branches), *guided]))
+
+
+def _guided(positive: _Readings, context: Context) -> tuple[Branch, ...]:
+    """Return the branches of a prompt with guidance, inside and outside the guidance window."""
+    text = context.text
+    negative = _read("" if text is None else text.negative, context.num_steps)
+    steps: dict[tuple[int, int, bool], set[int]] = {}
+    for step in range(context.num_steps):
+        key = positive.order[step], negative.order[step], _in_window(step, context)
+        steps.setdefault(key, set()).add(step)
+    parts: list[tuple[float, tuple[Branch, ...]]] = []
+    for (plus, minus, inside), when in steps.items():
+        for conditioning, weight, reference in _weights(
+            positive.variants[plus], negative.variants[minus], context.guidance if inside else None
+        ):
+            parts.append((1.0, (Branch(conditioning, weight, reference, frozenset(when)),)))
+    return _merge(parts, keep_references=text is not None and text.guidance_rescale > 0)
+
+
+def _weights(
+    positive: Reading, negative: Reading, guidance: float | None
+) -> Iterable[tuple[Conditioning, float, float]]:
+    """Yield `(conditioning, weight, reference)` of one step; `guidance` None outside the window."""
+    total = sum(weight for weight, _ in positive)
+    if guidance is None and total > 0:
+        # No unconditional prediction here, so the weights of AND must make one by themselves.
+        for weight, conditioning in positive:
+            yield conditioning, weight / total, weight / total
+        return
+    scale = 1.0 if guidance is None else guidance
+    for weight, conditioning in positive:
+        yield conditioning, scale * weight, weight
+    for share, conditioning in _normalised(negative):
+        yield conditioning, share * (1 - scale * total), share * (1 - total)
+
+
+def _merge(
+    parts: Iterable[tuple[float, tuple[Branch, ...]]], keep_references: bool = True
+) -> tuple[Branch, ...]:
+    """Return the weighted sum of branches: equal conditionings become one, and those that add nothing go."""
+    sums: dict[Conditioning, dict[int, tuple[float, float]]] = {}
+    for share, branches in parts:
+        for branch in branches:
+            at = sums.setdefault(branch.conditioning, {})
+            for step in branch.steps:
+                weight, reference = at.get(step, (0.0, 0.0))
+                at[step] = weight + share * branch.weight, reference + share * branch.reference
+    merged: list[Branch] = []
+    for conditioning, at in sums.items():
+        groups: dict[tuple[float, float], set[int]] = {}
+        for step, (weight, reference) in at.items():
+            if abs(weight) > NOTHING or (keep_references and abs(reference) > NOTHING):
+                groups.setdefault((weight, reference), set()).add(step)
+        merged += [Branch(conditioning, *weights, frozenset(when)) for weights, when in groups.items()]
+    return tuple(merged)
+
+
+def _read(prompt: str, num_steps: int) -> _Readings:
+    compiled = compile_prompt(prompt, num_steps)
+    variants = tuple(
+        tuple((weight, Conditioning(((1.0, text),))) for weight, text in composite)
+        for composite in compiled.variants
+    )
+    return _Readings(variants, tuple(compiled.index_at(step) for step in range(num_steps)))
+
+
+def _blend(mixed: Sequence[tuple[float, _Readings]]) -> _Readings:
+    """Return prompts blended as encoded text. What AND joins is blended by its weights as well."""
+    variants: dict[Reading, int] = {}
+    order: list[int] = []
+    seen: dict[tuple[int, ...], int] = {}
+    for key in zip(*(readings.order for _, readings in mixed), strict=True):
+        if key not in seen:
+            shares: dict[Prompt, float] = {}
+            for (share, readings), index in zip(mixed, key, strict=True):
+                for part, conditioning in _normalised(readings.variants[index]):
+                    for inner, prompt in conditioning.blend:
+                        shares[prompt] = shares.get(prompt, 0.0) + share * part * inner
+            blend = tuple((share, prompt) for prompt, share in shares.items() if abs(share) > NOTHING)
+            seen[key] = variants.setdefault(((1.0, Conditioning(blend)),), len(variants))
+        order.append(seen[key])
+    return _Readings(tuple(variants), tuple(order))
+
+
+def _normalised(reading: Reading) -> Reading:
+    total = sum(weight for weight, _ in reading)
+    if total > 0:
+        return tuple((weight / total, conditioning) for weight, conditioning in reading)
+    return tuple((1 / len(reading), conditioning) for _, conditioning in reading)
+
+
+def _in_window(step: int, context: Context) -> bool:
+    text = context.text
+    return text is None or text.guidance_start <= step / context.num_steps < text.guidance_stop

@@ -1,0 +1,58 @@
+"""THE denoising loop. There is no other in the package; what varies is in the denoiser, the solver and the
+grid.
+"""
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from array_api_compat import array_namespace
+
+from sfumato.engine.denoiser import Denoiser
+from sfumato.errors import NumericalError
+from sfumato.models.backends.base import Array
+from sfumato.samplers.rules import NoiseSource
+from sfumato.samplers.solvers import Solver
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One finished step, from noise level `sigma` to `sigma_next`.
+
+    `x (B,C,h,w)` is the latent after the step and `x0 (B,C,h,w)` the guided clean prediction it used, both in
+    variance-exploding coordinates; `t` is the network's timestep at `sigma`. `index` counts from 0.
+    """
+
+    index: int
+    num_steps: int
+    sigma: float
+    sigma_next: float
+    t: float
+    x: Array
+    x0: Array
+    seconds: float
+
+
+def denoise(
+    denoiser: Denoiser, solver: Solver, sigmas: Sequence[float], x: Array, noise: NoiseSource, first: int = 0
+) -> Generator[Step, None, None]:
+    """Yield the steps that take `x (B,C,h,w)`, noisy at `sigmas[first]`, down to `sigmas[-1]`.
+
+    Nothing outside the iterator changes, so it may be closed after any step. Raises NumericalError when a
+    latent leaves the finite range, naming the step.
+    """
+    num_steps = len(sigmas) - 1
+    state = solver.init()
+    for index, (sigma, sigma_next) in enumerate(pairwise(sigmas[first:]), start=first):
+        started = time.perf_counter()
+        x, x0, state = solver.step(denoiser.at(index), x, sigma, sigma_next, state, noise)
+        xp = array_namespace(x)
+        if not bool(xp.all(xp.isfinite(x))):
+            raise NumericalError(
+                f"the latents stopped being finite at step {index + 1} of {num_steps} (sigma {sigma:.4g})",
+                field="latents",
+                hint="Lower the guidance, or use dtype float32; if it persists, the model is damaged.",
+            )
+        seconds = time.perf_counter() - started
+        yield Step(index, num_steps, sigma, sigma_next, denoiser.schedule.t_of(sigma), x, x0, seconds)

@@ -1,0 +1,52 @@
+"""Pictures of a run in progress, almost for free.
+
+A decoder is nearly linear at a coarse scale: the colour of a patch follows the latent at its place. So one
+3xC matrix and an offset, fitted by least squares to what the decoder makes of a few random smooth latents,
+turns a clean prediction into a picture with one small multiplication. Fitting costs about two decodes; every
+preview after it well under a millisecond, where decoding would cost a good part of a step.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.models.backends.base import Backend
+
+SAMPLES = 8  # pictures of EDGE x EDGE latents to fit on
+EDGE = 8
+COARSE = 2  # half of the samples vary at this edge, as real pictures have large plain areas
+
+
+@dataclass(frozen=True, eq=False)
+class Previewer:
+    """`matrix (C,3)` and `offset (3,)` from a latent to a colour; `downsample` pixels per latent."""
+
+    matrix: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    downsample: int
+
+    def __call__(self, x0: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return approximate pictures `(B,H,W,3)`, full size and blocky, of clean latents `x0 (B,C,h,w)`."""
+        colours = to_uint8(np.moveaxis(x0, 1, -1) @ self.matrix + self.offset)
+        return colours.repeat(self.downsample, axis=1).repeat(self.downsample, axis=2)
+
+
+def fit_previewer(backend: Backend, latent_channels: int, downsample: int) -> Previewer:
+    """Fit the linear picture of `backend`'s decoder; always the same one for the same decoder."""
+    random = np.random.default_rng(0)
+    fine = random.standard_normal((SAMPLES // 2, latent_channels, EDGE, EDGE))
+    coarse = random.standard_normal((SAMPLES // 2, latent_channels, COARSE, COARSE))
+    coarse = coarse.repeat(EDGE // COARSE, axis=2).repeat(EDGE // COARSE, axis=3)
+    latents = np.concatenate([fine, coarse]).astype(np.float32)
+    pixels = backend.decode(backend.asarray(latents))
+    patches = pixels.reshape(SAMPLES, 3, EDGE, downsample, EDGE, downsample).mean(axis=(3, 5))
+    inputs = np.moveaxis(latents, 1, -1).reshape(-1, latent_channels)
+    design = np.concatenate([inputs, np.ones((len(inputs), 1), np.float32)], axis=1)
+    fitted, *_ = np.linalg.lstsq(design, np.moveaxis(patches, 1, -1).reshape(-1, 3), rcond=None)
+    return Previewer(fitted[:-1].astype(np.float32), fitted[-1].astype(np.float32), downsample)
+
+
+def to_uint8(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return pixels in [-1, 1], clipped, as bytes, rounded to the nearest as diffusers does."""
+    return (np.clip(pixels / 2 + 0.5, 0, 1) * 255).round().astype(np.uint8)

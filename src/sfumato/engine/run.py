@@ -1,0 +1,194 @@
+"""The one entry of every front end: a recipe in, events out.
+
+Consumers that may stop early hold the iterator in `contextlib.closing`; closing it at any event is clean, as
+nothing outside the iterator was changed.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.engine.conditions import Conditioning, Plan, compile_plan
+from sfumato.engine.denoiser import Denoiser
+from sfumato.engine.events import Done, Events, Picture, Started, StepDone
+from sfumato.engine.loop import denoise
+from sfumato.engine.preview import Previewer, fit_previewer, to_uint8
+from sfumato.errors import NumericalError, RecipeError
+from sfumato.models.backends.base import Array
+from sfumato.models.bundle import ModelBundle
+from sfumato.models.load import find_model, load
+from sfumato.models.text import encode_equal_length, tokenise
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.resolve import resolve
+from sfumato.samplers.noise import BrownianNoise, FreshNoise, Generator, picture_noise
+from sfumato.samplers.rules import NoiseSource
+from sfumato.samplers.schedule import grid
+from sfumato.samplers.solvers import SOLVERS, Solver
+from sfumato.settings import Settings
+
+MAX_BATCH = 8  # larger batches gain little speed, and make the first picture wait
+STAGES = ("import", "load", "encode", "steps", "preview", "decode")
+
+
+def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events:
+    """Load the recipe's model, resolve the recipe, and draw it.
+
+    Yields what `draw` yields; the seconds of `Done` include importing and loading. Raises RecipeError and
+    ModelFileError before the first event, NumericalError while drawing.
+    """
+    found = find_model(recipe.model, settings)
+    resolved = resolve(recipe, found.defaults, settings=settings)  # before the seconds that loading takes
+    bundle = load(found, settings)
+    with closing(draw(resolved, bundle, preview_every=preview_every)) as events:
+        for event in events:
+            if isinstance(event, Done):
+                seconds = {**event.seconds, **bundle.seconds}
+                yield Done({**seconds, "total": sum(seconds[stage] for stage in STAGES)})
+            else:
+                yield event
+
+
+def draw(
+    resolved: Resolved,
+    bundle: ModelBundle,
+    *,
+    indices: Sequence[int] | None = None,
+    preview_every: int = 0,
+) -> Events:
+    """Draw the pictures `indices` of a resolved recipe (default: all `count` of them) with a loaded model.
+
+    Picture k has the noise of seed + k, whatever else is drawn with it. `preview_every` n sends an
+    approximate picture with every n-th step, 0 none. Yields Started, then per batch StepDone for every step
+    and Picture for every picture, then Done. Raises NumericalError when a latent or a pixel is not finite.
+    """
+    if resolved.model_digest != bundle.digest:
+        raise RecipeError(
+            "is not the model this recipe was resolved for",
+            field="model",
+            value=bundle.name,
+            hint="Find that model, or resolve the recipe again.",
+        )
+    clock = _Clock()
+    wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
+    sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
+    solver = SOLVERS[resolved.sampler]
+    with clock("encode"):
+        plan = compile_plan(resolved)
+        contexts, warnings = encode_plan(plan, bundle)
+    shape = (
+        bundle.latent_channels,
+        resolved.height // bundle.downsample,
+        resolved.width // bundle.downsample,
+    )
+    max_rows = bundle.backend.max_rows(*shape[1:])
+    denoiser = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows)
+    batches = _batches(wanted, min(MAX_BATCH, max(1, max_rows // denoiser.max_branches)))
+    steps_each = resolved.steps - plan.start
+    total_steps = steps_each * len(batches)
+    yield Started(resolved, wanted, total_steps, bundle.backend.name, warnings)
+
+    previewer: Previewer | None = None
+    finished = 0
+    for batch in batches:
+        generators = tuple(picture_noise(resolved.seed, index) for index in batch)
+        x = _starting_noise(bundle, generators, shape, sigmas[plan.start])
+        noise = _noise_source(solver, bundle, resolved.seed, batch, generators, shape)
+        with closing(denoise(denoiser, solver, sigmas, x, noise, plan.start)) as steps:
+            for step in steps:
+                clock.add("steps", step.seconds)
+                finished += 1
+                x = step.x
+                preview: NDArray[np.uint8] | None = None
+                if preview_every > 0 and finished % preview_every == 0:
+                    with clock("preview"):
+                        if previewer is None:
+                            previewer = fit_previewer(
+                                bundle.backend, bundle.latent_channels, bundle.downsample
+                            )
+                        preview = previewer(bundle.backend.to_numpy(step.x0))
+                yield StepDone(step, batch, finished, total_steps, preview)
+        for row, index in enumerate(batch):
+            with clock("decode"):
+                pixels = _decode(bundle, x[row : row + 1])
+            yield Picture(index, resolved.model_copy(update={"index": index}), pixels)
+    yield Done(clock.seconds())
+
+
+def encode_plan(plan: Plan, bundle: ModelBundle) -> tuple[dict[Conditioning, Array], tuple[str, ...]]:
+    """Return the context `(1,T,D)` of every conditioning of `plan`, all of one length T, and warnings."""
+    conditionings = list(dict.fromkeys(branch.conditioning for branch in plan.branches))
+    prompts = list(dict.fromkeys(prompt for one in conditionings for _, prompt in one.blend))
+    tokens = [tokenise(bundle.tokenizer, prompt) for prompt in prompts]
+    encoded = dict(zip(prompts, encode_equal_length(bundle.backend, bundle.tokenizer, tokens), strict=True))
+    contexts = {one: sum(encoded[prompt] * share for share, prompt in one.blend) for one in conditionings}
+    if any(one.truncated for one in tokens):
+        limit = max(len(one.ids) for one in tokens) * (bundle.tokenizer.max_length - 2)
+        return contexts, (f"A prompt is longer than {limit} tokens; the rest was left out.",)
+    return contexts, ()
+
+
+def _batches(indices: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
+    return [indices[at : at + size] for at in range(0, len(indices), size)]
+
+
+def _starting_noise(
+    bundle: ModelBundle, generators: Sequence[Generator], shape: tuple[int, ...], sigma: float
+) -> Array:
+    """Return x `(B,C,h,w)` at noise level `sigma`: for the network, noise of variance one and no signal.
+
+    That is sqrt(1 + sigma^2) times standard noise, as latents have variance one themselves.
+    """
+    noise = np.stack([generator.randn(shape) for generator in generators])
+    return bundle.backend.asarray(noise) * math.sqrt(1 + sigma * sigma)
+
+
+def _noise_source(
+    solver: Solver,
+    bundle: ModelBundle,
+    seed: int,
+    batch: tuple[int, ...],
+    generators: tuple[Generator, ...],
+    shape: tuple[int, ...],
+) -> NoiseSource:
+    if solver.noise == "brownian":
+        schedule = bundle.schedule
+        seeds = tuple(seed + index for index in batch)
+        return BrownianNoise(seeds, shape, schedule.sigma_min, schedule.sigma_max, bundle.backend.asarray)
+    return FreshNoise(generators, shape, bundle.backend.asarray)
+
+
+def _decode(bundle: ModelBundle, latent: Array) -> NDArray[np.uint8]:
+    """Return the pixels `(H,W,3)` of one latent `(1,C,h,w)`: one at a time, so that a batch needs no more
+    memory.
+    """
+    pixels = bundle.backend.decode(latent)[0]
+    if not np.isfinite(pixels).all():
+        raise NumericalError(
+            "the decoded picture is not finite",
+            field="pixels",
+            hint="Use dtype float32; if it persists, the model's autoencoder is damaged.",
+        )
+    return to_uint8(np.moveaxis(pixels, 0, -1))
+
+
+class _Clock:
+    """Adds up the seconds of named stages."""
+
+    def __init__(self) -> None:
+        self._spent = {stage: 0.0 for stage in STAGES}
+
+    def add(self, stage: str, seconds: float) -> None:
+        self._spent[stage] += seconds
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.add(stage, time.perf_counter() - started)
+
+    def seconds(self) -> dict[str, float]:
+        return {**self._spent, "total": sum(self._spent.values())}

@@ -1,0 +1,1 @@
+"""Pixels and files, without weights: opening, saving and what a picture says about itself."""

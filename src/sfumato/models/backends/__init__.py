@@ -1,0 +1,1 @@
+"""Where networks run. The engine sees only the `Backend` protocol of `base`."""

@@ -1,0 +1,227 @@
+"""The torch backend: diffusers' and transformers' model classes, weights from safetensors only.
+
+Gradients are switched off inside every call with `no_grad`. `inference_mode` would be a little faster, but
+its tensors can never be trained on later, and neither may surround a `yield`.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from transformers.models.clip.configuration_clip import CLIPTextConfig
+from transformers.models.clip.modeling_clip import CLIPTextModel
+
+from sfumato.errors import InputError
+from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+# Peak activations of a diffusers UNet, in float32 numbers per latent position and per channel of its first
+# level; measured with Stable Diffusion 1.5 and the bundled model, rounded up.
+ACTIVATIONS_PER_CHANNEL = 60
+MAX_ROWS = 64
+ASSUMED_MEMORY = 8 * 2**30  # where the system does not tell
+
+# The attention of VAEs published before diffusers 0.18 carries other names.
+OLD_VAE_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class TorchBackend:
+    """`Backend` on torch. Build it with `load_torch`, or from networks that are already there (training)."""
+
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def name(self) -> str:
+        return f"torch {self.device} {str(self.dtype).removeprefix('torch.')}"
+
+    def asarray(self, a: NDArray[np.float32]) -> torch.Tensor:
+        return torch.tensor(a, dtype=torch.float32, device=self.device)
+
+    def to_numpy(self, x: torch.Tensor) -> NDArray[np.float32]:
+        return x.detach().to("cpu", torch.float32).numpy()
+
+    def encode_text(self, ids: NDArray[np.int64]) -> torch.Tensor:
+        with torch.no_grad():
+            out = self.text_encoder(torch.tensor(ids, device=self.device))
+            return out.last_hidden_state.float()
+
+    def predict(self, x: torch.Tensor, t: float, context: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            time = torch.tensor(t, dtype=torch.float32, device=self.device)
+            out = self.unet(
+                x.to(self.dtype), time, encoder_hidden_states=context.to(self.dtype), return_dict=False
+            )
+            return out[0].float()
+
+    def encode_image(self, pixels: NDArray[np.float32]) -> torch.Tensor:
+        with torch.no_grad():
+            posterior = self.vae.encode(self.asarray(pixels).to(self.vae.dtype), return_dict=False)[0]
+            scale, shift = self._scaling
+            return (posterior.mean.float() - shift) * scale
+
+    def decode(self, latents: torch.Tensor) -> NDArray[np.float32]:
+        with torch.no_grad():
+            scale, shift = self._scaling
+            z: Any = (latents / scale + shift).to(self.vae.dtype)
+            return self.to_numpy(self.vae.decode(z, return_dict=False)[0])
+
+    def max_rows(self, height: int, width: int) -> int:
+        channels = _config(self.unet).block_out_channels[0]
+        row = height * width * channels * ACTIVATIONS_PER_CHANNEL * 4
+        return int(min(MAX_ROWS, max(1, _memory(self.device) // 4 // row)))
+
+    @property
+    def _scaling(self) -> tuple[float, float]:
+        config = _config(self.vae)
+        return config.scaling_factor, 0.0 if config.shift_factor is None else config.shift_factor
+
+
+def load_torch(files: ModelFiles, device: str, dtype: str) -> TorchBackend:
+    """Load the three networks of a checked folder.
+
+    `device`: auto, cpu, mps, cuda or cuda:N. `dtype`: auto, float32, float16 or bfloat16; auto is float32 on
+    a CPU and float16 on a GPU. The autoencoder runs in float32 when the rest runs in float16, because common
+    ones overflow it. Raises ModelFileError for weights that do not fit their configuration, InputError for a
+    device this machine does not have.
+    """
+    place = _device(device)
+    kind = DTYPES["float32" if place.type == "cpu" else "float16"] if dtype == "auto" else DTYPES[dtype]
+    vae_kind = torch.float32 if kind == torch.float16 else kind
+    return TorchBackend(
+        unet=_network(files.unet, _unet, place, kind),
+        vae=_network(files.vae, _vae, place, vae_kind),
+        text_encoder=_network(files.text_encoder, _text_encoder, place, kind),
+        device=place,
+        dtype=kind,
+    )
+
+
+def _config(network: Any) -> Any:
+    return network.config  # diffusers types it as a dictionary; it has attributes as well
+
+
+def _unet(config: Config) -> Any:
+    return UNet2DConditionModel.from_config(dict(config))
+
+
+def _vae(config: Config) -> Any:
+    return AutoencoderKL.from_config(dict(config))
+
+
+def _text_encoder(config: Config) -> CLIPTextModel:
+    return CLIPTextModel(CLIPTextConfig(**config))
+
+
+def _network(
+    files: NetworkFiles, build: Callable[[Config], Any], device: torch.device, dtype: torch.dtype
+) -> Any:
+    # Built on the meta device: no memory and no random initial values for weights that are replaced anyway.
+    try:
+        with torch.device("meta"):
+            network = build(files.config)
+    except Exception as error:  # a configuration can fail in as many ways as there are constructors
+        path = files.weights.parent / "config.json"
+        raise damaged(path, f"does not describe a network ({error})") from error
+    weights = _renamed(_read(files.weights, device, dtype), network.state_dict())
+    _check(files.weights, weights, network.state_dict())
+    network.load_state_dict(weights, strict=True, assign=True)
+    _fill_positions(network, device)
+    return network.requires_grad_(False).eval()
+
+
+def _read(path: Path, device: torch.device, dtype: torch.dtype) -> Weights:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {
+                key: _cast(path, key, file.get_tensor(key), dtype).to(device)
+                for key in file.keys()  # noqa: SIM118 - a safetensors file is no mapping
+                if not key.endswith("position_ids")  # a counter that old files stored
+            }
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise damaged(path, f"cannot be read ({error})") from error
+
+
+def _cast(path: Path, key: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        raise damaged(path, f"holds {tensor.dtype} in {key} where fractions belong")
+    return tensor.to(dtype)
+
+
+def _renamed(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> Weights:
+    """Return `weights` under today's names: transformers 5 dropped a prefix, diffusers renamed attention."""
+    result: Weights = {}
+    for key, tensor in weights.items():
+        attention = ".".join(OLD_VAE_NAMES.get(part, part) for part in key.split("."))
+        names = (key, key.removeprefix("text_model."), f"text_model.{key}", attention)
+        name = next((name for name in names if name in wanted), key)
+        if name == attention and tensor.shape[2:] == (1, 1) and wanted[name].ndim == 2:
+            tensor = tensor[:, :, 0, 0]  # the oldest files keep attention as 1x1 convolutions
+        result[name] = tensor
+    return result
+
+
+def _check(path: Path, weights: Weights, wanted: Mapping[str, torch.Tensor]) -> None:
+    missing = sorted(wanted.keys() - weights.keys())
+    extra = sorted(weights.keys() - wanted.keys())
+    if missing or extra:
+        what = f"lacks {missing[0]}" if missing else f"holds {extra[0]}, unknown to its config.json"
+        raise damaged(path, f"{what} ({len(missing)} tensors missing, {len(extra)} unknown)")
+    for key, tensor in weights.items():
+        if tensor.shape != wanted[key].shape:
+            shapes = f"{tuple(tensor.shape)}, and config.json asks for {tuple(wanted[key].shape)}"
+            raise damaged(path, f"holds {key} with shape {shapes}")
+
+
+def _fill_positions(network: torch.nn.Module, device: torch.device) -> None:
+    # Buffers that are not saved stay on the meta device; the only one of these networks counts positions.
+    for name, buffer in network.named_buffers():
+        if buffer.is_meta:
+            owner, _, leaf = name.rpartition(".")
+            positions = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+            network.get_submodule(owner).register_buffer(leaf, positions, persistent=False)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    usable = {
+        "cpu": True,
+        "cuda": (0 if device.index is None else device.index) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not usable[device.type]:
+        raise InputError(
+            "this machine has no such device",
+            field="device",
+            value=name,
+            hint='Use "auto" or "cpu", or install a torch built for your GPU.',
+        )
+    return device
+
+
+def _memory(device: torch.device) -> int:
+    """Return the bytes of memory of the device: all of it, not what is free, so that runs repeat exactly."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if not hasattr(os, "sysconf"):  # Windows
+        return ASSUMED_MEMORY
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,30 @@
+"""A loaded model as one frozen value: networks, schedule, tokenizer and the settings it draws best with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfumato.models.backends.base import Backend
+from sfumato.models.text import TextTokenizer
+from sfumato.recipe.resolve import ModelDefaults
+from sfumato.samplers.schedule import Schedule
+
+
+@dataclass(frozen=True, eq=False)
+class ModelBundle:
+    """Everything the engine needs of a model; drawing changes nothing in it.
+
+    `latent_channels` is C of the latents `(B,C,h,w)`, `downsample` how many pixels one latent spans per side.
+    `seconds` says what loading cost: ``import`` of the libraries, ``load`` of the weights.
+    """
+
+    name: str
+    folder: Path
+    digest: str
+    schedule: Schedule
+    latent_channels: int
+    downsample: int
+    backend: Backend
+    tokenizer: TextTokenizer
+    defaults: ModelDefaults
+    seconds: Mapping[str, float]

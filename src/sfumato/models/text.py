@@ -1,0 +1,207 @@
+"""From words to what the UNet attends to: byte-pair tokens, chunks, weights.
+
+The tokenizer is CLIP's (Radford et al. 2021): NFC, lower case, byte-level byte pairs with an end-of-word
+mark. Prompts longer than the encoder are cut into chunks that are encoded one by one and laid side by side
+along the token axis, and word weights scale the encoded tokens, as AUTOMATIC1111's web UI does, so that
+prompts written for it mean the same here.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+
+from sfumato.errors import ModelFileError
+from sfumato.models.backends.base import Array, Backend
+from sfumato.models.files import Config, ModelFiles, damaged
+
+if TYPE_CHECKING:
+    from sfumato.recipe.prompt import Prompt
+
+MAX_CHUNKS = 8  # 600 tokens for Stable Diffusion; attention over more costs much and says little
+BLOCK = 4096  # characters tokenised at a time, so that a megabyte stops once its chunks are full
+
+_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+_BLOCK_END = re.compile(r"\s")
+
+
+@dataclass(frozen=True, eq=False)
+class TextTokenizer:
+    """CLIP byte pairs. `max_length` counts the start and end tokens that every chunk carries."""
+
+    bpe: Tokenizer
+    start: int
+    end: int
+    pad: int
+    max_length: int
+
+    @classmethod
+    def load(cls, files: ModelFiles) -> "TextTokenizer":
+        """Build the tokenizer of a checked model folder; raises ModelFileError when its files do not fit."""
+        try:
+            model = BPE.from_file(
+                str(files.vocab), str(files.merges), unk_token="<|endoftext|>", end_of_word_suffix="</w>"
+            )
+        except Exception as error:  # tokenizers raises bare Exceptions
+            raise damaged(files.vocab, f"and merges.txt make no tokenizer ({error})") from error
+        bpe = Tokenizer(model)
+        bpe.normalizer = normalizers.Sequence(
+            [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+        )
+        known = _vocabulary_size(files)
+        if max(bpe.get_vocab().values(), default=0) >= known:
+            raise damaged(files.vocab, f"holds tokens the text encoder does not have (it has {known})")
+        words = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
+        bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+        bpe.pre_tokenizer = pre_tokenizers.Sequence([words, bytewise])
+        return cls(
+            bpe=bpe,
+            start=_special(bpe, files, "bos_token", "<|startoftext|>"),
+            end=_special(bpe, files, "eos_token", "<|endoftext|>"),
+            pad=_special(bpe, files, "pad_token", "<|endoftext|>"),
+            max_length=_max_length(files),
+        )
+
+    def tokens(self, text: str) -> Iterator[int]:
+        """Yield the token ids of `text`, without start, end or padding. Never raises, whatever the text."""
+        # A lone surrogate has no UTF-8; it becomes a question mark, as it would on the way to any file.
+        clean = text.encode("utf-8", "replace").decode("utf-8")
+        position = 0
+        while position < len(clean):
+            # Cut at white space, which no token crosses, or inside a word without end: byte pairs are slow
+            # there.
+            stop = position + 2 * BLOCK
+            space = _BLOCK_END.search(clean, position + BLOCK, stop)
+            stop = stop if space is None else space.start()
+            yield from self.bpe.encode(clean[position:stop], add_special_tokens=False).ids
+            position = stop
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """A tokenised prompt: `ids (n,T)` int64 and `weights (n,T)` float32, one row per chunk.
+
+    `truncated` tells that the prompt had more than fits `MAX_CHUNKS`.
+    """
+
+    ids: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    truncated: bool
+
+
+def tokenise(tokenizer: TextTokenizer, prompt: "Prompt") -> Tokens:
+    """Cut `prompt` (parts separated by BREAK, each of weighted texts) into chunks; at least one chunk.
+
+    Each part begins a new chunk. Start, end and padding have weight one.
+    """
+    room = tokenizer.max_length - 2
+    chunks: list[list[tuple[int, float]]] = []
+    truncated = False
+    for part in prompt:
+        pending: list[tuple[int, float]] = []
+        for item in _weighted(tokenizer, part):
+            if len(pending) == room:
+                chunks.append(pending)
+                pending = []
+                if len(chunks) == MAX_CHUNKS:
+                    break
+            pending.append(item)
+        if len(chunks) == MAX_CHUNKS:
+            truncated = True
+            break
+        chunks.append(pending)
+    if not chunks:
+        chunks.append([])
+    ids = np.full((len(chunks), tokenizer.max_length), tokenizer.pad, dtype=np.int64)
+    weights = np.ones((len(chunks), tokenizer.max_length), dtype=np.float32)
+    ids[:, 0] = tokenizer.start
+    for row, chunk in enumerate(chunks):
+        ids[row, len(chunk) + 1] = tokenizer.end
+        for column, (token, weight) in enumerate(chunk, start=1):
+            ids[row, column] = token
+            weights[row, column] = weight
+    return Tokens(ids, weights, truncated)
+
+
+def encode(backend: Backend, tokens: Tokens) -> Array:
+    """Return the context `(1, n*T, D)` of a tokenised prompt of n chunks.
+
+    Weights scale the encoded tokens; each chunk is then scaled back to the mean it had, so that emphasis
+    moves attention between words and not the whole prompt. A weight of one everywhere changes no bit.
+    """
+    hidden = backend.encode_text(tokens.ids)
+    if (tokens.weights != 1).any():
+        xp = array_namespace(hidden)
+        weighted = hidden * backend.asarray(tokens.weights)[:, :, None]
+        before = xp.mean(hidden, axis=(1, 2), keepdims=True)
+        after = xp.mean(weighted, axis=(1, 2), keepdims=True)
+        # A mean of zero (all weights zero) has nothing to restore.
+        one = xp.ones_like(after)
+        safe = xp.abs(after) > 1e-12
+        hidden = weighted * xp.where(safe, before / xp.where(safe, after, one), one)
+    return hidden.reshape(1, -1, hidden.shape[-1])
+
+
+def encode_equal_length(backend: Backend, tokenizer: TextTokenizer, prompts: Sequence[Tokens]) -> list[Array]:
+    """Return the contexts `(1,T,D)` of several prompts, all of one length T.
+
+    Shorter prompts are filled up with chunks of the empty prompt, as the branches of a batch must agree on T.
+    """
+    longest = max(len(tokens.ids) for tokens in prompts)
+    empty = tokenise(tokenizer, ())
+    return [encode(backend, _filled(tokens, empty, longest)) for tokens in prompts]
+
+
+def _filled(tokens: Tokens, empty: Tokens, length: int) -> Tokens:
+    missing = length - len(tokens.ids)
+    ids = np.concatenate([tokens.ids, *[empty.ids] * missing])
+    weights = np.concatenate([tokens.weights, *[empty.weights] * missing])
+    return Tokens(ids, weights, tokens.truncated)
+
+
+def _weighted(tokenizer: TextTokenizer, part: Sequence[tuple[str, float]]) -> Iterator[tuple[int, float]]:
+    for text, weight in part:
+        for token in tokenizer.tokens(text):
+            yield token, weight
+
+
+def _special(bpe: Tokenizer, files: ModelFiles, key: str, default: str) -> int:
+    text = _content(files.tokenizer.get(key, default))
+    token = bpe.token_to_id(text)
+    if token is None:
+        raise damaged(files.vocab, f"does not hold the {key} {text!r}")
+    return token
+
+
+def _content(value: Any) -> str:
+    # Written as a plain string, or as the fields of an added token.
+    return str(value["content"] if isinstance(value, dict) and "content" in value else value)
+
+
+def _vocabulary_size(files: ModelFiles) -> int:
+    size = files.text_encoder.config.get("vocab_size")
+    if not isinstance(size, int):
+        raise ModelFileError(
+            "text_encoder/config.json holds no vocab_size", field="model", value=str(files.folder)
+        )
+    return size
+
+
+def _max_length(files: ModelFiles) -> int:
+    encoder: Config = files.text_encoder.config
+    limit = encoder.get("max_position_embeddings", 77)
+    length = files.tokenizer.get("model_max_length", limit)
+    if not isinstance(limit, int) or not isinstance(length, int | float) or min(limit, length) < 3:
+        raise ModelFileError(
+            "the model's text length cannot be used",
+            field="model_max_length",
+            value=length,
+            hint="tokenizer_config.json and text_encoder/config.json must agree on at least 3.",
+        )
+    return int(min(limit, length))

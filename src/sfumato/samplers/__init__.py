@@ -1,0 +1,1 @@
+"""The mathematics of sampling: schedules, sigma grids, solvers and noise. No torch, no weights, no loop."""

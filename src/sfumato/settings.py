@@ -1,0 +1,84 @@
+"""Where things are and how much is allowed: read once from the environment, then passed down as a value."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sfumato.errors import InputError, closest
+
+DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+DTYPES: Final = ("auto", "float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths, device and limits of one process.
+
+    `max_pixels` bounds width * height of one picture, read or drawn; `max_count` the pictures of one recipe;
+    `max_steps` the steps of one picture; `max_prompt_chars` the characters of one prompt.
+    """
+
+    data_dir: Path
+    model_dirs: tuple[Path, ...] = ()
+    device: str = "auto"
+    dtype: str = "auto"
+    max_pixels: int = 16_777_216  # 4096 x 4096: 50 MB as RGB, far below what a decompression bomb asks for
+    max_count: int = 1000
+    max_steps: int = 1000
+    max_prompt_chars: int = 2_000_000
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Build the settings from environment variables (give it `os.environ`).
+
+        Read: ``SFUMATO_HOME`` (data folder), ``SFUMATO_MODELS`` (model folders, separated as in PATH),
+        ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N), ``SFUMATO_DTYPE``; ``XDG_DATA_HOME`` and ``HOME``
+        for the default data folder. An empty variable counts as not set.
+
+        Raises InputError for a device or dtype that does not exist.
+        """
+        return cls(
+            data_dir=_data_dir(environ),
+            model_dirs=_model_dirs(environ),
+            device=_device(environ),
+            dtype=_dtype(environ),
+        )
+
+
+def _data_dir(environ: Mapping[str, str]) -> Path:
+    if home := environ.get("SFUMATO_HOME"):
+        return Path(home).expanduser()
+    if xdg := environ.get("XDG_DATA_HOME"):
+        return Path(xdg) / "sfumato"
+    user = environ.get("HOME")
+    return (Path(user) if user else Path.home()) / ".local" / "share" / "sfumato"
+
+
+def _model_dirs(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    parts = environ.get("SFUMATO_MODELS", "").split(os.pathsep)
+    return tuple(Path(part).expanduser() for part in parts if part)
+
+
+def _device(environ: Mapping[str, str]) -> str:
+    name = environ.get("SFUMATO_DEVICE") or "auto"
+    kind, _, index = name.partition(":")
+    if kind in DEVICES and (not index or (kind == "cuda" and index.isdecimal())) and not name.endswith(":"):
+        return name
+    raise _unknown("SFUMATO_DEVICE", name, DEVICES)
+
+
+def _dtype(environ: Mapping[str, str]) -> str:
+    name = environ.get("SFUMATO_DTYPE") or "auto"
+    if name in DTYPES:
+        return name
+    raise _unknown("SFUMATO_DTYPE", name, DTYPES)
+
+
+def _unknown(field: str, name: str, known: tuple[str, ...]) -> InputError:
+    near = closest(name, known)
+    guess = f"Did you mean {near}? " if near is not None else ""
+    return InputError(
+        "unknown name", field=field, value=name, hint=f"{guess}Choose one of {', '.join(known)}."
+    )

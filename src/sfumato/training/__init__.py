@@ -1,0 +1,1 @@
+"""Training: the bundled model's world, data, objectives and the one training loop."""

@@ -1,0 +1,109 @@
+"""The diffusion stage: UNet and text encoder learn together to denoise cached latents under their captions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from sfumato.recipe.train import DiffusionStage
+from sfumato.samplers.schedule import Schedule, add_noise
+from sfumato.scenes import scene
+from sfumato.training.latents import LatentCache
+from sfumato.training.loop import Batch
+from sfumato.training.objectives import denoising_loss
+from sfumato.training.text import CaptionEncoder
+
+#: The bundled model's scheduler_config.json: Stable Diffusion's betas with zero terminal SNR, so the last step starts from pure noise.
+SCHEDULER: dict[str, Any] = {
+    "_class_name": "DDIMScheduler",
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "num_train_timesteps": 1000,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+    "clip_sample": False,
+    "set_alpha_to_one": True,
+    "steps_offset": 0,
+}
+
+
+def build_unet(stage: DiffusionStage, latent_channels: int, side: int, text_width: int) -> UNet2DConditionModel:
+    """A fresh `UNet2DConditionModel`: latents `(B,C,side,side)`, cross-attention of `text_width` where `stage.attention` says."""
+    levels = len(stage.channels)
+    last = levels - 1
+    down = tuple("CrossAttnDownBlock2D" if stage.attention[i] else "DownBlock2D" for i in range(levels))
+    up = tuple("CrossAttnUpBlock2D" if stage.attention[last - i] else "UpBlock2D" for i in range(levels))
+    return UNet2DConditionModel(
+        sample_size=side, in_channels=latent_channels, out_channels=latent_channels, block_out_channels=stage.channels,
+        down_block_types=down, up_block_types=up, layers_per_block=stage.layers, cross_attention_dim=text_width,
+        attention_head_dim=stage.heads, norm_num_groups=stage.groups, use_linear_projection=True,
+    )  # fmt: skip
+
+
+class DiffusionTask:
+    """Denoise: `text_encoder` and `unet` are trained, captions are phrased anew each time and dropped at a rate for guidance."""
+
+    def __init__(
+        self, stage: DiffusionStage, seed: int, steps: int, cache: LatentCache, captions: CaptionEncoder, unet: UNet2DConditionModel, text_encoder: CLIPTextModel
+    ) -> None:  # fmt: skip
+        self._stage = stage
+        self._seed = seed
+        self._cache = cache
+        self._captions = captions
+        self._start = {"unet": unet, "text_encoder": text_encoder}
+        schedule = Schedule.from_diffusers_config(SCHEDULER)
+        self._alphas = torch.from_numpy(np.array(schedule.alphas_cumprod))
+        singles = [i for i, shown in enumerate(cache.scenes) if len(shown.objects) == 1 and shown.count == 1]
+        self._singles = np.array(singles)
+        self._single_steps = int(stage.single_first * steps)
+
+    def modules(self) -> dict[str, nn.Module]:
+        return dict(self._start)
+
+    def _indices(self, step: int, size: int) -> np.ndarray:
+        """Which cached latents step `step` sees: a new random order every time the cache has been gone through."""
+        single = step < self._single_steps
+        pool = self._singles if single else np.arange(len(self._cache.scenes))
+        begin = (step if single else step - self._single_steps) * size
+        positions = np.arange(begin, begin + size)
+        chosen = np.empty(size, dtype=np.int64)
+        for epoch in np.unique(positions // len(pool)):
+            order = np.random.default_rng([self._seed, int(epoch), int(single)]).permutation(len(pool))
+            here = positions // len(pool) == epoch
+            chosen[here] = pool[order[positions[here] % len(pool)]]
+        return chosen
+
+    def batch(self, step: int, size: int) -> Batch:
+        rng = np.random.default_rng([self._seed, step, 2])
+        indices = self._indices(step, size)
+        texts = [
+            "" if rng.random() < self._stage.caption_dropout else scene.caption(self._cache.scenes[i], rng) for i in indices
+        ]
+        return {"latents": self._cache.latents[torch.from_numpy(indices)].float(), "ids": self._captions(texts)}
+
+    def loss(self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        unet: Any = modules["unet"]
+        text_encoder: Any = modules["text_encoder"]
+        device = next(unet.parameters()).device
+        clean = batch["latents"].to(device)
+        count = len(clean)
+        # One timestep from each of `count` equal slices of the schedule: the same distribution with less variance between steps.
+        spread = (torch.randperm(count, generator=random) + torch.rand(count, generator=random)) / count
+        t = (spread * len(self._alphas)).long().clamp(max=len(self._alphas) - 1)
+        alpha_bar = self._alphas[t].to(device)
+        noise = torch.randn(clean.shape, generator=random).to(device)
+        context = text_encoder(input_ids=batch["ids"].to(device)).last_hidden_state
+        output = unet(add_noise(clean, noise, alpha_bar), t.to(device), encoder_hidden_states=context).sample.float()
+        return denoising_loss(output, clean, noise, alpha_bar, "v", self._stage.min_snr_gamma, self._stage.weight_floor), {}
+
+
+def load_text_encoder(folder: Path) -> CLIPTextModel:
+    """The text stage's encoder from its folder."""
+    return CLIPTextModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)

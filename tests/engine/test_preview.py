@@ -1,0 +1,52 @@
+"""Previews: cheap, the right size, and like the picture at a coarse scale."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recording import Recorder
+from sfumato.engine.preview import Previewer, fit_previewer, to_uint8
+from tiny_models import tiny_bundle
+
+
+class PlainDecoder(Recorder):
+    """A real backend whose decoder paints every latent in one colour."""
+
+    def asarray(self, a: NDArray[np.float32]) -> NDArray[np.float32]:
+        return a
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        matrix = np.random.default_rng(1).standard_normal((4, 3)).astype(np.float32) * np.float32(0.2)
+        colours = np.einsum("bchw,cd->bdhw", latents, matrix) + np.float32(0.1)
+        return colours.repeat(8, axis=2).repeat(8, axis=3)
+
+
+def test_bytes_are_rounded_and_clipped() -> None:
+    pixels = np.array([-2.0, -1.0, 0.0, 1.0, 3.0, -1 + 2 * 100.4 / 255])
+    assert to_uint8(pixels).tolist() == [0, 0, 128, 255, 255, 100]
+
+
+def test_a_preview_is_a_linear_map_of_every_latent() -> None:
+    matrix = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    show = Previewer(matrix, np.array([0, 0, -1], np.float32), 8)
+    x0 = np.zeros((1, 2, 3, 5), np.float32)
+    x0[0, 0, 1, 2] = 1
+    picture = show(x0)
+    assert picture.shape == (1, 24, 40, 3)
+    assert (picture[0, 8:16, 16:24] == (255, 128, 0)).all()
+    assert (picture[0, :8] == (128, 128, 0)).all()
+
+
+def test_the_fit_finds_the_colours_of_a_decoder_that_is_linear() -> None:
+    tiny = tiny_bundle()
+    backend = PlainDecoder(tiny.backend)
+    show = fit_previewer(backend, 4, 8)
+    x0 = np.random.default_rng(5).standard_normal((4, 4, 8, 8)).astype(np.float32)
+    decoded = to_uint8(np.moveaxis(backend.decode(x0), 1, -1))
+    assert np.abs(show(x0).astype(int) - decoded.astype(int)).max() <= 1
+
+
+def test_the_fit_is_always_the_same() -> None:
+    bundle = tiny_bundle()
+    first, second = (fit_previewer(bundle.backend, 4, 8) for _ in range(2))
+    assert np.array_equal(first.matrix, second.matrix)
+    assert np.array_equal(first.offset, second.offset)

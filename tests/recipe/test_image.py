@@ -1,0 +1,109 @@
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from recipe.strategies import DEFAULTS
+from sfumato.recipe.image import MAX_SEED, MixPart, MixPrompt, Recipe, Resolved, ResolvedMix, TextPart
+from sfumato.recipe.resolve import resolve
+
+
+def test_an_empty_recipe_leaves_everything_open():
+    recipe = Recipe()
+    assert recipe.model == "bundled"
+    assert recipe.seed is None
+    assert recipe.count == 1
+    assert recipe.parts == ()
+    assert recipe.text is None
+    assert recipe.mix is None
+
+
+def test_recipes_are_values():
+    recipe = Recipe(parts=(TextPart(prompt="fox"),))
+    assert recipe == Recipe(parts=(TextPart(prompt="fox"),))
+    assert hash(recipe) == hash(Recipe(parts=(TextPart(prompt="fox"),)))
+    with pytest.raises(ValidationError):
+        recipe.steps = 3  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"steps": 0},
+        {"steps": 1001},
+        {"steps": 20.0},
+        {"steps": "20"},
+        {"steps": True},
+        {"steps": math.nan},
+        {"guidance": math.nan},
+        {"guidance": math.inf},
+        {"guidance": -0.5},
+        {"guidance": "7"},
+        {"guidance": 10**400},
+        {"seed": -1},
+        {"seed": MAX_SEED + 1},
+        {"count": 0},
+        {"count": 10**9},
+        {"width": 0},
+        {"height": 10**6},
+        {"model": ""},
+        {"sampler": 3},
+        {"version": 2},
+        {"colour": "red"},
+        {"parts": [{"prompt": "fox"}]},
+        {"parts": [{"kind": "poem", "prompt": "fox"}]},
+        {"parts": [{"kind": "text"}]},
+        {"parts": [{"kind": "text", "prompt": "a"}, {"kind": "text", "prompt": "b"}]},
+        {"parts": [{"kind": "text", "prompt": "a" * 2_000_001}]},
+        {"parts": [{"kind": "text", "prompt": "a", "guidance_start": 0.7, "guidance_stop": 0.2}]},
+        {"parts": [{"kind": "text", "prompt": "a", "guidance_rescale": 1.1}]},
+        {"parts": [{"kind": "mix", "prompts": []}]},
+        {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": 0}]}]},
+        {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": 1}], "mode": "soup"}]},
+        {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": 1}], "ratio": 1.0}]},
+    ],
+    ids=str,
+)
+def test_out_of_range_is_refused(fields):
+    with pytest.raises(ValidationError):
+        Recipe(**fields)
+
+
+def test_whole_numbers_are_floats_too_and_zero_has_no_sign():
+    assert repr(Recipe(guidance=7).guidance) == "7.0"
+    assert repr(Recipe(guidance=-0.0).guidance) == "0.0"
+
+
+def test_text_becomes_valid_unicode():
+    assert TextPart(prompt="\ud83e\udd8a \ud800").prompt == "🦊 \ufffd"
+    assert TextPart(prompt="\x00").prompt == "\x00"
+
+
+def test_picture_seed():
+    resolved = resolve(Recipe(seed=5, count=4), DEFAULTS)
+    assert resolved.picture_seed == 5
+    assert resolved.model_copy(update={"index": 3}).picture_seed == 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"index": 4}, {"seed": MAX_SEED - 2}, {"parts": (ResolvedMix.model_construct(kind="mix"),)}],
+    ids=str,
+)
+def test_resolved_is_consistent(change):
+    resolved = resolve(Recipe(seed=5, count=4), DEFAULTS)
+    with pytest.raises(ValidationError):
+        Resolved(**{**dict(resolved), **change})
+
+
+def test_resolved_shares_sum_to_one():
+    with pytest.raises(ValidationError, match="sum to 1"):
+        ResolvedMix(prompts=(MixPrompt(prompt="a", ratio=0.5),), ratio=0.6, mode="branches")
+
+
+def test_parts_are_found_by_kind():
+    text = TextPart(prompt="frog")
+    mix = MixPart(prompts=(MixPrompt(prompt="rabbit", ratio=0.5),))
+    recipe = Recipe(parts=(mix, text))
+    assert recipe.text == text
+    assert recipe.mix == mix

@@ -1,0 +1,48 @@
+import pytest
+
+from sfumato.recipe.labels import (
+    SAMPLER_LABELS,
+    SPACING_LABELS,
+    find_name,
+    sampler_name,
+    spacing_name,
+    split_sampler,
+)
+
+
+@pytest.mark.parametrize("name", SAMPLER_LABELS)
+def test_samplers_round_trip(name):
+    assert sampler_name(SAMPLER_LABELS[name]) == name
+    assert sampler_name(name) == name
+
+
+@pytest.mark.parametrize("name", SPACING_LABELS)
+def test_spacings_round_trip(name):
+    assert spacing_name(SPACING_LABELS[name]) == name
+    assert spacing_name(name) == name
+
+
+def test_spelling_is_forgiving():
+    assert find_name(" EULER A ", SAMPLER_LABELS, SAMPLER_LABELS) == "euler_a"
+    assert find_name("dpmpp-2m", SAMPLER_LABELS, SAMPLER_LABELS) == "dpmpp_2m"
+    assert find_name("dpm++ 2m sde", SAMPLER_LABELS, SAMPLER_LABELS) == "dpmpp_2m_sde"
+    assert find_name("dpm", SAMPLER_LABELS, SAMPLER_LABELS) is None
+    assert find_name("euler", ["heun"], SAMPLER_LABELS) is None
+    assert find_name("custom", ["custom"], SAMPLER_LABELS) == "custom"
+
+
+def test_other_programs_words():
+    assert spacing_name("Automatic") is None
+    assert spacing_name("align_your_steps") == "ays"
+    assert spacing_name("Simple") == "trailing"
+    assert spacing_name("Normal") == "linspace"
+    assert spacing_name("KL Optimal") == "KL Optimal"
+    assert sampler_name("DPM adaptive") == "DPM adaptive"
+
+
+def test_old_labels_hold_the_spacing():
+    assert split_sampler("DPM++ 2M Karras") == ("dpmpp_2m", "karras")
+    assert split_sampler("DPM++ 2M SDE Exponential") == ("dpmpp_2m_sde", "exponential")
+    assert split_sampler("Euler a") == ("euler_a", None)
+    assert split_sampler("DDIM") == ("ddim", None)
+    assert split_sampler("Restart Karras") == ("Restart Karras", None)

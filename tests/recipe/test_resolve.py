@@ -1,0 +1,189 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from recipe.strategies import DEFAULTS, quick, recipes, resolveds
+from sfumato.errors import RecipeError
+from sfumato.recipe.image import MAX_SEED, MixPart, MixPrompt, Recipe, ResolvedText, TextPart
+from sfumato.recipe.resolve import random_seed, recipe_from_mapping, recipe_of, resolve, single
+from sfumato.settings import Settings
+
+FROG = TextPart(prompt="frog")
+
+
+def mixed(*ratios, text: TextPart | None = FROG, main=None):
+    prompts = tuple(MixPrompt(prompt=f"p{i}", ratio=ratio) for i, ratio in enumerate(ratios))
+    mix = MixPart(prompts=prompts, ratio=main)
+    return resolve(Recipe(parts=(mix,) if text is None else (text, mix)), DEFAULTS)
+
+
+def complaint(recipe, **options):
+    with pytest.raises(RecipeError) as caught:
+        resolve(recipe, DEFAULTS, **options)
+    return str(caught.value)
+
+
+def test_the_models_defaults_fill_what_is_open():
+    resolved = resolve(Recipe(parts=(FROG,)), DEFAULTS, new_seed=lambda: 42)
+    assert resolved.model_dump() == {
+        "version": 1,
+        "model": "bundled",
+        "model_digest": DEFAULTS.digest,
+        "width": 128,
+        "height": 128,
+        "steps": 20,
+        "sampler": "ddim",
+        "spacing": "trailing",
+        "guidance": 4.0,
+        "seed": 42,
+        "count": 1,
+        "index": 0,
+        "parts": (
+            {
+                "kind": "text",
+                "prompt": "frog",
+                "negative": "",
+                "guidance_rescale": 0.7,
+                "guidance_start": 0.0,
+                "guidance_stop": 1.0,
+            },
+        ),
+    }
+
+
+def test_zero_is_a_value():
+    text = TextPart(prompt="", guidance_rescale=0.0)
+    resolved = resolve(Recipe(guidance=0.0, seed=0, parts=(text,)), DEFAULTS, new_seed=lambda: 42)
+    assert resolved.guidance == 0.0
+    assert resolved.seed == 0
+    assert resolved.text == ResolvedText(
+        prompt="", negative="", guidance_rescale=0.0, guidance_start=0.0, guidance_stop=1.0
+    )
+
+
+def test_no_parts_is_unconditional():
+    assert resolve(Recipe(), DEFAULTS).parts == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "drawn"), [(128, 128), (130, 128), (131, 128), (132, 136), (64, 64), (1024, 1024), (1021, 1024)]
+)
+def test_sizes_are_rounded(asked, drawn):
+    resolved = resolve(Recipe(width=asked, height=200), DEFAULTS)
+    assert (resolved.width, resolved.height) == (drawn, 200)
+
+
+def test_rounding_stays_in_range():
+    odd = replace(DEFAULTS, multiple=64, min_size=70, max_size=250)
+    assert resolve(Recipe(width=70, height=250), odd).width == 128
+    assert resolve(Recipe(width=70, height=250), odd).height == 192
+
+
+def test_names_are_normalised():
+    resolved = resolve(Recipe(sampler="DPM++ 2M", spacing="Karras"), DEFAULTS)
+    assert (resolved.sampler, resolved.spacing) == ("dpmpp_2m", "karras")
+
+
+def test_mistakes_name_field_value_and_hint():
+    assert complaint(Recipe(sampler="dpmp_2m")).startswith(
+        "sampler: unknown sampler (got 'dpmp_2m'). Did you mean dpmpp_2m? Choose one of euler, "
+    )
+    assert complaint(Recipe(spacing="karas")).startswith(
+        "spacing: unknown spacing (got 'karas'). Did you mean karras? Choose"
+    )
+    assert "Choose one of" in complaint(Recipe(sampler="\x00" * 900))
+    assert complaint(Recipe(width=32)) == (
+        "width: must be between 64 and 1024 (got 32). The model bundled is at its best at 128x128."
+    )
+    assert complaint(Recipe(height=2048)).startswith("height: must be between 64 and 1024 (got 2048)")
+    assert complaint(Recipe(seed=MAX_SEED, count=2)).startswith("seed: the seeds of 2 pictures must lie")
+    assert complaint(Recipe(), new_seed=lambda: -1).startswith("seed: ")
+
+
+def test_settings_limit():
+    limits = Settings(data_dir=Path("x"), max_pixels=20_000, max_count=3, max_steps=50, max_prompt_chars=10)
+    small = Recipe(steps=50, count=3, parts=(TextPart(prompt="0123456789"),))
+    assert resolve(small, DEFAULTS, settings=limits).count == 3
+    assert complaint(Recipe(count=4), settings=limits) == "count: must be at most 3 (got 4)"
+    assert complaint(Recipe(steps=51), settings=limits) == "steps: must be at most 50 (got 51)"
+    assert complaint(Recipe(width=200), settings=limits) == "size: more than 20000 pixels (got '200x128')"
+    assert complaint(Recipe(parts=(TextPart(prompt="x" * 11),)), settings=limits).startswith("prompt: is too")
+    assert complaint(Recipe(parts=(TextPart(prompt="", negative="x" * 11),)), settings=limits).startswith(
+        "negative: is too long"
+    )
+
+
+def test_a_mixed_share_is_absolute():
+    resolved = mixed(0.5)
+    assert resolved.text is not None
+    assert resolved.text.prompt == "frog"
+    assert resolved.mix is not None
+    assert (resolved.mix.ratio, resolved.mix.prompts[0].ratio) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "main", "shares"),
+    [
+        ((0.3,), None, (0.7, 0.3)),
+        ((0.25, 0.25), None, (0.5, 0.25, 0.25)),
+        ((1.0,), None, (0.5, 0.5)),
+        ((1.0, 2.0), None, (0.25, 0.25, 0.5)),
+        ((1.0,), 3.0, (0.75, 0.25)),
+        ((0.2,), 0.2, (0.5, 0.5)),
+    ],
+)
+def test_shares(ratios, main, shares):
+    mix = mixed(*ratios, main=main).mix
+    assert mix is not None
+    assert (mix.ratio, *(item.ratio for item in mix.prompts)) == pytest.approx(shares)
+
+
+def test_a_mix_without_text_has_its_first_prompt_as_text():
+    resolved = mixed(1.0, 3.0, text=None)
+    assert resolved.text is not None
+    assert resolved.mix is not None
+    assert resolved.text.prompt == "p0"
+    assert resolved.mix.ratio == 0.25
+    assert resolved.mix.prompts == (MixPrompt(prompt="p1", ratio=0.75),)
+    alone = mixed(2.0, text=None)
+    assert [part.kind for part in alone.parts] == ["text"]
+
+
+def test_shares_too_small_to_see():
+    with pytest.raises(RecipeError, match=r"mix\.ratio: is too small"):
+        mixed(1e-9)
+    with pytest.raises(RecipeError, match=r"mix\.ratio: is too small"):
+        mixed(1000.0, main=1e-6)
+
+
+@quick
+@given(recipes)
+def test_resolving_is_repeatable_and_idempotent(recipe):
+    resolved = resolve(recipe, DEFAULTS, new_seed=lambda: 7)
+    assert resolve(recipe, DEFAULTS, new_seed=lambda: 7) == resolved
+    assert resolve(recipe_of(resolved), DEFAULTS) == resolved
+
+
+@quick
+@given(resolveds())
+def test_one_picture_alone(resolved):
+    alone = single(resolved)
+    assert alone.picture_seed == resolved.picture_seed
+    assert (alone.count, alone.index) == (1, 0)
+    assert alone.parts == resolved.parts
+    assert single(alone) == alone
+
+
+def test_recipe_from_mapping():
+    recipe = recipe_from_mapping({"steps": 4, "parts": [{"kind": "text", "prompt": "frog"}]})
+    assert recipe == Recipe(steps=4, parts=(FROG,))
+    with pytest.raises(RecipeError, match="steps: must be at least 1"):
+        recipe_from_mapping({"steps": 0})
+
+
+def test_random_seeds_differ():
+    seeds = {random_seed() for _ in range(20)}
+    assert len(seeds) > 1
+    assert all(0 <= seed < 2**32 for seed in seeds)

@@ -1,0 +1,44 @@
+import tomllib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recipe.strategies import any_text, quick
+from sfumato.recipe.syntax import clean_text
+from sfumato.recipe.toml import dump_toml
+
+keys = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
+scalars = (
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | any_text.map(clean_text)
+)
+values = st.recursive(
+    scalars | st.lists(scalars, max_size=3),
+    lambda inner: (
+        st.dictionaries(keys, inner, max_size=3) | st.lists(st.dictionaries(keys, inner), max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@quick
+@given(st.dictionaries(keys, values, max_size=5))
+def test_what_is_written_is_read(table):
+    assert tomllib.loads(dump_toml(table)) == table
+
+
+def test_form():
+    table = {
+        "parts": [{"kind": "text"}, {"kind": "mix", "prompts": [{"ratio": 1.0}]}],
+        "steps": 3,
+        "seed": None,
+    }
+    assert dump_toml(table) == (
+        'steps = 3\n\n[[parts]]\nkind = "text"\n\n[[parts]]\nkind = "mix"\n\n[[parts.prompts]]\nratio = 1.0\n'
+    )
+
+
+def test_tuples_are_lists():
+    assert dump_toml({"a": (1, (True, "x")), "b": ()}) == 'a = [1, [true, "x"]]\nb = []\n'
