@@ -2,8 +2,8 @@
 
 # The Python that makes .venv: python3, or say `make PYTHON=python3.12 check`.
 PYTHON ?= python3
-# Another source for PyTorch alone. On Linux without a GPU this one saves gigabytes:
-#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo
+# Another package index for PyTorch alone. On Linux without a GPU, the CPU index that PyTorch's install page names
+# saves gigabytes: make TORCH_INDEX=URL demo
 TORCH_INDEX ?=
 # The seed of the first demo picture.
 SEED ?= 7

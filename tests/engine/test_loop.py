@@ -1,6 +1,7 @@
 """The loop on numpy, with an exact denoiser in place of a network: what it yields, and when it stops."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def steps(name: str, sigmas: Sequence[float] = SIGMAS, x: Any = None, first: int
 def test_every_step_is_told_and_the_last_is_clean(name: str) -> None:
     seen = steps(name)
     assert [step.index for step in seen] == list(range(STEPS))
-    assert [(step.sigma, step.sigma_next) for step in seen] == list(zip(SIGMAS[:-1], SIGMAS[1:], strict=True))
+    assert [(step.sigma, step.sigma_next) for step in seen] == list(pairwise(SIGMAS))
     assert {step.num_steps for step in seen} == {STEPS}
     assert [step.t for step in seen] == [SCHEDULE.t_of(sigma) for sigma in SIGMAS[:-1]]
     assert all(step.seconds >= 0 for step in seen)

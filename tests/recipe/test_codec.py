@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.resources import files
 
 import pytest
@@ -73,7 +74,7 @@ def test_digest_is_stable():
         '"prompts":[{"prompt":"rabbit","ratio":0.5}],"ratio":0.5}],"sampler":"ddim","seed":1,'
         '"spacing":"trailing","steps":20,"version":1,"width":128}'
     )
-    assert digest(resolved) == "DIGEST"
+    assert digest(resolved) == ("b4427ff082f786762cbbb4939ee84449d3bc463be57fdfc0611dcbe2fa8c7dd7")
 
 
 def test_digests_differ():
@@ -129,13 +130,16 @@ def test_bad_toml_is_one_line(text, expected):
     assert str(caught.value).startswith(expected)
 
 
+values = st.none() | st.integers() | st.floats() | st.text(max_size=5)
+
+
 @quick
-@given(st.recursive(st.none() | st.integers() | st.floats() | st.text(), st.lists) | st.text())
+@given(
+    values | st.lists(values, max_size=2) | st.dictionaries(st.sampled_from([*Resolved.model_fields]), values)
+)
 def test_any_json_reads_or_is_a_recipe_error(data):
-    try:
+    with suppress(RecipeError):
         from_json(json.dumps(data), Resolved)
-    except RecipeError as error:
-        assert str(error)
 
 
 @quick
@@ -144,10 +148,8 @@ def test_damaged_metadata_reads_or_is_a_recipe_error(resolved, data):
     fields = json.loads(to_json(resolved))
     key = data.draw(st.sampled_from(sorted(fields)))
     fields[key] = data.draw(st.none() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))
-    try:
+    with suppress(RecipeError):
         from_json(json.dumps(fields), Resolved)
-    except RecipeError as error:
-        assert str(error)
 
 
 def test_toml_is_readable():
@@ -164,8 +166,12 @@ def test_the_committed_schema_is_current():
     assert committed == schema_text(), "run: python -m sfumato.recipe.codec --schema > .../recipe.schema.json"
 
 
-def test_schema_describes_every_field():
-    assert set(schema()["properties"]) == set(Recipe.model_fields)
+def test_schema_describes_every_field_and_bound():
+    properties = schema()["properties"]
+    assert set(properties) == set(Recipe.model_fields)
+    assert properties["count"]["minimum"] == 1
+    guidance = next(option for option in properties["guidance"]["anyOf"] if option["type"] == "number")
+    assert (guidance["minimum"], guidance["maximum"]) == (0.0, 100.0)
 
 
 def test_recipes_import_nothing_heavy_and_print_their_schema():

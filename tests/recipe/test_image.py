@@ -7,6 +7,8 @@ from recipe.strategies import DEFAULTS
 from sfumato.recipe.image import MAX_SEED, MixPart, MixPrompt, Recipe, Resolved, ResolvedMix, TextPart
 from sfumato.recipe.resolve import resolve
 
+MIX = ResolvedMix(prompts=(MixPrompt(prompt="a", ratio=0.5),), ratio=0.5, mode="branches")
+
 
 def test_an_empty_recipe_leaves_everything_open():
     recipe = Recipe()
@@ -87,7 +89,7 @@ def test_picture_seed():
 
 @pytest.mark.parametrize(
     "change",
-    [{"index": 4}, {"seed": MAX_SEED - 2}, {"parts": (ResolvedMix.model_construct(kind="mix"),)}],
+    [{"index": 4}, {"seed": MAX_SEED - 2}, {"parts": (MIX,)}],
     ids=str,
 )
 def test_resolved_is_consistent(change):

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,10 +125,8 @@ def test_nothing_is_trusted(pair, field):
 @quick
 @given(st.one_of(any_text, any_text.map(lambda text: f"fox\nSteps: 3, Seed: 4, Size: 64x64, {text}")))
 def test_any_text_reads_or_is_a_recipe_error(text):
-    try:
+    with suppress(RecipeError):
         parse_parameters(text)
-    except RecipeError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize("unit", ["a ", "a: ", 'a: "', 'a:"\\"', ",", "ab:,", "Negative prompt:", " \n"])

@@ -8,6 +8,8 @@ from sfumato.recipe.labels import (
     spacing_name,
     split_sampler,
 )
+from sfumato.samplers.solvers import SOLVERS
+from sfumato.samplers.spacings import SPACINGS
 
 
 @pytest.mark.parametrize("name", SAMPLER_LABELS)
@@ -46,3 +48,9 @@ def test_old_labels_hold_the_spacing():
     assert split_sampler("Euler a") == ("euler_a", None)
     assert split_sampler("DDIM") == ("ddim", None)
     assert split_sampler("Restart Karras") == ("Restart Karras", None)
+
+
+def test_labels_agree_with_the_samplers():
+    """The tables live in two layers, as a recipe may not import numpy; here they are one."""
+    assert {name: row.label for name, row in SOLVERS.items()} == dict(SAMPLER_LABELS)
+    assert {name: row.label for name, row in SPACINGS.items()} == dict(SPACING_LABELS)

@@ -14,13 +14,9 @@ scalars = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | any_text.map(clean_text)
 )
-values = st.recursive(
-    scalars | st.lists(scalars, max_size=3),
-    lambda inner: (
-        st.dictionaries(keys, inner, max_size=3) | st.lists(st.dictionaries(keys, inner), max_size=3)
-    ),
-    max_leaves=8,
-)
+inner_tables = st.dictionaries(keys, scalars, max_size=3)
+tables = st.dictionaries(keys, scalars | inner_tables | st.lists(inner_tables, max_size=2), max_size=3)
+values = scalars | st.lists(scalars, max_size=3) | tables | st.lists(tables, max_size=2)
 
 
 @quick

@@ -27,7 +27,7 @@ from sfumato.recipe.resolve import resolve
 from sfumato.samplers.noise import BrownianNoise, FreshNoise, Generator, picture_noise
 from sfumato.samplers.rules import NoiseSource
 from sfumato.samplers.schedule import grid
-from sfumato.samplers.solvers import SOLVERS, Solver
+from sfumato.samplers.solvers import Solver, parse_sampler
 from sfumato.settings import Settings
 
 MAX_BATCH = 8  # larger batches gain little speed, and make the first picture wait
@@ -75,7 +75,7 @@ def draw(
     clock = _Clock()
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
-    solver = SOLVERS[resolved.sampler]
+    solver = parse_sampler(resolved.sampler)
     with clock("encode"):
         plan = compile_plan(resolved)
         contexts, warnings = encode_plan(plan, bundle)

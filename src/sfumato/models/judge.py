@@ -1,7 +1,7 @@
 """The judge: a small classifier of scenes that knows nothing of any generator, trained on freshly drawn ones.
 
-It says which objects a 128x128 picture shows, on which background, at which time of day and in which style; its features
-measure how far two sets of pictures are apart. Evaluation is its only user.
+It says which objects a 128x128 picture shows, on which background, at which time of day and in which style;
+its features measure how far two sets of pictures are apart.
 """
 
 import json
@@ -21,7 +21,7 @@ from sfumato.scenes import vocabulary as words
 
 Floats = NDArray[np.float32]
 
-#: Single-choice questions: name -> number of classes. Objects are answered one by one, as several may be there.
+#: Single-choice questions: name -> number of classes. Objects are answered one by one: several may be there.
 QUESTIONS: dict[str, int] = {
     "background": len(words.BACKGROUNDS),
     "time": len(words.TIMES),
@@ -35,8 +35,9 @@ SIDE = 128
 class Verdict:
     """What the judge says of `N` pictures.
 
-    `objects (N, len(OBJECT_NAMES))` are logits, each object on its own; `background`, `time`, `style` are logits over the classes of
-    `scenes.vocabulary`; `features (N, 256)` are the pooled activations before the answers.
+    `objects (N, len(OBJECT_NAMES))` are logits, each object on its own; `background`, `time`, `style` are
+    logits over the classes of `scenes.vocabulary`, in its order; `features (N, 256)` are the mean activations
+    before the answers. All float32.
     """
 
     objects: Floats
@@ -62,7 +63,7 @@ class _Block(nn.Module):
 
 
 class JudgeNet(nn.Module):
-    """Pictures `(B,3,128,128)` in -1..1 to logits by question, and features `(B,256)` under the name `features`."""
+    """Pictures `(B,3,128,128)` in -1..1 to logits by question, and features `(B,256)` as `features`."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -71,7 +72,9 @@ class JudgeNet(nn.Module):
         self.stem = nn.Conv2d(3, width, 5, 2, 2)
         pairs = zip((width, *widths[:-1]), widths, strict=True)
         self.blocks = nn.ModuleList([_Block(a, b, 2) for a, b in pairs])
-        self.answers = nn.ModuleDict({name: nn.Linear(2 * FEATURES, classes) for name, classes in QUESTIONS.items()})
+        self.answers = nn.ModuleDict(
+            {name: nn.Linear(2 * FEATURES, classes) for name, classes in QUESTIONS.items()}
+        )
         self.answers["objects"] = nn.Linear(2 * FEATURES, len(words.OBJECTS))
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
@@ -95,32 +98,43 @@ class Judge:
         """Judge `pictures (N,H,W,3)` uint8."""
         rows: dict[str, list[Tensor]] = {}
         for start in range(0, len(pictures), batch):
-            x = torch.from_numpy(np.ascontiguousarray(pictures[start : start + batch])).permute(0, 3, 1, 2).float() / 127.5 - 1
+            pixels = torch.from_numpy(np.ascontiguousarray(pictures[start : start + batch]))
+            x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
             if x.shape[-2:] != (SIDE, SIDE):
-                x = functional.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
+                x = functional.interpolate(
+                    x, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False
+                )
             for name, value in self._net(x).items():
                 rows.setdefault(name, []).append(value.float())
         return Verdict(**{name: torch.cat(parts).numpy() for name, parts in rows.items()})
 
 
 def save_judge(net: JudgeNet, path: Path, facts: dict[str, object]) -> None:
-    """Write the judge as float16 safetensors with `facts` (its accuracy and how it was trained) in the header."""
+    """Write the judge as float16 safetensors with `facts` (its accuracy and training) in the header."""
     tensors = {key: value.half().contiguous() for key, value in net.state_dict().items()}
+    header = {"width": net.width, "objects": list(words.OBJECT_NAMES), **facts}
     draft = path.with_suffix(".draft")
-    save_file(tensors, draft, metadata={"judge": json.dumps({"width": net.width, "objects": list(words.OBJECT_NAMES), **facts})})
+    save_file(tensors, draft, metadata={"judge": json.dumps(header)})
     draft.rename(path)
 
 
 def judge_facts(path: Path) -> dict[str, object]:
-    """What `save_judge` was told, without loading weights. Raises `ModelFileError` for a file that is not a judge of this vocabulary."""
+    """What `save_judge` was told, without loading weights.
+
+    Raises `ModelFileError` for a file that is not a judge, or that is one of another vocabulary.
+    """
     try:
         with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {})["judge"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            facts = json.loads((file.metadata() or {}).get("judge", "null"))
+    except (OSError, SafetensorError, ValueError) as error:
         raise ModelFileError(f"the judge cannot be read: {error}", field="judge", value=str(path)) from error
-    if facts["objects"] != list(words.OBJECT_NAMES):
+    if not isinstance(facts, dict) or not isinstance(facts.get("width"), int):
+        raise ModelFileError("this is not a judge", field="judge", value=str(path))
+    if facts.get("objects") != list(words.OBJECT_NAMES):
         hint = "train it again with recipes/train/judge.toml"
-        raise ModelFileError("the judge was trained on other objects", field="judge", value=str(path), hint=hint)
+        raise ModelFileError(
+            "the judge was trained on other objects", field="judge", value=str(path), hint=hint
+        )
     return facts
 
 
@@ -130,7 +144,8 @@ def load_judge(path: Path) -> Judge:
     net = JudgeNet(int(str(facts["width"])))
     try:
         with safe_open(path, "pt") as file:
-            net.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})  # noqa: SIM118 (not a dict)
+            keys = file.keys()
+            net.load_state_dict({key: file.get_tensor(key).float() for key in keys})
     except (RuntimeError, SafetensorError) as error:
         raise ModelFileError(f"the judge cannot be read: {error}", field="judge", value=str(path)) from error
     return Judge(net)

@@ -9,7 +9,7 @@ prompts written for it mean the same here.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -20,9 +20,7 @@ from tokenizers.models import BPE
 from sfumato.errors import ModelFileError
 from sfumato.models.backends.base import Array, Backend
 from sfumato.models.files import Config, ModelFiles, damaged
-
-if TYPE_CHECKING:
-    from sfumato.recipe.prompt import Prompt
+from sfumato.recipe.prompt import Prompt
 
 MAX_CHUNKS = 8  # 600 tokens for Stable Diffusion; attention over more costs much and says little
 BLOCK = 4096  # characters tokenised at a time, so that a megabyte stops once its chunks are full
@@ -95,7 +93,7 @@ class Tokens:
     truncated: bool
 
 
-def tokenise(tokenizer: TextTokenizer, prompt: "Prompt") -> Tokens:
+def tokenise(tokenizer: TextTokenizer, prompt: Prompt) -> Tokens:
     """Cut `prompt` (parts separated by BREAK, each of weighted texts) into chunks; at least one chunk.
 
     Each part begins a new chunk. Start, end and padding have weight one.

@@ -33,20 +33,18 @@ def _unsigned_zero(value: float) -> float:
 
 
 # Strict: "7" is no number, 20.0 no count, True no seed. A whole number is welcome where a float is asked for.
-Integer = Annotated[int, Strict()]
-Real = Annotated[float, Strict(), AfterValidator(_unsigned_zero)]
-String = Annotated[str, Strict(), BeforeValidator(_cleaned)]
-
-PromptText = Annotated[String, Field(max_length=MAX_PROMPT_CHARS)]
-Name = Annotated[String, Field(min_length=1, max_length=1000)]
-Size = Annotated[Integer, Field(ge=1, le=MAX_SIZE)]
-Steps = Annotated[Integer, Field(ge=1, le=MAX_STEPS)]
-Guidance = Annotated[Real, Field(ge=0.0, le=MAX_GUIDANCE)]
-Seed = Annotated[Integer, Field(ge=0, le=MAX_SEED)]
-Count = Annotated[Integer, Field(ge=1, le=MAX_COUNT)]
-Fraction = Annotated[Real, Field(ge=0.0, le=1.0)]
-Ratio = Annotated[Real, Field(gt=0.0, le=MAX_RATIO)]
-Version = Annotated[Integer, Field(ge=1, le=RECIPE_VERSION)]
+# Bounds stand before the function validators: only there do they reach the JSON schema.
+PromptText = Annotated[str, Strict(), Field(max_length=MAX_PROMPT_CHARS), BeforeValidator(_cleaned)]
+Name = Annotated[str, Strict(), Field(min_length=1, max_length=1000), BeforeValidator(_cleaned)]
+Size = Annotated[int, Strict(), Field(ge=1, le=MAX_SIZE)]
+Steps = Annotated[int, Strict(), Field(ge=1, le=MAX_STEPS)]
+Guidance = Annotated[float, Strict(), Field(ge=0.0, le=MAX_GUIDANCE), AfterValidator(_unsigned_zero)]
+Seed = Annotated[int, Strict(), Field(ge=0, le=MAX_SEED)]
+Count = Annotated[int, Strict(), Field(ge=1, le=MAX_COUNT)]
+Fraction = Annotated[float, Strict(), Field(ge=0.0, le=1.0), AfterValidator(_unsigned_zero)]
+Ratio = Annotated[float, Strict(), Field(gt=0.0, le=MAX_RATIO)]
+Index = Annotated[int, Strict(), Field(ge=0, lt=MAX_COUNT)]
+Version = Annotated[int, Strict(), Field(ge=1, le=RECIPE_VERSION)]
 
 
 class TextPart(BaseModel):
@@ -206,7 +204,7 @@ class Resolved(BaseModel):
     guidance: Guidance
     seed: Seed
     count: Count
-    index: Annotated[Integer, Field(ge=0, lt=MAX_COUNT)] = 0
+    index: Index = 0
     parts: Annotated[tuple[ResolvedPart, ...], Field(max_length=2)]
 
     @model_validator(mode="after")

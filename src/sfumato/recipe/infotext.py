@@ -20,7 +20,7 @@ _NEGATIVE: Final = "Negative prompt:"
 MIN_PAIRS: Final = 3  # a last line with fewer belongs to the prompt, as in A1111
 
 # Bounded, so that a megabyte without a colon is not tried again from each of its letters.
-_KEY = re.compile(r"[\s,]*(\w[\w \-/]{1,60}):\s*")
+_KEY = re.compile(r"\s*(\w[\w \-/]{1,60}):\s*")
 _QUOTED = re.compile(r'("(?:[^"\\]|\\.)*")\s*(?:,|$)')
 _PLAIN_VALUE = re.compile(r"[^,:\n\r\"\x00-\x1f]+")
 

@@ -1,56 +1,81 @@
 """What to train: one TOML file per run, validated before anything is loaded.
 
-A training recipe names a `stage` and holds every hyperparameter of it. The stages of the bundled model, in order:
-`autoencoder`, `latents` (a cache), `text` (the tokenizer and a warm start of the text encoder), `diffusion`; and `judge`, the
-classifier that evaluation uses. A later stage names the runs of the earlier ones.
+A training recipe names a `stage` and holds every hyperparameter of it. The stages of the bundled model, in
+order: `autoencoder`, `latents` (a cache), `text` (the tokenizer and a warm start of the text encoder),
+`diffusion`; and `judge`, the classifier that evaluation uses. A later stage names the runs of the earlier
+ones.
+
+``python -m sfumato.recipe.train --schema`` prints the schema that is committed as `train.schema.json`.
 """
 
-from typing import Annotated, Literal, TypeAlias
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count: TypeAlias = Annotated[int, Field(ge=1)]
+from sfumato.errors import RecipeError
+from sfumato.recipe.codec import from_toml
+from sfumato.recipe.image import Integer, Real, Seed
+
+MAX_FILE_BYTES = 1_000_000
+
+Fraction: TypeAlias = Annotated[Real, Field(ge=0.0, le=1.0)]
+Decay: TypeAlias = Annotated[Real, Field(ge=0.0, lt=1.0)]
+Positive: TypeAlias = Annotated[Real, Field(gt=0.0)]
+NotNegative: TypeAlias = Annotated[Real, Field(ge=0.0)]
+Count: TypeAlias = Annotated[Integer, Field(ge=1)]
+Natural: TypeAlias = Annotated[Integer, Field(ge=0)]
+Switch: TypeAlias = Annotated[bool, Strict()]
+Widths: TypeAlias = Annotated[tuple[Count, ...], Field(min_length=1)]
 RunName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Optimisation(_Section):
-    """How the weights move: AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) or Muon, with warm-up and a decay by step."""
+    """How the weights move: AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) or Muon, with warm-up and a
+    decay by step."""
 
     optimizer: Literal["adamw", "muon"] = "adamw"
     steps: Count
     batch_size: Count
     learning_rate: Positive
-    warmup: int = Field(default=200, ge=0)
+    warmup: Natural = 200
     decay: Literal["constant", "cosine", "linear"] = "cosine"
     decay_start: Fraction = 0.0  # share of the steps at the full rate before the decay begins
     final_rate: Fraction = 0.02  # share of the rate left at the end
-    betas: tuple[Fraction, Fraction] = (0.9, 0.99)
-    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
+    weight_decay: NotNegative = 0.01
     clip: Positive = 1.0
     ema: Fraction = 0.9995
     precision: Literal["no", "bf16", "fp16"] = "no"
-    compile: bool = False
+    compile: Switch = False
 
 
 class Reporting(_Section):
-    """How often a run speaks and saves, in steps."""
+    """How often a run speaks and saves, in steps. Samples are drawn from checkpoints, so `sample` is a
+    multiple of `checkpoint`."""
 
     every: Count = 20
     checkpoint: Count = 500
-    sample: int = Field(default=0, ge=0)  # 0: no sample grids
+    sample: Natural = 0  # 0: no sample grids
     keep: Count = 2
+
+    @model_validator(mode="after")
+    def _samples_at_checkpoints(self) -> Self:
+        if self.sample % self.checkpoint:
+            raise ValueError(f"sample {self.sample} must be a multiple of checkpoint {self.checkpoint}")
+        return self
 
 
 class SceneData(_Section):
     """How often each kind of scene is drawn; see `scenes.scene.SceneMix`."""
 
-    size: int = Field(default=128, ge=16, le=1024)
+    size: Integer = Field(default=128, ge=16, le=1024)
     font: str | None = None
     pairs: Fraction = 0.25
     counts: Fraction = 0.06
@@ -60,20 +85,40 @@ class SceneData(_Section):
     other_time: Fraction = 0.3
     styled: Fraction = 0.35
 
+    @model_validator(mode="after")
+    def _one_kind_each(self) -> Self:
+        if self.pairs + self.counts + self.sizes > 1 + 1e-9:
+            raise ValueError(
+                "pairs, counts and sizes exclude each other: they must not add up to more than 1"
+            )
+        return self
+
 
 class AutoencoderStage(_Section):
     """Scenes to latents and back: AutoencoderKL (Rombach et al. 2022, arXiv 2112.10752) on random crops."""
 
     stage: Literal["autoencoder"]
-    channels: tuple[Count, ...] = (24, 48, 96, 128)
+    channels: Widths = (24, 48, 96, 128)
     layers: Count = 1
     latent_channels: Count = 8
     groups: Count = 8
     crop: Count = 64
     crops_per_scene: Count = 2
-    square_weight: float = Field(default=1.0, ge=0)
-    edge_weight: float = Field(default=0.5, ge=0)
-    kl_weight: float = Field(default=1e-6, ge=0)
+    square_weight: NotNegative = 1.0
+    edge_weight: NotNegative = 0.5
+    kl_weight: NotNegative = 1e-6
+
+    @property
+    def downsample(self) -> int:
+        """How many pixels one latent spans per side."""
+        return int(2 ** (len(self.channels) - 1))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        _divides("groups", self.groups, self.channels)
+        if self.crop % self.downsample:
+            raise ValueError(f"crop {self.crop} must be a multiple of {self.downsample}, the downsampling")
+        return self
 
 
 class LatentStage(_Section):
@@ -83,33 +128,40 @@ class LatentStage(_Section):
     autoencoder: RunName
     count: Count = 50_000
     shard: Count = 2_000
-    first: int = Field(default=0, ge=0)
+    first: Natural = 0
 
 
 class TextStage(_Section):
-    """The tokenizer, and a warm start of the text encoder: telling from a caption's last token what the scene shows."""
+    """The tokenizer, and a warm start of the text encoder: telling from a caption's last token what the scene
+    shows."""
 
     stage: Literal["text"]
-    vocabulary: int = Field(default=1400, ge=520, le=60_000)
+    vocabulary: Integer = Field(default=1400, ge=520, le=60_000)
     captions: Count = 40_000
-    max_length: int = Field(default=40, ge=8, le=512)
+    max_length: Integer = Field(default=40, ge=8, le=512)
     width: Count = 192
     layers: Count = 3
     heads: Count = 4
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        _divides("heads", self.heads, (self.width,))
+        return self
+
 
 class DiffusionStage(_Section):
-    """Text-conditional latent diffusion with v-prediction (Salimans and Ho 2022, arXiv 2202.00512), zero terminal SNR
-    (Lin et al. 2023, arXiv 2305.08891) and min-SNR weights (Hang et al. 2023, arXiv 2303.09556)."""
+    """Text-conditional latent diffusion with v-prediction (Salimans and Ho 2022, arXiv 2202.00512), zero
+    terminal SNR (Lin et al. 2023, arXiv 2305.08891) and min-SNR weights (Hang et al. 2023, arXiv
+    2303.09556)."""
 
     stage: Literal["diffusion"]
     autoencoder: RunName
-    latents: tuple[RunName, ...]
+    latents: Annotated[tuple[RunName, ...], Field(min_length=1)]
     text: RunName
     start: RunName | None = None  # a diffusion run whose averaged weights this one begins with
-    channels: tuple[Count, ...] = (64, 128, 256)
+    channels: Widths = (64, 128, 256)
     layers: Count = 1
-    attention: tuple[bool, ...] = (False, True, True)
+    attention: tuple[Switch, ...] = (False, True, True)
     heads: Count = 8
     groups: Count = 16
     caption_dropout: Fraction = 0.1
@@ -117,12 +169,23 @@ class DiffusionStage(_Section):
     weight_floor: Fraction = 0.25  # least weight of a step: min-SNR alone gives the noisiest ones none
     single_first: Fraction = 0.0  # share of the run that sees single objects only (a curriculum)
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(self.attention) != len(self.channels):
+            raise ValueError(
+                f"attention has {len(self.attention)} entries and channels {len(self.channels)}: one per level"
+            )
+        _divides("groups", self.groups, self.channels)
+        attending = [w for w, attends in zip(self.channels, self.attention, strict=True) if attends]
+        _divides("heads", self.heads, (*attending, self.channels[-1]))  # the middle always attends
+        return self
+
 
 class JudgeStage(_Section):
     """A classifier of freshly rendered scenes, which knows nothing of any generator."""
 
     stage: Literal["judge"]
-    width: Count = 32
+    width: Annotated[Integer, Field(ge=8, multiple_of=8)] = 32  # norms work on 8 groups
     noise: Fraction = 0.05
     blur: Fraction = 0.3
 
@@ -133,12 +196,83 @@ Stage: TypeAlias = Annotated[
 
 
 class TrainRecipe(_Section):
-    """One training run: its `name` (a folder under the runs folder), its stage and all of its hyperparameters."""
+    """One training run: its `name` (a folder under the runs folder), its stage and all of its
+    hyperparameters.
+
+    Every stage but `latents` learns, and so has a section `optimisation`.
+    """
 
     version: Literal[1] = 1
     name: RunName
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: Seed = 0
     task: Stage
     optimisation: Optimisation | None = None
     reporting: Reporting = Reporting()
     data: SceneData = SceneData()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        task, size = self.task, self.data.size
+        learns = not isinstance(task, LatentStage)
+        if learns and self.optimisation is None:
+            raise ValueError(f"the stage {task.stage} needs a section [optimisation]")
+        if not learns and self.optimisation is not None:
+            raise ValueError(f"the stage {task.stage} learns nothing: leave out the section [optimisation]")
+        if isinstance(task, AutoencoderStage):
+            if task.crop > size:
+                raise ValueError(f"task.crop {task.crop} is more than data.size {size}")
+            if size % task.downsample:
+                raise ValueError(f"data.size {size} must be a multiple of {task.downsample}")
+        return self
+
+
+def load_train_recipe(path: Path) -> TrainRecipe:
+    """Read the TOML file `path`.
+
+    Raises RecipeError, one line: no such file, not TOML, made by a newer version, a field that is not known,
+    missing or not allowed.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise RecipeError("is far too large for a recipe", field="recipe", value=str(path))
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise RecipeError(
+            "no such file",
+            field="recipe",
+            value=str(path),
+            hint="The bundled model's are in recipes/train of the source.",
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
+        raise RecipeError(f"cannot be read: {error}", field="recipe", value=str(path)) from None
+    return from_toml(data, TrainRecipe)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of `TrainRecipe`."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TrainRecipe.model_json_schema()}
+
+
+def schema_text() -> str:
+    """Return the schema as it is committed in `train.schema.json`."""
+    return json.dumps(schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _divides(name: str, divisor: int, widths: tuple[int, ...]) -> None:
+    for width in widths:
+        if width % divisor:
+            raise ValueError(
+                f"{name} {divisor} must divide every width it applies to, and {width} it does not"
+            )
+
+
+def _main(arguments: list[str]) -> int:
+    if arguments != ["--schema"]:
+        sys.stderr.write("usage: python -m sfumato.recipe.train --schema > train.schema.json\n")
+        return 2
+    sys.stdout.write(schema_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

@@ -4,6 +4,7 @@ Works for any pydantic model with a `version` field whose default is the newest 
 recipes go the same way as pictures.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
@@ -90,7 +91,11 @@ def _one_line(error: ValidationError, model: type[BaseModel]) -> RecipeError:
     if kind in ("missing", "union_tag_not_found"):
         value = None
     if kind == "union_tag_not_found":
-        path = f"{path}.kind"
+        path = f"{path}.{_tag_field(detail)}"
+    if kind == "union_tag_invalid" and _tag_field(detail) == "stage":
+        path, value = f"{path}.stage", detail.get("ctx", {})["tag"]
+        near = closest(str(value), re.findall("'([^']+)'", str(detail.get("ctx", {})["expected_tags"])))
+        hint = None if near is None else f"Did you mean {near}?"
     if kind == "extra_forbidden":
         near = closest(str(detail["loc"][-1]), _field_names(model))
         hint = None if near is None else f"Did you mean {near}?"
@@ -99,8 +104,15 @@ def _one_line(error: ValidationError, model: type[BaseModel]) -> RecipeError:
     return RecipeError(_message(detail), field=path, value=value, hint=hint)
 
 
+def _tag_field(detail: ErrorDetails) -> str:
+    """Return the field that tells the kinds of a union apart: "kind" of parts, "stage" of training tasks."""
+    return str(detail.get("ctx", {})["discriminator"]).strip("'")
+
+
 def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "union_tag_invalid" and _tag_field(detail) == "stage":
+        return f"must be one of {context['expected_tags']}"
     if kind in _MESSAGES:
         return _MESSAGES[kind]
     if kind in _BOUNDS:
@@ -114,8 +126,12 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Write a place as people would: parts are named by kind, "mix.prompts[0].ratio"."""
+    """Write a place as people would: parts are named by kind, "mix.prompts[0].ratio"; a training task is the
+    one table "task", whatever its stage.
+    """
     place = list(location)
+    if len(place) >= 2 and place[0] == "task":
+        del place[1]
     if len(place) >= 3 and place[0] == "parts" and isinstance(place[1], int):
         place = place[2:]
     path = ""

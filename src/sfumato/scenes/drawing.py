@@ -1,7 +1,7 @@
 """How the bundled model's world looks: glyphs, backgrounds, times of day and styles, as PIL pictures.
 
-Everything is drawn from an explicit `numpy.random.Generator`, so a scene is the same pixels wherever it is rendered with
-the same Pillow and font.
+Everything is drawn from an explicit `numpy.random.Generator`, so a scene is the same pixels wherever it is
+rendered with the same Pillow and font.
 """
 
 import math
@@ -35,7 +35,7 @@ def find_font(path: Path | None = None) -> Path:
         "the emoji font that scenes are drawn with was not found",
         field="font",
         value=str(path) if path is not None else "NotoColorEmoji.ttf",
-        hint="install Debian's package fonts-noto-color-emoji, or set `font` in the recipe to the file's path",
+        hint="install Debian's package fonts-noto-color-emoji, or set `font` to the file's path",
     )
 
 
@@ -64,7 +64,7 @@ def sized_glyph(name: str, font: Path, side: float) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
-# --- backgrounds -----------------------------------------------------------------------------------------------------
+# --- backgrounds ------------------------------------------------------------------------------------------
 
 
 def _gradient(size: int, top: RGB, bottom: RGB) -> Image.Image:
@@ -157,7 +157,11 @@ def _ground(place: str, size: int, time: str, rng: Generator) -> Image.Image:
         draw.rectangle((0, 0.38 * size, size, size), fill=(22, 104, 178))
         for _ in range(16):
             x, y = rng.uniform(-0.05, 0.95) * size, rng.uniform(0.44, 0.98) * size
-            draw.line((x, y, x + rng.uniform(8, 20) * unit, y), fill=(110, 180, 226), width=max(1, round(1.6 * unit)))
+            draw.line(
+                (x, y, x + rng.uniform(8, 20) * unit, y),
+                fill=(110, 180, 226),
+                width=max(1, round(1.6 * unit)),
+            )
     elif place == "city":
         x = -4.0 * unit
         while x < size:
@@ -188,11 +192,11 @@ def _ground(place: str, size: int, time: str, rng: Generator) -> Image.Image:
             cx, height = rng.uniform(0, size), rng.uniform(46, 72) * unit
             base, half = 0.68 * size, rng.uniform(32, 46) * unit
             draw.polygon([(cx - half, base), (cx + half, base), (cx, base - height)], fill=(112, 116, 136))
-            cap = 0.34
+            cap = 0.34  # the share of the mountain under snow
+            line = base - height * (1 - cap)
             draw.polygon(
-                [(cx - half * cap, base - height * (1 - cap)), (cx + half * cap, base - height * (1 - cap)), (cx, base - height)],
-                fill=(248, 250, 255),
-            )  # fmt: skip
+                [(cx - half * cap, line), (cx + half * cap, line), (cx, base - height)], fill=(248, 250, 255)
+            )
         _hill(draw, size, 0.66, 0.02, phase, (128, 150, 92))
     return layer
 
@@ -228,7 +232,7 @@ def background(name: str, time: str, size: int, rng: Generator) -> Image.Image:
     return picture.reduce(2)
 
 
-# --- styles ----------------------------------------------------------------------------------------------------------
+# --- styles -----------------------------------------------------------------------------------------------
 
 
 def _soft_noise(size: int, cell: int, rng: Generator) -> Image.Image:
@@ -280,7 +284,8 @@ def _oil_painting(picture: Image.Image, rng: Generator) -> Image.Image:
     rich = ImageEnhance.Brightness(rich).enhance(0.9)
     # Brush strokes: noise stretched along a diagonal, as light and dark ridges.
     noise = rng.normal(0, 1, (size + 16, size + 16)).astype(np.float32)
-    strokes = sum(noise[i : i + size, 16 - i : 16 - i + size] for i in range(0, 14))
+    nothing = np.zeros((size, size), np.float32)
+    strokes = sum((noise[i : i + size, 16 - i : 16 - i + size] for i in range(14)), nothing)
     pixels = np.asarray(rich, np.float32) + strokes[:, :, None] * (20 / math.sqrt(14))
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8), "RGB")
 

@@ -1,7 +1,7 @@
-"""Captioned scenes: what the bundled model learns from, what it is judged on, and which combinations it never sees.
+"""Captioned scenes: what the bundled model learns from, is judged on, and what it never gets to see.
 
-A `Scene` says what is in a picture; `caption` says it in words, `render` draws it. Scene number `i` of a stream is a
-pure function of `(seed, i)`, so data order can be resumed exactly and shared between processes.
+A `Scene` says what is in a picture; `caption` says it in words, `render` draws it. Scene number `i` of a
+stream is a pure function of `(seed, i)`, so data order can be resumed exactly and shared between processes.
 """
 
 import zlib
@@ -20,8 +20,8 @@ from sfumato.scenes import vocabulary as words
 class Scene:
     """What one picture shows. `objects` holds one or two names; `count` repeats a single one (1 to 3).
 
-    `background` is a place or a plain colour, `time` one of day, sunset, night (of places that have one). `size` is
-    small, normal or big. `said` is False when the caption leaves the (white) background out.
+    `background` is a place or a plain colour, `time` one of day, sunset, night (of places that have one).
+    `size` is small, normal or big. `said` is False when the caption leaves the (white) background out.
     """
 
     objects: tuple[str, ...]
@@ -36,7 +36,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class SceneMix:
-    """How often each kind of scene is drawn; probabilities in 0..1, the rest is single objects in daylight."""
+    """How often each kind of scene is drawn: probabilities in 0..1. The rest are single objects by day."""
 
     pairs: float = 0.25
     counts: float = 0.06
@@ -101,7 +101,7 @@ def _sample_any(rng: Generator, mix: SceneMix) -> Scene:
     return scene
 
 
-# --- words -----------------------------------------------------------------------------------------------------------
+# --- words ------------------------------------------------------------------------------------------------
 
 
 def _pick(options: tuple[str, ...], rng: Generator | None) -> str:
@@ -138,7 +138,7 @@ def caption(scene: Scene, rng: Generator | None = None) -> str:
     return _pick(words.STYLES[scene.style], rng).format(text)
 
 
-# --- pixels ----------------------------------------------------------------------------------------------------------
+# --- pixels -----------------------------------------------------------------------------------------------
 
 
 def _placements(scene: Scene, rng: Generator) -> list[tuple[str, float, float, float]]:
@@ -168,12 +168,15 @@ def _placements(scene: Scene, rng: Generator) -> list[tuple[str, float, float, f
         return [(second, right, floor - 6, 56 * grow), (first, left, floor - 6, 56 * grow)]
     x = 64 + jitter[0]
     if scene.relation == "above":
-        return [(second, x, 118 + jitter[1] / 2, 54 * grow), (first, x + jitter[2], 58 + jitter[1] / 2, 52 * grow)]
+        return [
+            (second, x, 118 + jitter[1] / 2, 54 * grow),
+            (first, x + jitter[2], 58 + jitter[1] / 2, 52 * grow),
+        ]
     return [(second, x, floor + 6, 72 * grow), (first, x + jitter[2], -1.0, 52 * grow)]
 
 
 def render(scene: Scene, rng: Generator, font: Path, size: int = 128) -> Image.Image:
-    """The scene as an RGB picture of `size` x `size` pixels, with `rng` choosing what the words leave open."""
+    """The scene as an RGB picture of `size` x `size` pixels; `rng` chooses what the words leave open."""
     picture = drawing.background(scene.background, scene.time, size, rng)
     unit = size / 128
     top_of_last = 0.0
@@ -194,7 +197,9 @@ def stream_rng(seed: int, index: int) -> Generator:
     return np.random.default_rng([seed, index])
 
 
-def example(seed: int, index: int, mix: SceneMix, font: Path, size: int = 128) -> tuple[Image.Image, str, Scene]:
+def example(
+    seed: int, index: int, mix: SceneMix, font: Path, size: int = 128
+) -> tuple[Image.Image, str, Scene]:
     """Example `index` of a stream: its picture, its caption and what it shows."""
     rng = stream_rng(seed, index)
     scene = sample(rng, mix)

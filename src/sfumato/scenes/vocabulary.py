@@ -1,38 +1,44 @@
 """The words of the bundled model's world: objects, places, times, colours, styles and how captions name them.
 
-Pure data. A row of `OBJECTS` is one glyph of Noto Color Emoji under the name people use for it; near-duplicates
-(horse and racehorse, wolf and fox face) are left out on purpose, so that a picture can be judged right or wrong.
+Pure data. A row of `OBJECTS` is one glyph of Noto Color Emoji under the name people use for it;
+near-duplicates (horse and racehorse, wolf and fox face) are left out on purpose, so that a picture can be
+judged right or wrong.
 """
 
 from dataclasses import dataclass
 
 _ANIMALS = """
-dog 🐕|cat 🐈|black cat 🐈‍⬛|horse 🐎|unicorn 🦄|cow 🐄|pig 🐖|sheep 🐑|camel 🐪|giraffe 🦒|elephant 🐘|
-mouse 🐁|rabbit 🐇/bunny|squirrel 🐿️|hedgehog 🦔|bear 🐻|panda 🐼|kangaroo 🦘|rooster 🐓|chick 🐥|penguin 🐧|duck 🦆|swan 🦢|owl 🦉|flamingo 🦩|peacock 🦚|parrot 🦜|
-frog 🐸|crocodile 🐊|turtle 🐢|snake 🐍|dinosaur 🦕|dragon 🐉|whale 🐋|dolphin 🐬|fish 🐟|
-tropical fish 🐠|shark 🦈|octopus 🐙|snail 🐌|butterfly 🦋|bee 🐝|ladybug 🐞|spider 🕷️|crab 🦀|monkey 🐒|lion 🦁|tiger 🐅|fox 🦊
+dog 🐕|cat 🐈|black cat 🐈‍⬛|horse 🐎|unicorn 🦄|cow 🐄|pig 🐖|sheep 🐑|camel 🐪|giraffe 🦒|
+elephant 🐘|mouse 🐁|rabbit 🐇/bunny|squirrel 🐿️|hedgehog 🦔|bear 🐻|panda 🐼|kangaroo 🦘|
+rooster 🐓|chick 🐥|penguin 🐧|duck 🦆|swan 🦢|owl 🦉|flamingo 🦩|peacock 🦚|parrot 🦜|frog 🐸|
+crocodile 🐊|turtle 🐢|snake 🐍|dinosaur 🦕|dragon 🐉|whale 🐋|dolphin 🐬|fish 🐟|tropical fish 🐠|
+shark 🦈|octopus 🐙|snail 🐌|butterfly 🦋|bee 🐝|ladybug 🐞|spider 🕷️|crab 🦀|monkey 🐒|lion 🦁|
+tiger 🐅|fox 🦊
 """
 _PLANTS = """
-tree 🌳|pine tree 🌲|palm tree 🌴|cactus 🌵|rose 🌹|tulip 🌷|sunflower 🌻|cherry blossom 🌸|maple leaf 🍁|
-mushroom 🍄|potted plant 🪴
+tree 🌳|pine tree 🌲|palm tree 🌴|cactus 🌵|rose 🌹|tulip 🌷|sunflower 🌻|cherry blossom 🌸|
+maple leaf 🍁|mushroom 🍄|potted plant 🪴
 """
 _FOOD = """
-red apple 🍎/apple|green apple 🍏|pear 🍐|orange 🍊|lemon 🍋|banana 🍌|watermelon 🍉|grapes 🍇|strawberry 🍓|cherries 🍒|pineapple 🍍|
-eggplant 🍆|avocado 🥑|broccoli 🥦|carrot 🥕|corn 🌽|bread 🍞|pretzel 🥨|cheese 🧀|
-hamburger 🍔|french fries 🍟|pizza 🍕|hot dog 🌭|fried egg 🍳|popcorn 🍿|sushi 🍣|ice cream 🍦|doughnut 🍩|birthday cake 🎂|cup of coffee ☕|
+red apple 🍎/apple|green apple 🍏|pear 🍐|orange 🍊|lemon 🍋|banana 🍌|watermelon 🍉|grapes 🍇|
+strawberry 🍓|cherries 🍒|pineapple 🍍|eggplant 🍆|avocado 🥑|broccoli 🥦|carrot 🥕|corn 🌽|
+bread 🍞|pretzel 🥨|cheese 🧀|hamburger 🍔|french fries 🍟|pizza 🍕|hot dog 🌭|fried egg 🍳|
+popcorn 🍿|sushi 🍣|ice cream 🍦|doughnut 🍩|birthday cake 🎂|cup of coffee ☕|
 """
 _VEHICLES = """
 car 🚗|taxi 🚕|blue car 🚙|bus 🚌|fire engine 🚒|truck 🚚|tractor 🚜|bicycle 🚲|motorcycle 🏍️|
-train 🚂/steam train|airplane ✈️/plane|helicopter 🚁|rocket 🚀|flying saucer 🛸/ufo|sailboat ⛵/sailing boat|ship 🚢|balloon 🎈
+train 🚂/steam train|airplane ✈️/plane|helicopter 🚁|rocket 🚀|flying saucer 🛸/ufo|
+sailboat ⛵/sailing boat|ship 🚢|balloon 🎈
 """
 _BUILDINGS = """
 house 🏠|castle 🏰|church ⛪|tent ⛺|tower 🗼|statue 🗽|fountain ⛲|factory 🏭|
 """
 _THINGS = """
-football ⚽/soccer ball|guitar 🎸|trumpet 🎺|piano 🎹|camera 📷|computer 💻/laptop|clock ⏰/alarm clock|
-umbrella ☂️|crown 👑|hat 🎩/top hat|ring 💍|key 🔑|lamp 💡/light bulb|candle 🕯️|book 📖|gift 🎁/present|teddy bear 🧸|
-heart ❤️|star ⭐|snowman ⛄|pumpkin 🎃|anchor ⚓|chair 🪑|bell 🔔|robot 🤖|skull 💀|ghost 👻|bomb 💣|sword 🗡️|scissors ✂️|pencil ✏️|
-trophy 🏆|toolbox 🧰|paint palette 🎨/palette
+football ⚽/soccer ball|guitar 🎸|trumpet 🎺|piano 🎹|camera 📷|computer 💻/laptop|
+clock ⏰/alarm clock|umbrella ☂️|crown 👑|hat 🎩/top hat|ring 💍|key 🔑|lamp 💡/light bulb|
+candle 🕯️|book 📖|gift 🎁/present|teddy bear 🧸|heart ❤️|star ⭐|snowman ⛄|pumpkin 🎃|anchor ⚓|
+chair 🪑|bell 🔔|robot 🤖|skull 💀|ghost 👻|bomb 💣|sword 🗡️|scissors ✂️|pencil ✏️|trophy 🏆|
+toolbox 🧰|paint palette 🎨/palette
 """
 _PEOPLE = """
 astronaut 🧑‍🚀|clown 🤡|wizard 🧙|mermaid 🧜‍♀️|santa claus 🎅|fairy 🧚|princess 👸|
@@ -41,7 +47,9 @@ astronaut 🧑‍🚀|clown 🤡|wizard 🧙|mermaid 🧜‍♀️|santa claus �
 
 @dataclass(frozen=True)
 class Thing:
-    """One drawable object: `name` as captions say it, `glyph` as the font draws it, `kind` (animal, food, ...)."""
+    """One drawable object: its `name` as captions say it, its `glyph` as the font draws it, and its `kind`
+    (animal, food, ...). Captions for training also use the `synonyms`.
+    """
 
     name: str
     glyph: str
@@ -111,13 +119,29 @@ TIMED_PLACES: tuple[str, ...] = tuple(place for place in PLACES if place != "spa
 #: Style -> phrases; `{}` is the rest of the caption.
 STYLES: dict[str, tuple[str, ...]] = {
     "plain": ("{}", "{}", "a picture of {}", "an image of {}"),
-    "pencil sketch": ("pencil sketch of {}", "a pencil sketch of {}", "{}, pencil sketch", "a pencil drawing of {}"),
-    "black and white": ("black and white photo of {}", "a black and white picture of {}", "{}, black and white"),
+    "pencil sketch": (
+        "pencil sketch of {}",
+        "a pencil sketch of {}",
+        "{}, pencil sketch",
+        "a pencil drawing of {}",
+    ),
+    "black and white": (
+        "black and white photo of {}",
+        "a black and white picture of {}",
+        "{}, black and white",
+    ),
     "pixel art": ("pixel art of {}", "{}, pixel art", "{} as pixel art"),
-    "watercolour": ("watercolour of {}", "a watercolour painting of {}", "{}, watercolour", "watercolor of {}"),
+    "watercolour": (
+        "watercolour of {}",
+        "a watercolour painting of {}",
+        "{}, watercolour",
+        "watercolor of {}",
+    ),
     "oil painting": ("oil painting of {}", "an oil painting of {}", "{}, oil painting"),
 }
 STYLE_NAMES: tuple[str, ...] = tuple(STYLES)
+#: Styles without colour: whoever sees them cannot tell a plain colour, nor the time of day.
+COLOURLESS_STYLES: tuple[str, ...] = ("pencil sketch", "black and white")
 
 #: Relation -> phrases between the first and the second object.
 RELATIONS: dict[str, tuple[str, ...]] = {
@@ -128,7 +152,10 @@ RELATIONS: dict[str, tuple[str, ...]] = {
     "left of": ("to the left of", "left of"),
 }
 SIZES: dict[str, float] = {"small": 0.62, "normal": 1.0, "big": 1.32}
-SIZE_WORDS: dict[str, tuple[str, ...]] = {"small": ("small", "little", "tiny"), "big": ("big", "large", "huge")}
+SIZE_WORDS: dict[str, tuple[str, ...]] = {
+    "small": ("small", "little", "tiny"),
+    "big": ("big", "large", "huge"),
+}
 COUNT_WORDS: dict[int, str] = {2: "two", 3: "three"}
 
 #: What can be ridden, so that captions about riding are about mounts.
@@ -138,18 +165,41 @@ MOUNTS: tuple[str, ...] = (
 )  # fmt: skip
 
 _PLURALS = {
-    "mouse": "mice", "sheep": "sheep", "fish": "fish", "tropical fish": "tropical fish", "fox": "foxes", "bunny": "bunnies",
-    "butterfly": "butterflies", "octopus": "octopuses", "maple leaf": "maple leaves",
-    "cherries": "bunches of cherries", "grapes": "bunches of grapes", "french fries": "bags of french fries",
-    "scissors": "pairs of scissors", "strawberry": "strawberries", 
-    "cup of coffee": "cups of coffee", "bus": "buses",
-    "church": "churches", "fairy": "fairies", "princess": "princesses",
-    "bread": "loaves of bread", "corn": "ears of corn", "sushi": "pieces of sushi",
-    "cheese": "pieces of cheese", "popcorn": "boxes of popcorn", "santa claus": "santa clauses", "cactus": "cactuses",
+    "mouse": "mice",
+    "sheep": "sheep",
+    "fish": "fish",
+    "tropical fish": "tropical fish",
+    "fox": "foxes",
+    "bunny": "bunnies",
+    "butterfly": "butterflies",
+    "octopus": "octopuses",
+    "maple leaf": "maple leaves",
+    "cherries": "bunches of cherries",
+    "grapes": "bunches of grapes",
+    "french fries": "bags of french fries",
+    "scissors": "pairs of scissors",
+    "strawberry": "strawberries",
+    "cup of coffee": "cups of coffee",
+    "bus": "buses",
+    "church": "churches",
+    "fairy": "fairies",
+    "princess": "princesses",
+    "bread": "loaves of bread",
+    "corn": "ears of corn",
+    "sushi": "pieces of sushi",
+    "cheese": "pieces of cheese",
+    "popcorn": "boxes of popcorn",
+    "santa claus": "santa clauses",
+    "cactus": "cactuses",
     "broccoli": "heads of broccoli",
-}  # fmt: skip
+}
 #: Names that take no article, or carry their own.
-_NO_ARTICLE = frozenset({"grapes", "cherries", "french fries", "scissors", "bread", "corn", "sushi", "cheese", "popcorn", "broccoli", "santa claus"})  # fmt: skip
+_NO_ARTICLE = frozenset(
+    {
+        "grapes", "cherries", "french fries", "scissors", "bread", "corn", "sushi", "cheese", "popcorn",
+        "broccoli", "santa claus",
+    }
+)  # fmt: skip
 
 
 def with_article(noun: str) -> str:

@@ -105,7 +105,9 @@ def find(folder: Path) -> list[Checkpoint]:
     if not folder.is_dir():
         return []
     found = [
-        Checkpoint(path, int(match[1])) for path in folder.iterdir() if (match := _FOLDER.match(path.name)) is not None
+        Checkpoint(path, int(match[1]))
+        for path in folder.iterdir()
+        if (match := _FOLDER.match(path.name)) is not None
     ]
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
@@ -116,7 +118,9 @@ def _read(checkpoint: Checkpoint) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         hint = "remove this folder: the run goes on from the checkpoint before it"
-        raise ModelFileError("the checkpoint cannot be read", field=str(path), value=str(error), hint=hint) from error
+        raise ModelFileError(
+            "the checkpoint cannot be read", field=str(path), value=str(error), hint=hint
+        ) from error
 
 
 def restore(

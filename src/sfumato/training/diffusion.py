@@ -1,6 +1,6 @@
 """The diffusion stage: UNet and text encoder learn together to denoise cached latents under their captions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,9 @@ SCHEDULER: dict[str, Any] = {
 }
 
 
-def build_unet(stage: DiffusionStage, latent_channels: int, side: int, text_width: int) -> UNet2DConditionModel:
+def build_unet(
+    stage: DiffusionStage, latent_channels: int, side: int, text_width: int
+) -> UNet2DConditionModel:
     """A fresh `UNet2DConditionModel`: latents `(B,C,side,side)`, cross-attention of `text_width` where `stage.attention` says."""
     levels = len(stage.channels)
     last = levels - 1
@@ -51,13 +53,14 @@ class DiffusionTask:
     """Denoise: `text_encoder` and `unet` are trained, captions are phrased anew each time and dropped at a rate for guidance."""
 
     def __init__(
-        self, stage: DiffusionStage, seed: int, steps: int, cache: LatentCache, captions: CaptionEncoder, unet: UNet2DConditionModel, text_encoder: CLIPTextModel
+        self, stage: DiffusionStage, seed: int, steps: int, cache: LatentCache, captions: CaptionEncoder,
+        fresh: Callable[[], dict[str, nn.Module]],
     ) -> None:  # fmt: skip
         self._stage = stage
         self._seed = seed
         self._cache = cache
         self._captions = captions
-        self._start = {"unet": unet, "text_encoder": text_encoder}
+        self._fresh = fresh
         schedule = Schedule.from_diffusers_config(SCHEDULER)
         self._alphas = torch.from_numpy(np.array(schedule.alphas_cumprod))
         singles = [i for i, shown in enumerate(cache.scenes) if len(shown.objects) == 1 and shown.count == 1]
@@ -65,7 +68,7 @@ class DiffusionTask:
         self._single_steps = int(stage.single_first * steps)
 
     def modules(self) -> dict[str, nn.Module]:
-        return dict(self._start)
+        return self._fresh()
 
     def _indices(self, step: int, size: int) -> np.ndarray:
         """Which cached latents step `step` sees: a new random order every time the cache has been gone through."""
@@ -84,11 +87,17 @@ class DiffusionTask:
         rng = np.random.default_rng([self._seed, step, 2])
         indices = self._indices(step, size)
         texts = [
-            "" if rng.random() < self._stage.caption_dropout else scene.caption(self._cache.scenes[i], rng) for i in indices
+            "" if rng.random() < self._stage.caption_dropout else scene.caption(self._cache.scenes[i], rng)
+            for i in indices
         ]
-        return {"latents": self._cache.latents[torch.from_numpy(indices)].float(), "ids": self._captions(texts)}
+        return {
+            "latents": self._cache.latents[torch.from_numpy(indices)].float(),
+            "ids": self._captions(texts),
+        }
 
-    def loss(self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         unet: Any = modules["unet"]
         text_encoder: Any = modules["text_encoder"]
         device = next(unet.parameters()).device
@@ -100,8 +109,12 @@ class DiffusionTask:
         alpha_bar = self._alphas[t].to(device)
         noise = torch.randn(clean.shape, generator=random).to(device)
         context = text_encoder(input_ids=batch["ids"].to(device)).last_hidden_state
-        output = unet(add_noise(clean, noise, alpha_bar), t.to(device), encoder_hidden_states=context).sample.float()
-        return denoising_loss(output, clean, noise, alpha_bar, "v", self._stage.min_snr_gamma, self._stage.weight_floor), {}
+        output = unet(
+            add_noise(clean, noise, alpha_bar), t.to(device), encoder_hidden_states=context
+        ).sample.float()
+        return denoising_loss(
+            output, clean, noise, alpha_bar, "v", self._stage.min_snr_gamma, self._stage.weight_floor
+        ), {}
 
 
 def load_text_encoder(folder: Path) -> CLIPTextModel:

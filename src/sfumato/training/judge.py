@@ -26,8 +26,14 @@ def labels(scenes: list[scene.Scene]) -> dict[str, Tensor]:
         objects[row, [words.OBJECT_NAMES.index(name) for name in shown.objects]] = 1
     times = tuple(words.TIMES)
     unknown_colour = [shown.background in words.COLOURS and shown.style in COLOURLESS for shown in scenes]
-    background = [-1 if unknown else words.BACKGROUNDS.index(s.background) for s, unknown in zip(scenes, unknown_colour, strict=True)]
-    time = [times.index(s.time) if s.background in words.TIMED_PLACES and s.style not in COLOURLESS else -1 for s in scenes]
+    background = [
+        -1 if unknown else words.BACKGROUNDS.index(s.background)
+        for s, unknown in zip(scenes, unknown_colour, strict=True)
+    ]
+    time = [
+        times.index(s.time) if s.background in words.TIMED_PLACES and s.style not in COLOURLESS else -1
+        for s in scenes
+    ]
     style = [words.STYLE_NAMES.index(s.style) for s in scenes]
     return {
         "objects": torch.from_numpy(objects),
@@ -61,7 +67,9 @@ class JudgeTask:
             scenes.append(shown)
         return {"pictures": to_tensor(pictures), "labels": labels(scenes)}
 
-    def loss(self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         net = modules["judge"]
         device = next(net.parameters()).device
         pictures = batch["pictures"]

@@ -50,17 +50,24 @@ def encode(
             scenes: list[scene.Scene] = []
             for start in range(first, first + size, 16):
                 batch = [
-                    scene.example(seed, index, mix, font, data.size) for index in range(start, min(start + 16, first + size))
+                    scene.example(seed, index, mix, font, data.size)
+                    for index in range(start, min(start + 16, first + size))
                 ]
                 scenes += [shown for _, _, shown in batch]
                 with torch.no_grad():
-                    mean = vae.encode(to_tensor([picture for picture, _, _ in batch]).to(device)).latent_dist.mean
+                    mean = vae.encode(
+                        to_tensor([picture for picture, _, _ in batch]).to(device)
+                    ).latent_dist.mean
                 parts.append(mean.half().cpu())
             latents = torch.cat(parts)
             if not bool(torch.isfinite(latents).all()):
                 raise ModelFileError("the autoencoder makes latents that are not finite", field="autoencoder")
             draft = path.with_suffix(".draft")
-            save_file({"latents": latents}, draft, metadata={"scenes": json.dumps([asdict(shown) for shown in scenes])})
+            save_file(
+                {"latents": latents},
+                draft,
+                metadata={"scenes": json.dumps([asdict(shown) for shown in scenes])},
+            )
             with draft.open("rb+") as file:
                 os.fsync(file.fileno())
             draft.rename(path)
@@ -87,5 +94,7 @@ def load(folders: list[Path]) -> LatentCache:
                     scenes += [_scene(row) for row in json.loads(file.metadata()["scenes"])]
             except (OSError, SafetensorError, KeyError, ValueError) as error:
                 hint = "remove the file and run the latents recipe again"
-                raise ModelFileError(f"the shard cannot be read: {error}", field=str(path), hint=hint) from error
+                raise ModelFileError(
+                    f"the shard cannot be read: {error}", field=str(path), hint=hint
+                ) from error
     return LatentCache(torch.cat(parts), tuple(scenes))

@@ -38,7 +38,9 @@ class Task(Protocol):
         """The data of step `step`, a pure function of it; called ahead of time from another thread."""
         ...
 
-    def loss(self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         """The scalar to minimise and figures to report. `random` is this step's generator, on the CPU."""
         ...
 
@@ -94,7 +96,14 @@ class Averages:
 
 
 def train(
-    task: Task, plan: Optimisation, reporting: Reporting, *, seed: int, folder: Path, digest: str, device: str = "auto"
+    task: Task,
+    plan: Optimisation,
+    reporting: Reporting,
+    *,
+    seed: int,
+    folder: Path,
+    digest: str,
+    device: str = "auto",
 ) -> Iterator[TrainStep]:
     """Run `task` from its newest checkpoint in `folder` (or from the start) to `plan.steps`, yielding every step.
 
@@ -108,7 +117,11 @@ def train(
     averages = Averages(raw, plan.ema)
     parameters = [p for module in raw.values() for p in module.parameters() if p.requires_grad]
     settings = {"lr": plan.learning_rate, "betas": plan.betas, "weight_decay": plan.weight_decay}
-    optimizer = Muon(parameters, **settings) if plan.optimizer == "muon" else torch.optim.AdamW(parameters, fused=True, **settings)
+    optimizer = (
+        Muon(parameters, **settings)
+        if plan.optimizer == "muon"
+        else torch.optim.AdamW(parameters, fused=True, **settings)
+    )
     start = 0
     found = checkpoints.find(folder)
     if found:
@@ -145,7 +158,9 @@ def train(
             value = float(loss.detach())
             if not math.isfinite(value):
                 hint = "lower the learning rate, or use precision 'no'; the last checkpoint is intact"
-                raise NumericalError(f"the loss is not finite at step {step}", field="loss", value=value, hint=hint)
+                raise NumericalError(
+                    f"the loss is not finite at step {step}", field="loss", value=value, hint=hint
+                )
             seen += 1
             for name, figure in {"loss": value, **figures}.items():
                 sums[name] = sums.get(name, 0.0) + figure
@@ -153,7 +168,9 @@ def train(
             saved = None
             if done % reporting.checkpoint == 0 or done == plan.steps:
                 facts = {"recipe": digest, "loss": sums["loss"] / seen}
-                saved = checkpoints.save(folder, done, raw, averages.modules, optimizer, facts, reporting.keep).folder
+                saved = checkpoints.save(
+                    folder, done, raw, averages.modules, optimizer, facts, reporting.keep
+                ).folder
             if done % reporting.every == 0 or saved is not None:
                 seconds = max(time.monotonic() - began, 1e-9)
                 means = {name: total / seen for name, total in sums.items()}

@@ -28,10 +28,21 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float], weight_decay: float, momentum: float = 0.95
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        betas: tuple[float, float],
+        weight_decay: float,
+        momentum: float = 0.95,
     ) -> None:
         rows = list(parameters)
-        defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay, "momentum": momentum, "matrix": False}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "matrix": False,
+        }
         groups: list[dict[str, Any]] = [
             {"params": [p for p in rows if _is_matrix(p)], "matrix": True},
             {"params": [p for p in rows if not _is_matrix(p)], "matrix": False},

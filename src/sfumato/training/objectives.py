@@ -8,7 +8,13 @@ from sfumato.samplers.schedule import Prediction, min_snr_weight, snr, target
 
 
 def denoising_loss(
-    output: Tensor, clean: Tensor, noise: Tensor, alpha_bar: Tensor, prediction: Prediction, gamma: float, floor: float
+    output: Tensor,
+    clean: Tensor,
+    noise: Tensor,
+    alpha_bar: Tensor,
+    prediction: Prediction,
+    gamma: float,
+    floor: float,
 ) -> Tensor:
     """Mean squared error of a network's `output (B,C,h,w)` with min-SNR weights (arXiv 2303.09556, Section 3.4).
 
@@ -36,7 +42,11 @@ def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
 def scene_labels_loss(logits: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
     """Loss of a scene classifier: objects are `(B,N)` multi-hot (binary cross-entropy summed over objects), the rest `(B,)` classes, -1 to
     leave a row out."""
-    loss = functional.binary_cross_entropy_with_logits(logits["objects"], labels["objects"], reduction="none").sum(1).mean()
+    loss = (
+        functional.binary_cross_entropy_with_logits(logits["objects"], labels["objects"], reduction="none")
+        .sum(1)
+        .mean()
+    )
     for name, classes in labels.items():
         if name != "objects" and bool((classes >= 0).any()):
             loss = loss + functional.cross_entropy(logits[name], classes, ignore_index=-1)

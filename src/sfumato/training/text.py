@@ -33,11 +33,15 @@ def _pipeline(tokenizer: Tokenizer) -> Tokenizer:
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
     )
     split = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     return tokenizer
 
 
-def build_tokenizer(stage: TextStage, data: SceneData, seed: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def build_tokenizer(
+    stage: TextStage, data: SceneData, seed: int
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Byte pairs learned from `stage.captions` captions: `(vocab, merges)` in CLIP's layout.
 
     The vocabulary is 256 bytes, the same at a word's end, the merges in order, start and end; so any text has tokens, and the words of the
@@ -57,18 +61,31 @@ def build_tokenizer(stage: TextStage, data: SceneData, seed: int) -> tuple[dict[
     learned = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = learned[: stage.vocabulary - 2 * len(alphabet) - 2]
-    tokens = [*alphabet, *(symbol + "</w>" for symbol in alphabet), *("".join(pair) for pair in merges), START, END]
+    tokens = [
+        *alphabet,
+        *(symbol + "</w>" for symbol in alphabet),
+        *("".join(pair) for pair in merges),
+        START,
+        END,
+    ]
     vocab: dict[str, int] = {}
     for token in tokens:
         vocab.setdefault(token, len(vocab))
     return vocab, merges
 
 
-def write_tokenizer(folder: Path, vocab: Mapping[str, int], merges: list[tuple[str, str]], max_length: int) -> None:
+def write_tokenizer(
+    folder: Path, vocab: Mapping[str, int], merges: list[tuple[str, str]], max_length: int
+) -> None:
     """Write `vocab.json`, `merges.txt`, `tokenizer_config.json` and `special_tokens_map.json` as CLIP tokenizers have them."""
     folder.mkdir(parents=True, exist_ok=True)
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
-    config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": max_length, "do_lower_case": True, **special}
+    config = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": max_length,
+        "do_lower_case": True,
+        **special,
+    }
     (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -82,7 +99,9 @@ class CaptionEncoder:
     def __init__(self, folder: Path) -> None:
         config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         self.max_length: int = config["model_max_length"]
-        model = BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"), end_of_word_suffix="</w>", unk_token=END)
+        model = BPE.from_file(
+            str(folder / "vocab.json"), str(folder / "merges.txt"), end_of_word_suffix="</w>", unk_token=END
+        )
         self._tokenizer = _pipeline(Tokenizer(model))
         self.start = self._tokenizer.token_to_id(START)
         self.end = self._tokenizer.token_to_id(END)
@@ -142,7 +161,9 @@ class TextTask:
         self._captions = captions
 
     def modules(self) -> dict[str, nn.Module]:
-        heads = nn.ModuleDict({name: nn.Linear(self._stage.width, classes) for name, classes in QUESTIONS.items()})
+        heads = nn.ModuleDict(
+            {name: nn.Linear(self._stage.width, classes) for name, classes in QUESTIONS.items()}
+        )
         return {"text_encoder": build_encoder(self._stage, self._captions), "heads": heads}
 
     def batch(self, step: int, size: int) -> Batch:
@@ -156,7 +177,9 @@ class TextTask:
         labels = {name: torch.from_numpy(np.array([row[name] for row in rows])) for name in QUESTIONS}
         return {"ids": self._captions(texts), "labels": labels}
 
-    def loss(self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         encoder, heads = modules["text_encoder"], modules["heads"]
         device = next(encoder.parameters()).device
         ids = batch["ids"].to(device)

@@ -1,0 +1,104 @@
+"""The command `sfumato`: its subcommands, and how every way to fail ends."""
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from sfumato import __version__
+from sfumato.cli import bench, evaluate, generate, info, redo, train
+from sfumato.cli.console import examples, talk
+from sfumato.errors import InterruptedRun, SfumatoError, shown
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="sfumato",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sfumato {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog=examples(
+        'sfumato generate "a frog on a beach"',
+        "sfumato show a-frog-on-a-beach-7.png",
+        "sfumato redo a-frog-on-a-beach-7.png --steps 50",
+        "sfumato generate --help",
+    )
+)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Draw pictures from words, with a model that came along."""
+
+
+app.command(epilog=generate.EXAMPLES)(generate.generate)
+app.command(epilog=redo.REDO_EXAMPLES)(redo.redo)
+app.command(epilog=redo.VERIFY_EXAMPLES)(redo.verify)
+app.command(epilog=redo.SHOW_EXAMPLES)(redo.show)
+app.command(epilog=train.EXAMPLES)(train.train)
+app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(epilog=info.MODELS_EXAMPLES)(info.models)
+app.command(epilog=info.SAMPLERS_EXAMPLES)(info.samplers)
+app.command(epilog=info.DOCTOR_EXAMPLES)(info.doctor)
+app.command(epilog=bench.EXAMPLES)(bench.bench)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code.
+
+    0 done, 1 it failed or did not verify, 2 bad input (nothing was written), 130 stopped with Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a prompt in a narrow locale must not crash
+    try:
+        code = app(list(arguments) or ["--help"], prog_name="sfumato", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except InterruptedRun as stop:
+        talk(f"stopped: {stop}")
+        return stop.exit_code
+    except SfumatoError as error:
+        talk(f"error: {error}")
+        return error.exit_code
+    except TyperException as error:
+        talk(f"error: {_usage_error(error, arguments)}")
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        talk("stopped")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        talk(
+            "error: this is a fault in Sfumato. Please report it with the lines above, the command you ran and "
+            "the output of: sfumato doctor"
+        )
+        return 1
+
+
+def _usage_error(error: TyperException, arguments: Sequence[str]) -> str:
+    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    command = next((f"{word} " for word in arguments if word in names), "")
+    message = shown(error.format_message().strip().rstrip("."))[1:-1]  # escaped and cut, without quotes
+    return f"{message}. See: sfumato {command}--help"

@@ -1,0 +1,117 @@
+"""How commands talk: results on stdout, talk and progress bars on stderr, bars only on a terminal."""
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+
+
+def result(text: str) -> None:
+    """Print a result (a path, a table) on stdout."""
+    print(text)
+
+
+def result_json(data: object) -> None:
+    """Print data on stdout as JSON in ASCII, which no locale and no terminal can misread."""
+    print(json.dumps(data, indent=2, allow_nan=False))
+
+
+def talk(text: str) -> None:
+    """Say something on stderr, for people."""
+    print(text, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Say on stderr what will not be as asked."""
+    talk(f"warning: {text}")
+
+
+def on_terminal() -> bool:
+    """Whether somebody watches stderr on a terminal that can redraw a line."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def printable(text: str) -> str:
+    """Return `text` with line breaks kept and every other control character escaped: a picture's metadata
+    must not steer the terminal.
+    """
+    return "".join(
+        c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """Return rows as aligned columns, two spaces apart, without trailing spaces."""
+    lines = [header, *rows] if header else list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def pairs(items: Mapping[str, str]) -> str:
+    """Return names and values as two columns; further lines of a value are indented below its first."""
+    width = max(len(name) for name in items)
+    gap = "\n" + " " * (width + 2)
+    return "\n".join(
+        f"{name.ljust(width)}  {gap.join(value.split(chr(10)))}".rstrip() for name, value in items.items()
+    )
+
+
+def examples(*commands: str) -> str:
+    """Return the examples at the end of a command's help."""
+    return inspect.cleandoc("[bold]Examples[/bold]\n" + "\n".join(f"$ {escape(line)}" for line in commands))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A progress bar on stderr; in a pipe nothing shows."""
+
+    progress: Progress
+    task: TaskID
+
+    def label(self, text: str) -> None:
+        """Say what is going on now."""
+        self.progress.update(self.task, description=escape(text))
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """Move the bar to `done` of `total`; `note` stands at its end."""
+        self.progress.update(self.task, completed=done, total=total, note=escape(note))
+
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        """Take the bar off the screen while something is printed on stdout."""
+        self.progress.stop()
+        yield
+        self.progress.start()
+
+
+@contextmanager
+def bar(label: str, *, clock: bool = True) -> Generator[Bar]:
+    """Show a progress bar while the block runs. `clock`: estimate the time left from the progress so far."""
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}" if clock else "{task.percentage:3.1f} %"),
+    ]
+    if clock:
+        columns.append(TimeRemainingColumn(compact=True))
+    columns.append(TextColumn("{task.fields[note]}"))
+    # stdout stays untouched: rich would send what is printed there to stderr.
+    progress = Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        disable=not on_terminal(),
+    )
+    with progress:
+        yield Bar(progress, progress.add_task(escape(label), total=1, note=""))

@@ -1,0 +1,139 @@
+"""Draw a recipe into files, with progress, previews and a summary: what `generate` and `redo` share."""
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
+from sfumato.cli.outputs import Outputs, plan_outputs
+from sfumato.engine.events import Done, Event, Picture, Started, StepDone
+from sfumato.engine.run import STAGES, draw
+from sfumato.errors import InterruptedRun
+from sfumato.imaging.io import encode_picture, write_file
+from sfumato.models.load import FoundModel, load
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.resolve import resolve
+from sfumato.settings import Settings
+
+
+@dataclass
+class Drawn:
+    """What a run has given so far."""
+
+    backend: str = ""
+    warnings: tuple[str, ...] = ()
+    files: list[tuple[Path, Resolved]] = field(default_factory=list[tuple[Path, Resolved]])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+
+def draw_to_files(
+    recipe: Recipe,
+    found: FoundModel,
+    settings: Settings,
+    *,
+    output: Path | None,
+    suffix: str = ".png",
+    preview_every: int = 0,
+    as_json: bool = False,
+) -> None:
+    """Draw `recipe` with the model `found`, save the pictures, and print their paths or all about them as JSON.
+
+    Recipe and output are checked before the model is loaded. Raises RecipeError, ModelFileError,
+    OutputError, NumericalError, and InterruptedRun on Ctrl-C: finished pictures stay, nothing else does.
+    """
+    resolved = resolve(recipe, found.defaults, settings=settings)
+    outputs = plan_outputs(resolved, output, suffix)
+    previews = outputs.previews() if preview_every else ()
+    drawn = Drawn()
+    try:
+        with bar("loading the model") as progress:
+            _draw(resolved, found, settings, outputs, previews, preview_every, progress, drawn, not as_json)
+    except KeyboardInterrupt:
+        raise InterruptedRun(f"{len(drawn.files)} of {resolved.count} pictures were finished") from None
+    finally:
+        for path in previews:
+            path.unlink(missing_ok=True)
+    if as_json:
+        result_json(_report(drawn))
+    else:
+        talk(_summary(drawn))
+
+
+def _draw(
+    resolved: Resolved,
+    found: FoundModel,
+    settings: Settings,
+    outputs: Outputs,
+    previews: tuple[Path, ...],
+    preview_every: int,
+    progress: Bar,
+    drawn: Drawn,
+    announce: bool,
+) -> None:
+    bundle = load(found, settings)
+    progress.label("drawing")
+    saving = 0.0
+    with closing(draw(resolved, bundle, preview_every=preview_every)) as events:
+        for event in events:
+            _follow(event, progress, previews, drawn)
+            if isinstance(event, Picture):
+                started = time.perf_counter()
+                path = outputs.save(event)
+                saving += time.perf_counter() - started
+                drawn.files.append((path, event.resolved))
+                if announce:
+                    with progress.aside():
+                        result(str(path))
+    stages = {**drawn.seconds, **bundle.seconds, "save": saving}
+    stages = {stage: stages[stage] for stage in (*STAGES, "save")}
+    drawn.seconds = {**stages, "total": sum(stages.values())}
+
+
+def _follow(event: Event, progress: Bar, previews: tuple[Path, ...], drawn: Drawn) -> None:
+    match event:
+        case Started():
+            drawn.backend, drawn.warnings = event.backend, event.warnings
+            for warning in event.warnings:
+                warn(warning)
+        case StepDone():
+            progress.update(event.finished_steps, event.total_steps)
+            if event.preview is not None:
+                for index, pixels in zip(event.indices, event.preview, strict=True):
+                    write_file(previews[index], encode_picture(pixels, ".png"))
+        case Done():
+            drawn.seconds = dict(event.seconds)
+        case _:
+            pass
+
+
+def _summary(drawn: Drawn) -> str:
+    seeds = [resolved.picture_seed for _, resolved in drawn.files]
+    what = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"{what}; {seconds_text(drawn.seconds)} ({drawn.backend})"
+
+
+def seconds_text(seconds: Mapping[str, float]) -> str:
+    """Return "3.2 s: import 1.8, load 0.4, ...", without the stages that took no time."""
+    stages = [
+        f"{stage} {spent:.1f}" for stage, spent in seconds.items() if stage != "total" and spent >= 0.05
+    ]
+    return f"{seconds['total']:.1f} s" + (f": {', '.join(stages)}" if stages else "")
+
+
+def _report(drawn: Drawn) -> dict[str, object]:
+    return {
+        "pictures": [
+            {
+                "path": str(path),
+                "index": resolved.index,
+                "seed": resolved.picture_seed,
+                "recipe": resolved.model_dump(mode="json"),
+            }
+            for path, resolved in drawn.files
+        ],
+        "backend": drawn.backend,
+        "warnings": list(drawn.warnings),
+        "seconds": drawn.seconds,
+    }

@@ -1,0 +1,140 @@
+"""The options that describe a picture, the same for every command that draws."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WHAT = "What to draw"
+HOW = "How to draw it"
+RESULT = "The result"
+
+# Numbers arrive as text: recipes check them, and say better than the parser of options what is wrong.
+Negative = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="What the picture should not show.", rich_help_panel=WHAT),
+]
+Mix = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar='"TEXT:RATIO"',
+        help="Another prompt and its share of the picture; may be given several times.",
+        rich_help_panel=WHAT,
+    ),
+]
+MixMode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODE",
+        help="Mix predictions (branches, the default) or encoded texts (embeddings).",
+        rich_help_panel=WHAT,
+    ),
+]
+Unconditional = Annotated[
+    bool,
+    typer.Option(
+        "--unconditional", help="No prompt at all: whatever the model dreams of.", rich_help_panel=WHAT
+    ),
+]
+Seed = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="Where the noise begins; the same seed draws the same picture.",
+        rich_help_panel=HOW,
+    ),
+]
+Count = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N", help="How many pictures: seeds N, N+1, ... of the first one.", rich_help_panel=HOW
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WxH", help="Width x height in pixels, or one number for a square.", rich_help_panel=HOW
+    ),
+]
+Steps = Annotated[
+    str | None, typer.Option(metavar="N", help="Denoising steps, 1 to 1000.", rich_help_panel=HOW)
+]
+Sampler = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The step rule; see: sfumato samplers.", rich_help_panel=HOW),
+]
+Spacing = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Where the noise levels lie; see: sfumato samplers.", rich_help_panel=HOW
+    ),
+]
+Guidance = Annotated[
+    str | None,
+    typer.Option(metavar="X", help="How strictly to follow the prompt, 0 to 100.", rich_help_panel=HOW),
+]
+GuidanceRescale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X",
+        help="0 to 1: keep the contrast that strong guidance overdoes.",
+        rich_help_panel=HOW,
+    ),
+]
+GuidanceStart = Annotated[
+    str | None,
+    typer.Option(metavar="X", help="Guide from this fraction of the steps, 0 to 1.", rich_help_panel=HOW),
+]
+GuidanceStop = Annotated[
+    str | None,
+    typer.Option(metavar="X", help="Guide up to this fraction of the steps, 0 to 1.", rich_help_panel=HOW),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A model's name or folder; see: sfumato models.", rich_help_panel=HOW),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="A file (.png, .jpg, .webp; replaced if it exists) or an existing folder. Without it, a new "
+        "name in this folder.",
+        rich_help_panel=RESULT,
+    ),
+]
+Preview = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Every N steps, write a rough picture to NAME.preview.png beside the result; it goes when the "
+        "run ends.",
+        rich_help_panel=RESULT,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RESULT)]
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What was asked for on the command line, as it was written; None and () mean "not asked"."""
+
+    prompt: str | None = None
+    negative: str | None = None
+    mix: tuple[str, ...] = ()
+    mix_mode: str | None = None
+    unconditional: bool = False
+    seed: str | None = None
+    count: str | None = None
+    size: str | None = None
+    steps: str | None = None
+    sampler: str | None = None
+    spacing: str | None = None
+    guidance: str | None = None
+    guidance_rescale: str | None = None
+    guidance_start: str | None = None
+    guidance_stop: str | None = None
+    model: str | None = None

@@ -1,0 +1,124 @@
+"""`sfumato models`, `samplers` and `doctor`: what there is to choose from, and what this machine can do."""
+
+import os
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from sfumato.cli.console import bar, examples, result, result_json, table
+from sfumato.settings import Settings
+
+MODELS_EXAMPLES = examples("sfumato models", "SFUMATO_MODELS=/data/models sfumato models --json")
+SAMPLERS_EXAMPLES = examples("sfumato samplers", "sfumato samplers --orders")
+DOCTOR_EXAMPLES = examples("sfumato doctor", "SFUMATO_DEVICE=cuda sfumato doctor", "sfumato doctor --json")
+
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+def models(as_json: Json = False) -> None:
+    """List the models that --model can name.
+
+    Besides the bundled one: every diffusers folder in the folders of SFUMATO_MODELS and in the folder
+    "models" of SFUMATO_HOME. A path to any other folder works as well.
+    """
+    settings = Settings.from_environment(os.environ)
+    from sfumato.models.load import list_models
+
+    listed = list_models(settings)
+    if as_json:
+        result_json([{**asdict(model), "folder": str(model.folder)} for model in listed])
+        return
+    rows = [
+        (
+            model.name,
+            "-" if model.width is None else f"{model.width}x{model.height}",
+            f"{model.num_bytes / 1e6:.0f} MB",
+            str(model.folder) if model.problem is None else f"cannot be used: {model.problem}",
+        )
+        for model in listed
+    ]
+    result(table(rows, ("NAME", "PICTURES", "SIZE", "FOLDER")))
+
+
+def samplers(
+    orders: Annotated[
+        bool,
+        typer.Option("--orders", help="Measure how fast each sampler converges on an exactly known problem."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the samplers and spacings that --sampler and --spacing can name.
+
+    Both take the names of A1111 as well: "DPM++ 2M Karras" is the sampler dpmpp_2m with the spacing karras.
+    EVALUATIONS counts calls of the network per step, ORDER how fast errors shrink with more steps.
+    """
+    if orders:
+        _orders(as_json)
+        return
+    from sfumato.samplers.solvers import SOLVERS
+    from sfumato.samplers.spacings import SPACINGS
+
+    if as_json:
+        facts = ("name", "label", "about", "spacing", "evaluations", "noise", "order")
+        result_json(
+            {
+                "samplers": [{fact: vars(row)[fact] for fact in facts} for row in SOLVERS.values()],
+                "spacings": [
+                    {"name": row.name, "label": row.label, "about": row.about} for row in SPACINGS.values()
+                ],
+            }
+        )
+        return
+    rows = [
+        (
+            row.name,
+            row.label,
+            str(row.evaluations),
+            "-" if row.order is None else str(row.order),
+            row.spacing,
+            row.about,
+        )
+        for row in SOLVERS.values()
+    ]
+    result(table(rows, ("SAMPLER", "A1111 NAME", "EVALUATIONS", "ORDER", "GOES WITH", "")))
+    result("")
+    spacings = [(row.name, row.label, row.about) for row in SPACINGS.values()]
+    result(table(spacings, ("SPACING", "A1111 NAME", "")))
+
+
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine has and what pictures will be drawn with.
+
+    Loads the bundled model to find out. Exits with 1 when that fails.
+    """
+    settings = Settings.from_environment(os.environ)
+    from sfumato.cli.examination import examine
+
+    with bar("loading the bundled model"):
+        examination = examine(settings)
+    if as_json:
+        result_json(examination.report())
+    else:
+        result(examination.text())
+    if examination.problem is not None:
+        raise typer.Exit(1)
+
+
+def _orders(as_json: bool) -> None:
+    from sfumato.samplers.orders import STEPS, measure_orders
+
+    measured = measure_orders()
+    if as_json:
+        result_json({"steps": STEPS, "samplers": [asdict(row) for row in measured]})
+        return
+    rows = [
+        (
+            row.name,
+            "-" if row.expected is None else str(row.expected),
+            "-" if row.measured is None else f"{row.measured:.2f}",
+            *(f"{error:.1e}" for error in row.errors),
+        )
+        for row in measured
+    ]
+    result(table(rows, ("SAMPLER", "ORDER", "MEASURED", *(f"ERROR {n}" for n in STEPS))))

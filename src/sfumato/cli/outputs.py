@@ -1,0 +1,117 @@
+"""Where pictures go: decided and checked before anything is drawn."""
+
+import re
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from sfumato import __version__
+from sfumato.engine.events import Picture
+from sfumato.errors import OutputError
+from sfumato.imaging.io import FORMAT_OF, check_output, save_picture
+from sfumato.imaging.metadata import PictureMetadata
+from sfumato.recipe.codec import to_json, to_parameters
+from sfumato.recipe.image import Resolved
+
+SOFTWARE = f"Sfumato {__version__}"
+MAX_SLUG = 40
+PREVIEW = ".preview.png"
+
+# What is left of the prompt language's signs once brackets are taken for spaces: a weight or a step.
+_NUMBER = re.compile(r":\s*[\d.]+")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A file for each picture of a run. `replace`: it was named by the user, and may exist already."""
+
+    paths: tuple[Path, ...]
+    replace: bool
+
+    def save(self, picture: Picture) -> Path:
+        """Write a picture with its recipe, and return where it is. Raises OutputError; then nothing is there."""
+        path = self.paths[picture.index]
+        if not self.replace:
+            path = _free(path)  # somebody else may have taken the name meanwhile
+        metadata = PictureMetadata(
+            resolved_json=to_json(picture.resolved),
+            parameters=to_parameters(picture.resolved, software=SOFTWARE),
+            software=SOFTWARE,
+        )
+        save_picture(picture.pixels, path, metadata)
+        return path
+
+    def previews(self) -> tuple[Path, ...]:
+        """Return a preview's path for each picture. Raises OutputError when such a file exists: it would be
+        replaced, and removed at the end.
+        """
+        paths = tuple(path.with_name(path.stem + PREVIEW) for path in self.paths)
+        for path in paths:
+            if path.exists():
+                raise OutputError(
+                    "a file is where the preview would go",
+                    field="preview",
+                    value=str(path),
+                    hint="Move it away, or remove it.",
+                )
+        return paths
+
+
+def plan_outputs(resolved: Resolved, output: Path | None, suffix: str = ".png") -> Outputs:
+    """Return where the pictures of `resolved` go, checked to be writable.
+
+    `output` is a file (one picture only), a folder, or None for this folder. Files in a folder get a name
+    made of the prompt and the picture's seed, and never replace one that exists. Raises OutputError.
+    """
+    try:
+        if output is not None and not output.is_dir() and not _meant_as_folder(output, resolved.count):
+            _check_file(output, resolved.count)
+            return Outputs((output,), replace=True)
+        folder = Path() if output is None else output
+        check_output(folder / f"picture{suffix}")
+        stem = slug(resolved)
+        seeds = range(resolved.seed, resolved.seed + resolved.count)
+        return Outputs(tuple(_free(folder / f"{stem}-{seed}{suffix}") for seed in seeds), replace=False)
+    except OSError as error:  # a path longer than the system takes, a folder that may not be looked into
+        reason = error.strerror or "unknown reason"
+        raise OutputError(f"cannot be used: {reason}", field="output", value=str(output)) from error
+
+
+def slug(resolved: Resolved) -> str:
+    """Return a file name's worth of the prompt: its words in lower case, at most 40 characters."""
+    text = "" if resolved.text is None else resolved.text.prompt[: 10 * MAX_SLUG]
+    words = re.findall(r"\w+", _NUMBER.sub(" ", text.lower()))
+    name = ""
+    for word in words:
+        longer = f"{name}-{word}" if name else word[:MAX_SLUG]
+        if len(longer) > MAX_SLUG:
+            break
+        name = longer
+    return name or "picture"
+
+
+def _meant_as_folder(output: Path, num_pictures: int) -> bool:
+    return num_pictures > 1 and not output.suffix
+
+
+def _check_file(output: Path, num_pictures: int) -> None:
+    if num_pictures > 1:
+        raise OutputError(
+            f"must be a folder for {num_pictures} pictures",
+            field="output",
+            value=str(output),
+            hint=f"For example {output.parent}",
+        )
+    if not output.suffix:
+        raise OutputError(
+            "neither a folder nor a picture file",
+            field="output",
+            value=str(output),
+            hint=f"Create the folder first (mkdir -p {output}), or end the name in {', '.join(FORMAT_OF)}.",
+        )
+    check_output(output)
+
+
+def _free(path: Path) -> Path:
+    names = (path if n == 1 else path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(1))
+    return next(name for name in names if not name.exists())

@@ -1,0 +1,174 @@
+"""Recipes from the outside: flags laid over a recipe, recipe files, and pictures' own metadata."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from sfumato.cli.flags import Flags
+from sfumato.errors import InputError, RecipeError
+from sfumato.imaging.io import FORMAT_OF
+from sfumato.imaging.metadata import read_metadata
+from sfumato.recipe.codec import from_json, from_toml
+from sfumato.recipe.image import MAX_PROMPT_CHARS, Recipe, Resolved
+from sfumato.recipe.labels import split_sampler
+from sfumato.recipe.resolve import recipe_from_mapping, recipe_of, single
+
+MAX_RECIPE_BYTES = 64_000_000
+STDIN = "-"
+
+_SIZE = re.compile(r"(\d{1,9})(?:[xX×](\d{1,9}))?")  # noqa: RUF001 - people paste the sign
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def with_flags(base: Recipe, flags: Flags) -> Recipe:
+    """Return `base` with everything that `flags` ask for. Raises RecipeError naming flag, value and a hint."""
+    data: dict[str, Any] = base.model_dump()
+    for field, text in (("seed", flags.seed), ("count", flags.count), ("steps", flags.steps)):
+        if text is not None:
+            data[field] = _whole(field, text)
+    if flags.size is not None:
+        data["width"], data["height"] = _size(flags.size)
+    if flags.sampler is not None:
+        data["sampler"], spacing = split_sampler(flags.sampler)
+        if spacing is not None:
+            data["spacing"] = spacing
+    if flags.spacing is not None:
+        data["spacing"] = flags.spacing
+    if flags.guidance is not None:
+        data["guidance"] = _real("guidance", flags.guidance)
+    if flags.model is not None:
+        data["model"] = flags.model
+    data["parts"] = _parts(data["parts"], flags)
+    return recipe_from_mapping(data)
+
+
+def with_stdin(flags: Flags) -> Flags:
+    """Return `flags` with the prompt "-" replaced by what standard input holds."""
+    if flags.prompt != STDIN:
+        return flags
+    data = sys.stdin.buffer.read(4 * MAX_PROMPT_CHARS + 5)  # four bytes a character, and one too many
+    return replace(flags, prompt=data.decode("utf-8", "replace").removesuffix("\n"))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Return the recipe in a TOML or JSON file, or the one a picture was drawn from.
+
+    JSON may also be what `sfumato show --json` prints. Raises RecipeError and PictureError.
+    """
+    suffix = path.suffix.lower()
+    if suffix in FORMAT_OF:
+        return recipe_of(single(read_resolved(path)))
+    if suffix != ".json":
+        return read_toml(path, Recipe)
+    text = _bytes(path)
+    if _is_resolved(text):
+        return recipe_of(single(from_json(text, Resolved)))
+    return from_json(text, Recipe)
+
+
+def read_toml(path: Path, model: type[ModelT]) -> ModelT:
+    """Return the TOML file at `path` as a `model`. Raises RecipeError."""
+    return from_toml(_bytes(path), model)
+
+
+def read_resolved(picture: Path) -> Resolved:
+    """Return the resolved recipe that a picture carries. Raises PictureError and RecipeError."""
+    return from_json(read_metadata(picture).resolved_json, Resolved)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_RECIPE_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        raise InputError(f"cannot be read: {reason}", field="recipe", value=str(path)) from error
+    if len(data) > MAX_RECIPE_BYTES:
+        raise RecipeError("is far too large for a recipe", field="recipe", value=str(path))
+    return data
+
+
+def _is_resolved(text: bytes) -> bool:
+    try:
+        data: object = json.loads(text)
+    except (ValueError, RecursionError):  # the reader of recipes says it better
+        return False
+    return isinstance(data, dict) and "model_digest" in data
+
+
+def _parts(base: tuple[dict[str, Any], ...], flags: Flags) -> list[dict[str, Any]]:
+    parts = {str(part["kind"]): part for part in base}
+    if flags.unconditional:
+        if flags.prompt is not None or flags.negative is not None or flags.mix:
+            raise RecipeError(
+                "means without any prompt",
+                field="unconditional",
+                hint="Leave it out, or leave the prompt out.",
+            )
+        return []
+    text = parts.get("text", {"kind": "text"})
+    changes: dict[str, Any] = {
+        "prompt": flags.prompt,
+        "negative": flags.negative,
+        "guidance_rescale": _optional_real("guidance_rescale", flags.guidance_rescale),
+        "guidance_start": _optional_real("guidance_start", flags.guidance_start),
+        "guidance_stop": _optional_real("guidance_stop", flags.guidance_stop),
+    }
+    asked = {field: value for field, value in changes.items() if value is not None}
+    if asked and "prompt" not in {**text, **asked}:
+        field = next(iter(asked))
+        raise RecipeError("needs a prompt", field=field, value=asked[field], hint="Give a prompt as well.")
+    if asked:
+        parts = {"text": {**text, **asked}, **{kind: part for kind, part in parts.items() if kind != "text"}}
+    if flags.mix:
+        mode = parts.get("mix", {}).get("mode", "branches")
+        parts["mix"] = {"kind": "mix", "prompts": [_mixed(entry) for entry in flags.mix], "mode": mode}
+    if flags.mix_mode is not None:
+        if "mix" not in parts:
+            raise RecipeError("there is nothing to mix", field="mix_mode", hint='Add --mix "a rabbit:0.5".')
+        parts["mix"] = {**parts["mix"], "mode": flags.mix_mode}
+    return list(parts.values())
+
+
+def _mixed(entry: str) -> dict[str, Any]:
+    prompt, colon, ratio = entry.rpartition(":")
+    try:
+        return {"prompt": prompt, "ratio": float(ratio if colon else "no ratio")}
+    except ValueError:
+        raise RecipeError(
+            "ends in no ratio", field="mix", value=entry, hint='Write it as "a rabbit:0.5".'
+        ) from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise RecipeError(
+            "must be width x height", field="size", value=text, hint="Write 128x128, or 128 for a square."
+        )
+    width, height = match[1], match[1] if match[2] is None else match[2]
+    return int(width), int(height)
+
+
+def _whole(field: str, text: str) -> int:
+    # int() takes "1_000" as well, and refuses thousands of digits with a remark about Python.
+    if re.fullmatch(r"\s*[+-]?\d{1,40}\s*", text) is None:
+        raise RecipeError("must be a whole number", field=field, value=text)
+    return int(text)
+
+
+def _real(field: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        hint = "Write it with a point." if "," in text else None
+        raise RecipeError("must be a number", field=field, value=text, hint=hint) from None
+
+
+def _optional_real(field: str, text: str | None) -> float | None:
+    return None if text is None else _real(field, text)

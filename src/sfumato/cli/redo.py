@@ -1,0 +1,163 @@
+"""`sfumato redo`, `verify` and `show`: what a picture knows about itself, put to use."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfumato.cli import flags
+from sfumato.cli.console import bar, examples, pairs, printable, result, result_json, talk, warn
+from sfumato.cli.flags import Flags
+from sfumato.errors import PictureError, RecipeError
+from sfumato.settings import Settings
+
+REDO_EXAMPLES = examples(
+    "sfumato redo frog.png",
+    "sfumato redo frog.png --steps 50 --output better.png",
+    'sfumato redo frog.png --prompt "a toad on a beach"',
+    "sfumato redo frog.png --count 4 --output pictures",
+)
+VERIFY_EXAMPLES = examples("sfumato verify frog.png", "sfumato verify frog.png --json")
+SHOW_EXAMPLES = examples(
+    "sfumato show frog.png",
+    "sfumato show frog.png --toml > frog.toml",
+    "sfumato generate --recipe frog.toml --seed 8",
+)
+
+Source = Annotated[Path, typer.Argument(metavar="PICTURE", help="A PNG, JPEG or WebP drawn by Sfumato.")]
+
+
+def redo(
+    picture: Source,
+    prompt: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Another prompt.", rich_help_panel=flags.WHAT),
+    ] = None,
+    negative: flags.Negative = None,
+    mix: flags.Mix = None,
+    mix_mode: flags.MixMode = None,
+    unconditional: flags.Unconditional = False,
+    seed: flags.Seed = None,
+    count: flags.Count = None,
+    size: flags.Size = None,
+    steps: flags.Steps = None,
+    sampler: flags.Sampler = None,
+    spacing: flags.Spacing = None,
+    guidance: flags.Guidance = None,
+    guidance_rescale: flags.GuidanceRescale = None,
+    guidance_start: flags.GuidanceStart = None,
+    guidance_stop: flags.GuidanceStop = None,
+    model: flags.Model = None,
+    output: flags.Output = None,
+    preview: flags.Preview = None,
+    as_json: flags.Json = False,
+) -> None:
+    """Draw a picture again from its own metadata, with anything changed.
+
+    The new picture has the format of the old one, and never replaces it unless --output names it.
+    """
+    settings = Settings.from_environment(os.environ)
+    from sfumato.cli.drawing import draw_to_files
+    from sfumato.cli.recipes import read_resolved, with_flags, with_stdin
+    from sfumato.models.load import find_model
+    from sfumato.recipe.resolve import recipe_of, single
+
+    asked = Flags(
+        prompt=prompt,
+        negative=negative,
+        mix=tuple(mix or ()),
+        mix_mode=mix_mode,
+        unconditional=unconditional,
+        seed=seed,
+        count=count,
+        size=size,
+        steps=steps,
+        sampler=sampler,
+        spacing=spacing,
+        guidance=guidance,
+        guidance_rescale=guidance_rescale,
+        guidance_start=guidance_start,
+        guidance_stop=guidance_stop,
+        model=model,
+    )
+    before = read_resolved(picture)
+    recipe = with_flags(recipe_of(single(before)), with_stdin(asked))
+    found = find_model(recipe.model, settings)
+    if model is None and found.defaults.digest != before.model_digest:
+        warn(f"the model {recipe.model} has other weights than drew this picture; it will look different")
+    draw_to_files(
+        recipe,
+        found,
+        settings,
+        output=output,
+        suffix=picture.suffix.lower(),
+        preview_every=0 if preview is None else preview,
+        as_json=as_json,
+    )
+
+
+def verify(picture: Source, model: flags.Model = None, as_json: flags.Json = False) -> None:
+    """Draw a picture again and say whether it is the same.
+
+    Exits with 0 when no pixel differs by more than 1/255, with 1 otherwise. A JPEG or WebP is compared with
+    the new drawing saved the same way.
+    """
+    settings = Settings.from_environment(os.environ)
+    from sfumato.cli.verifying import compare
+
+    with bar("drawing it again") as progress:
+        comparison = compare(picture, model, settings, progress)
+    if as_json:
+        result_json(comparison.report())
+    else:
+        result(f"{picture}: {comparison}")
+    if not comparison.identical:
+        talk("Another processor or another version of a library may round differently.")
+        raise typer.Exit(1)
+
+
+def show(
+    picture: Source,
+    as_json: Annotated[bool, typer.Option("--json", help="The full resolved recipe as JSON.")] = False,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="A recipe for: sfumato generate --recipe FILE.")
+    ] = False,
+    parameters: Annotated[
+        bool, typer.Option("--parameters", help="The text that other programs of this field read.")
+    ] = False,
+) -> None:
+    """Show how a picture was made.
+
+    A picture by another program that wrote A1111 parameters is shown as it says.
+    """
+    if as_json + as_toml + parameters > 1:
+        raise RecipeError("only one of --json, --toml and --parameters is possible", field="show")
+    from sfumato.cli.recipes import read_resolved
+    from sfumato.imaging.metadata import read_metadata, read_parameters
+    from sfumato.recipe.codec import to_toml
+    from sfumato.recipe.resolve import recipe_of, single
+
+    foreign = read_parameters(picture)
+    if parameters:
+        if not foreign:
+            raise PictureError("no parameters in this picture", field="picture", value=str(picture))
+        result(printable(foreign))
+        return
+    try:
+        software = read_metadata(picture).software
+    except PictureError:
+        if not foreign or as_json or as_toml:
+            raise
+        talk("Drawn by another program, which says:")
+        result(printable(foreign))
+        return
+    resolved = read_resolved(picture)
+    if as_json:
+        result_json(resolved.model_dump(mode="json"))
+    elif as_toml:
+        result(to_toml(recipe_of(single(resolved))).rstrip("\n"))
+    else:
+        from sfumato.cli.describing import described
+
+        result(printable(pairs({**described(resolved), "software": software})))

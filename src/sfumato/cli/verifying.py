@@ -1,0 +1,103 @@
+"""Draw a picture again from its metadata and measure the difference."""
+
+import math
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.cli.console import Bar
+from sfumato.cli.flags import Flags
+from sfumato.cli.recipes import read_resolved, with_flags
+from sfumato.engine.events import Picture, StepDone
+from sfumato.engine.run import draw
+from sfumato.errors import SfumatoError
+from sfumato.imaging.io import as_saved, open_picture
+from sfumato.models.load import find_model, load
+from sfumato.recipe.resolve import recipe_of, resolve, single
+from sfumato.settings import Settings
+
+TOLERANCE = 1  # of 255: what rounding may do
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far two pictures are apart, in levels of 0 to 255. `size` tells when they differ in size; then
+    nothing else is known.
+
+    `largest` and `mean` are of the absolute differences, `share` the fraction of pixels beyond the tolerance,
+    `psnr` in decibels, infinite for equal pictures.
+    """
+
+    size: str | None
+    largest: int
+    mean: float
+    share: float
+    psnr: float
+
+    @property
+    def identical(self) -> bool:
+        return self.size is None and self.largest <= TOLERANCE
+
+    def __str__(self) -> str:
+        if self.size is not None:
+            return f"different: the file has another size, {self.size}"
+        if self.identical:
+            return f"identical (largest difference {self.largest}/255)"
+        return (
+            f"different: largest difference {self.largest}/255, mean {self.mean:.2g}/255, "
+            f"{self.share:.1%} of the pixels, PSNR {self.psnr:.1f} dB"
+        )
+
+    def report(self) -> dict[str, object]:
+        """Return the figures for JSON, which knows no infinity: null stands for it."""
+        figures = {"largest": self.largest, "mean": self.mean, "share": self.share}
+        known = figures if self.size is None else dict.fromkeys(figures)
+        psnr = self.psnr if self.size is None and math.isfinite(self.psnr) else None
+        return {"identical": self.identical, "size": self.size, **known, "psnr": psnr}
+
+
+def compare(picture: Path, model: str | None, settings: Settings, progress: Bar) -> Comparison:
+    """Draw what `picture` says it is and compare; `model` names the folder of its model when that has moved.
+
+    Raises PictureError and RecipeError for a picture that tells too little, ModelFileError, and SfumatoError
+    when the model found is not the one that drew it.
+    """
+    resolved = read_resolved(picture)
+    reference = np.asarray(open_picture(picture, settings.max_pixels))
+    recipe = with_flags(recipe_of(single(resolved)), Flags(model=model))
+    found = find_model(recipe.model, settings)
+    if found.defaults.digest != resolved.model_digest:
+        raise SfumatoError(
+            "has other weights than the one that drew this picture",
+            field="model",
+            value=recipe.model,
+            hint="Give the right one: --model FOLDER.",
+        )
+    # Metadata is not trusted: what it asks for goes through the same checks as a user's recipe.
+    again = resolve(recipe, found.defaults, settings=settings)
+    bundle = load(found, settings)
+    with closing(draw(again, bundle)) as events:
+        for event in events:
+            if isinstance(event, StepDone):
+                progress.update(event.finished_steps, event.total_steps)
+            elif isinstance(event, Picture):
+                return difference(as_saved(event.pixels, picture), reference)
+    raise SfumatoError("nothing was drawn", field="picture", value=str(picture))
+
+
+def difference(drawn: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Comparison:
+    """Compare two pictures, uint8 `(H,W,3)`."""
+    if drawn.shape != reference.shape:
+        return Comparison(f"{reference.shape[1]}x{reference.shape[0]}", 0, 0.0, 0.0, math.inf)
+    apart = np.abs(drawn.astype(np.int16) - reference)
+    squares = float(np.mean(np.square(apart.astype(np.float64))))
+    return Comparison(
+        size=None,
+        largest=int(apart.max()),
+        mean=float(apart.mean()),
+        share=float(np.mean(apart.max(axis=2) > TOLERANCE)),
+        psnr=math.inf if squares == 0 else 10 * math.log10(255**2 / squares),
+    )

@@ -1,0 +1,74 @@
+"""From a finished run to the folder people load: a diffusers pipeline in float16 safetensors, complete or not there at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import diffusers
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel
+
+INDEX: dict[str, Any] = {
+    "_class_name": "StableDiffusionPipeline",
+    "feature_extractor": [None, None],
+    "requires_safety_checker": False,
+    "safety_checker": [None, None],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to fill; it takes the place of `folder` when the block ends well, and is removed when it does not."""
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        for path in sorted(draft.rglob("*")):
+            if path.is_file():
+                with path.open("rb+") as file:
+                    os.fsync(file.fileno())
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def export_pipeline(
+    folder: Path,
+    *,
+    unet: UNet2DConditionModel,
+    vae: AutoencoderKL,
+    text_encoder: CLIPTextModel,
+    tokenizer: Path,
+    scheduler: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+) -> None:
+    """Write `folder` so that both Sfumato and `diffusers.StableDiffusionPipeline.from_pretrained` load it.
+
+    `tokenizer` is a folder to copy, `scheduler` the scheduler_config.json, `defaults` what Sfumato draws with when nothing is asked for
+    (`sfumato.json`). The networks are written as float16 and left as they are.
+    """
+    with replacing(folder) as draft:
+        for name, network in {"unet": unet, "vae": vae, "text_encoder": text_encoder}.items():
+            deepcopy(network).half().save_pretrained(draft / name, safe_serialization=True)
+        shutil.copytree(tokenizer, draft / "tokenizer")
+        version = {"_diffusers_version": diffusers.__version__}
+        write_json(draft / "scheduler" / "scheduler_config.json", {**scheduler, **version})
+        write_json(draft / "model_index.json", {**INDEX, **version})
+        write_json(draft / "sfumato.json", defaults)
