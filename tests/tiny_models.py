@@ -140,6 +140,7 @@ def _text_encoder(vocab_size: int) -> CLIPTextModel:
     model = CLIPTextModel(config).eval()
     with torch.no_grad():
         model.get_input_embeddings().weight.mul_(20)
+        model.final_layer_norm.bias.add_(0.1)  # CLIP's text has a mean of about a tenth of its size
     return model
 
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from transformers import CLIPTokenizer
 
+from recording import Recorder
 from sfumato.models.text import MAX_CHUNKS, encode, encode_equal_length, tokenise
 from sfumato.recipe.prompt import Prompt, compile_prompt
 from tiny_models import MAX_LENGTH, tiny_bundle, tiny_folder
@@ -90,11 +92,24 @@ def test_weights_scale_words_and_keep_the_mean() -> None:
     tokens = tokenise(bundle.tokenizer, prompt("a (frog:1.5) in [snow]"))
     plain = bundle.backend.encode_text(tokens.ids)
     scaled = plain * torch.tensor(tokens.weights)[:, :, None]
-    expected = scaled * (plain.mean() / scaled.mean())
     weighted = encode(bundle.backend, tokens)
-    assert torch.allclose(weighted, expected, atol=1e-4)
+    assert torch.allclose(weighted, scaled * (plain.mean() / scaled.mean()), atol=1e-4)
     assert float(weighted.mean()) == pytest.approx(float(plain.mean()), rel=1e-3)
     assert sorted(set(tokens.weights.ravel().tolist())) == pytest.approx([1 / 1.1, 1, 1.5], rel=1e-6)
+
+
+def test_an_encoder_without_a_mean_keeps_its_size() -> None:
+    class Centred(Recorder):
+        def encode_text(self, ids: NDArray[np.int64]) -> torch.Tensor:
+            hidden = super().encode_text(ids)
+            return hidden - hidden.mean(dim=(1, 2), keepdim=True)
+
+    bundle = tiny_bundle()
+    tokens = tokenise(bundle.tokenizer, prompt("a (frog:1.5) in [snow]"))
+    plain = Centred(bundle.backend).encode_text(tokens.ids)
+    weighted = encode(Centred(bundle.backend), tokens)
+    assert float((weighted**2).mean()) == pytest.approx(float((plain**2).mean()), rel=1e-4)
+    assert torch.allclose(weighted / weighted.norm(), plain / plain.norm(), atol=0.1)
 
 
 @given(st.floats(-10, 10))

@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 from sfumato import __version__
 from sfumato.cli import bench, evaluate, generate, info, redo, train
 from sfumato.cli.console import examples, talk
-from sfumato.errors import InterruptedRun, SfumatoError, shown
+from sfumato.errors import InputError, InterruptedRun, SfumatoError
 
 INTERRUPTED = 130
 
@@ -70,7 +70,6 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")  # a prompt in a narrow locale must not crash
     try:
         code = app(list(arguments) or ["--help"], prog_name="sfumato", standalone_mode=False)
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except InterruptedRun as stop:
         talk(f"stopped: {stop}")
@@ -91,8 +90,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception:
         traceback.print_exc()
         talk(
-            "error: this is a fault in Sfumato. Please report it with the lines above, the command you ran and "
-            "the output of: sfumato doctor"
+            "error: this is a fault in Sfumato. Please report it with the lines above, the command you ran "
+            "and the output of: sfumato doctor"
         )
         return 1
 
@@ -100,5 +99,6 @@ def run(arguments: Sequence[str]) -> int:
 def _usage_error(error: TyperException, arguments: Sequence[str]) -> str:
     names = [command.callback.__name__ for command in app.registered_commands if command.callback]
     command = next((f"{word} " for word in arguments if word in names), "")
-    message = shown(error.format_message().strip().rstrip("."))[1:-1]  # escaped and cut, without quotes
-    return f"{message}. See: sfumato {command}--help"
+    message = error.format_message().strip().rstrip(".")
+    stop = "" if message.endswith("?") else "."
+    return str(InputError(f"{message}{stop} See: sfumato {command}--help"))

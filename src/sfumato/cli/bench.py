@@ -14,8 +14,8 @@ EXAMPLES = examples("sfumato bench", "sfumato bench --steps 50 --repeats 5 --jso
 
 
 def bench(
-    prompt: Annotated[str, typer.Argument(metavar="[PROMPT]", help="What to draw.")] = "a frog on a beach",
-    repeats: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Pictures of each kind.")] = 3,
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to draw.")] = "a frog on a beach",
+    repeats: Annotated[str, typer.Option(metavar="N", help="Pictures of each kind.")] = "3",
     size: flags.Size = None,
     steps: flags.Steps = "20",
     sampler: flags.Sampler = None,
@@ -29,15 +29,16 @@ def bench(
     """
     settings = Settings.from_environment(os.environ)
     from sfumato.cli.benchmark import measure
-    from sfumato.cli.recipes import with_flags
+    from sfumato.cli.recipes import number_of, with_flags
     from sfumato.models.load import find_model
     from sfumato.recipe.image import Recipe
 
     asked = Flags(prompt=prompt, size=size, steps=steps, sampler=sampler, model=model, seed="7")
     recipe = with_flags(Recipe(), asked)
+    wanted = number_of("repeats", repeats)
     found = find_model(recipe.model, settings)
     with bar("measuring") as progress:
-        benchmark = measure(recipe, found, settings, repeats, progress)
+        benchmark = measure(recipe, found, settings, wanted, progress)
     if as_json:
         result_json(benchmark.report())
     else:

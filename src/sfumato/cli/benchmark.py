@@ -29,8 +29,8 @@ COLD_STAGES = (START, *STAGES, "save", "total")
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Medians over `repeats` pictures: `cold` and `warm` seconds by stage, and the largest memory that a fresh
-    process held (None where the system does not tell).
+    """Medians over `repeats` pictures: `cold` and `warm` seconds by stage, and the largest memory that a
+    fresh process held (None where the system does not tell).
     """
 
     resolved: Resolved
@@ -50,8 +50,8 @@ class Benchmark:
         memory = "unknown" if self.peak_rss_bytes is None else f"{self.peak_rss_bytes / 1e6:.0f} MB"
         one = self.resolved
         head = (
-            f"{one.width}x{one.height}, {one.steps} steps of {one.sampler}, model {one.model}, {self.backend}; "
-            f"medians of {self.repeats}"
+            f"{one.width}x{one.height}, {one.steps} steps of {one.sampler}, model {one.model}, "
+            f"{self.backend}; medians of {self.repeats}"
         )
         return f"{head}\n\n{table(rows, ('', 'COLD', 'WARM'))}\n\npeak memory (resident, cold): {memory}"
 
@@ -79,15 +79,15 @@ def measure(recipe: Recipe, found: FoundModel, settings: Settings, repeats: int,
     # Cold comes first: a process counts its parent's memory at the moment of its birth as its own peak, and
     # this one is still small.
     for number in range(repeats):
-        seconds, peak = _cold(again)
+        seconds, peak = cold_seconds(again)
         cold.append(seconds)
         memory += [] if peak is None else [peak]
         progress.update(number + 1, 2 * repeats + 1)
     bundle = load(found, settings)
-    _warm(resolved, bundle)  # the first picture still pays for allocations and for choosing kernels
+    warm_seconds(resolved, bundle)  # the first picture still pays for allocations and for choosing kernels
     warm: list[dict[str, float]] = []
     for number in range(repeats):
-        warm.append(_warm(resolved, bundle))
+        warm.append(warm_seconds(resolved, bundle))
         progress.update(repeats + number + 2, 2 * repeats + 1)
     return Benchmark(
         resolved,
@@ -99,7 +99,7 @@ def measure(recipe: Recipe, found: FoundModel, settings: Settings, repeats: int,
     )
 
 
-def _cold(recipe: Recipe) -> tuple[dict[str, float], int | None]:
+def cold_seconds(recipe: Recipe) -> tuple[dict[str, float], int | None]:
     with tempfile.TemporaryDirectory(prefix="sfumato-bench-") as name:
         folder = Path(name)
         (folder / "recipe.json").write_text(to_json(recipe), encoding="utf-8")
@@ -108,7 +108,7 @@ def _cold(recipe: Recipe) -> tuple[dict[str, float], int | None]:
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             started = time.perf_counter()
             process = subprocess.Popen(command, stdout=out, stderr=err)
-            peak = _wait(process)
+            peak = wait_for(process)
             wall = time.perf_counter() - started
         if process.returncode != 0:
             lines = (folder / "err").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -118,7 +118,7 @@ def _cold(recipe: Recipe) -> tuple[dict[str, float], int | None]:
     return {**seconds, START: wall - seconds["total"], "total": wall}, peak
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int | None:
+def wait_for(process: subprocess.Popen[bytes]) -> int | None:
     """Wait for `process` and return the most memory it held, in bytes."""
     if sys.platform == "win32":
         process.wait()
@@ -133,7 +133,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int | None:
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _warm(resolved: Resolved, bundle: ModelBundle) -> dict[str, float]:
+def warm_seconds(resolved: Resolved, bundle: ModelBundle) -> dict[str, float]:
     with closing(draw(resolved, bundle)) as events:
         (done,) = [event for event in events if isinstance(event, Done)]
     return {

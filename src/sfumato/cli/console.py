@@ -15,12 +15,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 
 def result(text: str) -> None:
     """Print a result (a path, a table) on stdout."""
-    print(text)
+    print(text, flush=True)
 
 
 def result_json(data: object) -> None:
     """Print data on stdout as JSON in ASCII, which no locale and no terminal can misread."""
-    print(json.dumps(data, indent=2, allow_nan=False))
+    print(json.dumps(data, indent=2, allow_nan=False), flush=True)
 
 
 def talk(text: str) -> None:
@@ -80,11 +80,11 @@ class Bar:
 
     def label(self, text: str) -> None:
         """Say what is going on now."""
-        self.progress.update(self.task, description=escape(text))
+        self.progress.update(self.task, description=text)
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """Move the bar to `done` of `total`; `note` stands at its end."""
-        self.progress.update(self.task, completed=done, total=total, note=escape(note))
+        self.progress.update(self.task, completed=done, total=total, note=note)
 
     @contextmanager
     def aside(self) -> Generator[None]:
@@ -98,13 +98,13 @@ class Bar:
 def bar(label: str, *, clock: bool = True) -> Generator[Bar]:
     """Show a progress bar while the block runs. `clock`: estimate the time left from the progress so far."""
     columns: list[ProgressColumn] = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         TextColumn("{task.completed:.0f}/{task.total:.0f}" if clock else "{task.percentage:3.1f} %"),
     ]
     if clock:
         columns.append(TimeRemainingColumn(compact=True))
-    columns.append(TextColumn("{task.fields[note]}"))
+    columns.append(TextColumn("{task.fields[note]}", markup=False))
     # stdout stays untouched: rich would send what is printed there to stderr.
     progress = Progress(
         *columns,
@@ -114,4 +114,4 @@ def bar(label: str, *, clock: bool = True) -> Generator[Bar]:
         disable=not on_terminal(),
     )
     with progress:
-        yield Bar(progress, progress.add_task(escape(label), total=1, note=""))
+        yield Bar(progress, progress.add_task(label, total=1, note=""))

@@ -38,7 +38,7 @@ def draw_to_files(
     preview_every: int = 0,
     as_json: bool = False,
 ) -> None:
-    """Draw `recipe` with the model `found`, save the pictures, and print their paths or all about them as JSON.
+    """Draw `recipe` with the model `found`, save the pictures, and print their paths, or all as JSON.
 
     Recipe and output are checked before the model is loaded. Raises RecipeError, ModelFileError,
     OutputError, NumericalError, and InterruptedRun on Ctrl-C: finished pictures stay, nothing else does.

@@ -106,10 +106,9 @@ Output = Annotated[
     ),
 ]
 Preview = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         metavar="N",
-        min=1,
         help="Every N steps, write a rough picture to NAME.preview.png beside the result; it goes when the "
         "run ends.",
         rich_help_panel=RESULT,

@@ -27,9 +27,9 @@ def generate(
     prompt: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PROMPT]",
-            help='What to draw; "-" reads it from standard input. (word:1.3) weighs a word, [a:b:0.4] changes '
-            "from a to b after 40 % of the steps, [a|b] alternates, AND combines prompts.",
+            metavar="PROMPT",
+            help='What to draw; "-" reads it from standard input. (word:1.3) weighs a word, '
+            r"\[day:night:0.4] changes after 40 % of the steps, \[day|night] takes turns, AND combines.",
         ),
     ] = None,
     negative: flags.Negative = None,
@@ -85,11 +85,11 @@ def generate(
         raise RecipeError(
             "is missing",
             field="prompt",
-            hint='Say what to draw, for example: sfumato generate "a frog on a beach"; or give --unconditional.',
+            hint='For example: sfumato generate "a frog on a beach"; or give --unconditional.',
         )
     settings = Settings.from_environment(os.environ)
     from sfumato.cli.drawing import draw_to_files
-    from sfumato.cli.recipes import read_recipe, with_flags, with_stdin
+    from sfumato.cli.recipes import number_of, read_recipe, with_flags, with_stdin
     from sfumato.models.load import find_model
     from sfumato.recipe.image import Recipe
 
@@ -99,6 +99,6 @@ def generate(
         find_model(wanted.model, settings),
         settings,
         output=output,
-        preview_every=0 if preview is None else preview,
+        preview_every=0 if preview is None else number_of("preview", preview),
         as_json=as_json,
     )

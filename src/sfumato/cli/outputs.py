@@ -29,10 +29,12 @@ class Outputs:
     replace: bool
 
     def save(self, picture: Picture) -> Path:
-        """Write a picture with its recipe, and return where it is. Raises OutputError; then nothing is there."""
+        """Write a picture with its recipe, and return where it is. Raises OutputError; then nothing is
+        written.
+        """
         path = self.paths[picture.index]
         if not self.replace:
-            path = _free(path)  # somebody else may have taken the name meanwhile
+            path = free_path(path)  # somebody else may have taken the name meanwhile
         metadata = PictureMetadata(
             resolved_json=to_json(picture.resolved),
             parameters=to_parameters(picture.resolved, software=SOFTWARE),
@@ -68,10 +70,17 @@ def plan_outputs(resolved: Resolved, output: Path | None, suffix: str = ".png") 
             _check_file(output, resolved.count)
             return Outputs((output,), replace=True)
         folder = Path() if output is None else output
+        if not folder.is_dir():
+            raise OutputError(
+                "the folder does not exist",
+                field="output",
+                value=str(output),
+                hint=f"Create it first: mkdir -p {output}",
+            )
         check_output(folder / f"picture{suffix}")
         stem = slug(resolved)
         seeds = range(resolved.seed, resolved.seed + resolved.count)
-        return Outputs(tuple(_free(folder / f"{stem}-{seed}{suffix}") for seed in seeds), replace=False)
+        return Outputs(tuple(free_path(folder / f"{stem}-{seed}{suffix}") for seed in seeds), replace=False)
     except OSError as error:  # a path longer than the system takes, a folder that may not be looked into
         reason = error.strerror or "unknown reason"
         raise OutputError(f"cannot be used: {reason}", field="output", value=str(output)) from error
@@ -90,6 +99,12 @@ def slug(resolved: Resolved) -> str:
     return name or "picture"
 
 
+def free_path(path: Path) -> Path:
+    """Return `path`, or the first of "name-2", "name-3", ... that does not exist."""
+    names = (path if n == 1 else path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(1))
+    return next(name for name in names if not name.exists())
+
+
 def _meant_as_folder(output: Path, num_pictures: int) -> bool:
     return num_pictures > 1 and not output.suffix
 
@@ -100,7 +115,7 @@ def _check_file(output: Path, num_pictures: int) -> None:
             f"must be a folder for {num_pictures} pictures",
             field="output",
             value=str(output),
-            hint=f"For example {output.parent}",
+            hint="Name a folder, for example: --output pictures",
         )
     if not output.suffix:
         raise OutputError(
@@ -110,8 +125,3 @@ def _check_file(output: Path, num_pictures: int) -> None:
             hint=f"Create the folder first (mkdir -p {output}), or end the name in {', '.join(FORMAT_OF)}.",
         )
     check_output(output)
-
-
-def _free(path: Path) -> Path:
-    names = (path if n == 1 else path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(1))
-    return next(name for name in names if not name.exists())

@@ -26,11 +26,11 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def with_flags(base: Recipe, flags: Flags) -> Recipe:
-    """Return `base` with everything that `flags` ask for. Raises RecipeError naming flag, value and a hint."""
+    """Return `base` with everything that `flags` ask for. Raises RecipeError naming flag, value and hint."""
     data: dict[str, Any] = base.model_dump()
     for field, text in (("seed", flags.seed), ("count", flags.count), ("steps", flags.steps)):
         if text is not None:
-            data[field] = _whole(field, text)
+            data[field] = whole(field, text)
     if flags.size is not None:
         data["width"], data["height"] = _size(flags.size)
     if flags.sampler is not None:
@@ -53,6 +53,22 @@ def with_stdin(flags: Flags) -> Flags:
         return flags
     data = sys.stdin.buffer.read(4 * MAX_PROMPT_CHARS + 5)  # four bytes a character, and one too many
     return replace(flags, prompt=data.decode("utf-8", "replace").removesuffix("\n"))
+
+
+def whole(field: str, text: str) -> int:
+    """Return the whole number in `text`, of up to 40 digits. Raises RecipeError."""
+    # int() takes "1_000" as well, and refuses thousands of digits with a remark about Python.
+    if re.fullmatch(r"\s*[+-]?\d{1,40}\s*", text) is None:
+        raise RecipeError("must be a whole number", field=field, value=text)
+    return int(text)
+
+
+def number_of(field: str, text: str) -> int:
+    """Return the number in `text`, from 1 to 1000. Raises RecipeError."""
+    number = whole(field, text)
+    if not 1 <= number <= 1000:
+        raise RecipeError("must be between 1 and 1000", field=field, value=number)
+    return number
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -153,13 +169,6 @@ def _size(text: str) -> tuple[int, int]:
         )
     width, height = match[1], match[1] if match[2] is None else match[2]
     return int(width), int(height)
-
-
-def _whole(field: str, text: str) -> int:
-    # int() takes "1_000" as well, and refuses thousands of digits with a remark about Python.
-    if re.fullmatch(r"\s*[+-]?\d{1,40}\s*", text) is None:
-        raise RecipeError("must be a whole number", field=field, value=text)
-    return int(text)
 
 
 def _real(field: str, text: str) -> float:

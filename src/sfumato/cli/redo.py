@@ -59,7 +59,7 @@ def redo(
     """
     settings = Settings.from_environment(os.environ)
     from sfumato.cli.drawing import draw_to_files
-    from sfumato.cli.recipes import read_resolved, with_flags, with_stdin
+    from sfumato.cli.recipes import number_of, read_resolved, with_flags, with_stdin
     from sfumato.models.load import find_model
     from sfumato.recipe.resolve import recipe_of, single
 
@@ -92,7 +92,7 @@ def redo(
         settings,
         output=output,
         suffix=picture.suffix.lower(),
-        preview_every=0 if preview is None else preview,
+        preview_every=0 if preview is None else number_of("preview", preview),
         as_json=as_json,
     )
 

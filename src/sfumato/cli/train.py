@@ -2,10 +2,11 @@
 
 import os
 import time
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -81,7 +82,8 @@ class _Follower:
             raise MissingExtraError(
                 f"training needs {error.name}", hint='Run: pip install "sfumato[torch]"'
             ) from error
-        with closing(start(recipe, runs=runs, settings=settings)) as steps:
+        stage = cast("Generator[TrainStep | CacheStep]", start(recipe, runs=runs, settings=settings))
+        with closing(stage) as steps:
             for step in steps:
                 shown.label(recipe.name)
                 if isinstance(step, CacheStep):

@@ -92,12 +92,12 @@ def difference(drawn: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Compar
     """Compare two pictures, uint8 `(H,W,3)`."""
     if drawn.shape != reference.shape:
         return Comparison(f"{reference.shape[1]}x{reference.shape[0]}", 0, 0.0, 0.0, math.inf)
-    apart = np.abs(drawn.astype(np.int16) - reference)
-    squares = float(np.mean(np.square(apart.astype(np.float64))))
+    apart: NDArray[np.float64] = np.abs(drawn.astype(np.float64) - reference)
+    squares = float(np.mean(np.square(apart)))
     return Comparison(
         size=None,
-        largest=int(apart.max()),
+        largest=int(np.max(apart)),
         mean=float(apart.mean()),
-        share=float(np.mean(apart.max(axis=2) > TOLERANCE)),
+        share=float(np.mean(np.max(apart, axis=2) > TOLERANCE)),
         psnr=math.inf if squares == 0 else 10 * math.log10(255**2 / squares),
     )

@@ -77,9 +77,7 @@ def _cell(sheet: Image.Image, draw: ImageDraw.ImageDraw, sample: Sample, x: int,
 
 
 def wrapped(text: str, font: _Font, width: float, lines: int) -> list[str]:
-    """Break `text` at spaces into at most `lines` lines of at most `width` pixels; what is too long ends
-    in "...".
-    """
+    """Break `text` at spaces into at most `lines` lines of `width` pixels; what is too long ends in "..."."""
     found = [""]
     for word in text.split():
         longer = f"{found[-1]} {word}".strip()

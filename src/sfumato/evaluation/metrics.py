@@ -45,7 +45,7 @@ def gaussian_frechet(mean_a: Matrix, cov_a: Matrix, mean_b: Matrix, cov_b: Matri
     """Return the squared Fréchet distance of two Gaussians: |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)).
 
     Means `(D,)`, covariances `(D,D)`. Dowson and Landau 1982, "The Fréchet distance between multivariate
-    normal distributions", equation 4; of image features: Heusel et al. 2017, arXiv 1706.08500, equation 6.
+    normal distributions"; of image features: Heusel et al. 2017, arXiv 1706.08500, equation 6.
     """
     values, vectors = np.linalg.eigh(cov_a)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
@@ -64,6 +64,10 @@ def frechet_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     if min(len(a), len(b)) < 2:
         raise ValueError("a covariance needs two pictures or more")
     a, b = a.astype(np.float64), b.astype(np.float64)
+    if len(a) + len(b) < a.shape[1]:
+        # Few pictures span a subspace, and distances do not depend on the axes: small matrices will do.
+        axes, _ = np.linalg.qr(np.concatenate([a, b]).T)
+        a, b = a @ axes, b @ axes
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     return gaussian_frechet(a.mean(axis=0), np.atleast_2d(cov_a), b.mean(axis=0), np.atleast_2d(cov_b))
 

@@ -26,8 +26,8 @@ PLACE_SHARE: Final = 0.6  # places rather than plain colours: the time of day is
 
 @dataclass(frozen=True)
 class Budget:
-    """How many pictures each section draws; `diversity_prompts` prompts are drawn with `diversity_seeds`
-    seeds.
+    """How many pictures each section draws. `diversity_prompts` of the plain prompts are drawn with
+    `diversity_seeds` seeds. Raises ValueError when there are too few of either.
     """
 
     plain: int = len(words.OBJECTS)

@@ -112,9 +112,7 @@ class Report:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line of the table, as text. `value` and `ceiling` are figures with their units, `interval` is
-    95 %.
-    """
+    """One line of the table, as text; `interval` is the 95 % one, `ceiling` what real pictures get."""
 
     label: str
     question: str

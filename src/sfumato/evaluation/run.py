@@ -36,13 +36,13 @@ _SIDE: Final = 128  # pixels of real renders: what the judge was trained on
 Features: TypeAlias = NDArray[np.float32]
 
 NOTES: Final = (
-    "The judge names objects, background, time and style; where objects stand and how many there are is not scored.",
+    "The judge names objects, background, time and style; it does not score where and how many they are.",
     "Both objects of a pair are right when they are the two that the judge finds likeliest.",
-    "The Fréchet distance depends on the number of pictures: compare it with the floor beside it, or at equal n.",
+    "The Fréchet distance depends on the number of pictures: compare it with its floor, or at equal n.",
 )
 NO_FONT: Final = (
-    "The emoji font was not found, so no real pictures were drawn: the ceilings are those stored in the judge's file "
-    "(single objects of its own test), and the Fréchet distance and the diversity are left out."
+    "The emoji font was not found, so no real pictures were drawn: the ceilings are those stored in the "
+    "judge's file (single objects of its own test); Fréchet distance and diversity are left out."
 )
 
 
@@ -70,9 +70,7 @@ EvaluationEvent: TypeAlias = EvaluationStarted | Judged | Report
 
 @dataclass(frozen=True, eq=False)
 class _Marked:
-    """One asked picture, all that is kept of it. `real` are features of two real renders (none without a
-    font).
-    """
+    """What is kept of a picture. `real` are the features of two real renders (none without a font)."""
 
     judgement: Judgement
     features: Features
@@ -88,8 +86,7 @@ def evaluate(
     judge: Path | None = None,
     font: Path | None = None,
 ) -> Generator[EvaluationEvent, None, None]:
-    """Score a model: draw the prompts of `budget`, judge them, and compare with real renders of the same
-    scenes.
+    """Score a model: draw the prompts of `budget`, have them judged, compare with real renders.
 
     `recipe` says which model, and how it draws (size, steps, sampler, spacing, guidance); it has no parts and
     a count of one. Its seed, 1 when None, decides prompts, noise and real renders. `judge` is a judge's file
@@ -145,8 +142,7 @@ def evaluate(
 
 def _load_judge(path: Path | None) -> "tuple[Judge, dict[str, float], str]":
     """Return the judge, its own accuracy by question, and a digest of its file."""
-    # Imported here: torch takes seconds to import, and the package works without it until a network is
-    # needed.
+    # Imported here: torch takes seconds to import, and nothing else in this package needs it.
     try:
         from sfumato.models.judge import bundled_judge, judge_facts, load_judge
     except ModuleNotFoundError as error:
@@ -233,9 +229,7 @@ def _render(one: Asked, font: Path, seed: int, take: int) -> NDArray[np.uint8]:
 
 
 def _compared(marked: Sequence[_Marked], seed: int) -> tuple[Measure | None, Measure | None, Measure | None]:
-    """Return the Fréchet distance, its floor between real sets, and the diversity; None without real
-    renders.
-    """
+    """Return the Fréchet distance, its floor, and the diversity; None without real renders."""
     if not all(mark.real for mark in marked):
         return None, None, None
     scored = [mark for mark in marked if mark.judgement.asked.section != "diversity"]

@@ -23,6 +23,7 @@ from sfumato.models.files import Config, ModelFiles, damaged
 from sfumato.recipe.prompt import Prompt
 
 MAX_CHUNKS = 8  # 600 tokens for Stable Diffusion; attention over more costs much and says little
+MIN_MEAN = 0.01  # the least mean, beside the root mean square, that says something about an encoder
 BLOCK = 4096  # characters tokenised at a time, so that a megabyte stops once its chunks are full
 
 _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -48,16 +49,10 @@ class TextTokenizer:
             )
         except Exception as error:  # tokenizers raises bare Exceptions
             raise damaged(files.vocab, f"and merges.txt make no tokenizer ({error})") from error
-        bpe = Tokenizer(model)
-        bpe.normalizer = normalizers.Sequence(
-            [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-        )
+        bpe = clip_words(Tokenizer(model))
         known = _vocabulary_size(files)
         if max(bpe.get_vocab().values(), default=0) >= known:
             raise damaged(files.vocab, f"holds tokens the text encoder does not have (it has {known})")
-        words = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
-        bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-        bpe.pre_tokenizer = pre_tokenizers.Sequence([words, bytewise])
         return cls(
             bpe=bpe,
             start=_special(bpe, files, "bos_token", "<|startoftext|>"),
@@ -79,6 +74,17 @@ class TextTokenizer:
             stop = stop if space is None else space.start()
             yield from self.bpe.encode(clean[position:stop], add_special_tokens=False).ids
             position = stop
+
+
+def clip_words(bpe: Tokenizer) -> Tokenizer:
+    """Return `bpe`, now cutting text into words and bytes as CLIP does; for loading and for training it."""
+    bpe.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    words = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
+    bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([words, bytewise])
+    return bpe
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,15 +141,25 @@ def encode(backend: Backend, tokens: Tokens) -> Array:
     """
     hidden = backend.encode_text(tokens.ids)
     if (tokens.weights != 1).any():
-        xp = array_namespace(hidden)
-        weighted = hidden * backend.asarray(tokens.weights)[:, :, None]
-        before = xp.mean(hidden, axis=(1, 2), keepdims=True)
-        after = xp.mean(weighted, axis=(1, 2), keepdims=True)
-        # A mean of zero (all weights zero) has nothing to restore.
-        one = xp.ones_like(after)
-        safe = xp.abs(after) > 1e-12
-        hidden = weighted * xp.where(safe, before / xp.where(safe, after, one), one)
+        hidden = _restored(hidden * backend.asarray(tokens.weights)[:, :, None], hidden)
     return hidden.reshape(1, -1, hidden.shape[-1])
+
+
+def _restored(weighted: Array, hidden: Array) -> Array:
+    """Return `weighted (n,T,D)` scaled, chunk by chunk, to the mean that `hidden` has.
+
+    An encoder whose mean is next to nothing beside its size has no mean to restore: the quotient of two
+    accidents could be anything. There the size (root mean square) is restored instead. CLIP's mean is a tenth
+    of its size.
+    """
+    xp = array_namespace(hidden)
+    over = (1, 2)
+    before, after = (xp.mean(one, axis=over, keepdims=True) for one in (hidden, weighted))
+    size, size_after = (xp.sqrt(xp.mean(one * one, axis=over, keepdims=True)) for one in (hidden, weighted))
+    by_mean = (xp.abs(before) > MIN_MEAN * size) & (xp.abs(after) > MIN_MEAN * size_after)
+    one = xp.ones_like(size)
+    by_size = xp.where(size_after > 0, size / xp.where(size_after > 0, size_after, one), one)
+    return weighted * xp.where(by_mean, before / xp.where(by_mean, after, one), by_size)
 
 
 def encode_equal_length(backend: Backend, tokenizer: TextTokenizer, prompts: Sequence[Tokens]) -> list[Array]:

@@ -17,16 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from sfumato.errors import RecipeError
 from sfumato.recipe.codec import from_toml
-from sfumato.recipe.image import Integer, Real, Seed
+from sfumato.recipe.image import Seed
 
 MAX_FILE_BYTES = 1_000_000
 
-Fraction: TypeAlias = Annotated[Real, Field(ge=0.0, le=1.0)]
-Decay: TypeAlias = Annotated[Real, Field(ge=0.0, lt=1.0)]
-Positive: TypeAlias = Annotated[Real, Field(gt=0.0)]
-NotNegative: TypeAlias = Annotated[Real, Field(ge=0.0)]
-Count: TypeAlias = Annotated[Integer, Field(ge=1)]
-Natural: TypeAlias = Annotated[Integer, Field(ge=0)]
+# Strict: "7" is no number, 20.0 no count, true no seed. A whole number is welcome where a float is asked for.
+Fraction: TypeAlias = Annotated[float, Strict(), Field(ge=0.0, le=1.0)]
+Decay: TypeAlias = Annotated[float, Strict(), Field(ge=0.0, lt=1.0)]
+Positive: TypeAlias = Annotated[float, Strict(), Field(gt=0.0)]
+NotNegative: TypeAlias = Annotated[float, Strict(), Field(ge=0.0)]
+Count: TypeAlias = Annotated[int, Strict(), Field(ge=1)]
+Natural: TypeAlias = Annotated[int, Strict(), Field(ge=0)]
 Switch: TypeAlias = Annotated[bool, Strict()]
 Widths: TypeAlias = Annotated[tuple[Count, ...], Field(min_length=1)]
 RunName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -44,6 +45,7 @@ class Optimisation(_Section):
     steps: Count
     batch_size: Count
     learning_rate: Positive
+    rates: dict[str, Positive] = Field(default_factory=dict)  # a network's share of the rate; 1 if not named
     warmup: Natural = 200
     decay: Literal["constant", "cosine", "linear"] = "cosine"
     decay_start: Fraction = 0.0  # share of the steps at the full rate before the decay begins
@@ -75,7 +77,7 @@ class Reporting(_Section):
 class SceneData(_Section):
     """How often each kind of scene is drawn; see `scenes.scene.SceneMix`."""
 
-    size: Integer = Field(default=128, ge=16, le=1024)
+    size: Annotated[int, Strict(), Field(ge=16, le=1024)] = 128
     font: str | None = None
     pairs: Fraction = 0.25
     counts: Fraction = 0.06
@@ -88,9 +90,7 @@ class SceneData(_Section):
     @model_validator(mode="after")
     def _one_kind_each(self) -> Self:
         if self.pairs + self.counts + self.sizes > 1 + 1e-9:
-            raise ValueError(
-                "pairs, counts and sizes exclude each other: they must not add up to more than 1"
-            )
+            raise ValueError("pairs, counts and sizes exclude each other: together at most 1")
         return self
 
 
@@ -136,9 +136,9 @@ class TextStage(_Section):
     shows."""
 
     stage: Literal["text"]
-    vocabulary: Integer = Field(default=1400, ge=520, le=60_000)
+    vocabulary: Annotated[int, Strict(), Field(ge=520, le=60_000)] = 1400
     captions: Count = 40_000
-    max_length: Integer = Field(default=40, ge=8, le=512)
+    max_length: Annotated[int, Strict(), Field(ge=8, le=512)] = 40
     width: Count = 192
     layers: Count = 3
     heads: Count = 4
@@ -173,7 +173,7 @@ class DiffusionStage(_Section):
     def _fits_together(self) -> Self:
         if len(self.attention) != len(self.channels):
             raise ValueError(
-                f"attention has {len(self.attention)} entries and channels {len(self.channels)}: one per level"
+                f"attention needs one entry per level, {len(self.channels)}, and has {len(self.attention)}"
             )
         _divides("groups", self.groups, self.channels)
         attending = [w for w, attends in zip(self.channels, self.attention, strict=True) if attends]
@@ -185,7 +185,7 @@ class JudgeStage(_Section):
     """A classifier of freshly rendered scenes, which knows nothing of any generator."""
 
     stage: Literal["judge"]
-    width: Annotated[Integer, Field(ge=8, multiple_of=8)] = 32  # norms work on 8 groups
+    width: Annotated[int, Strict(), Field(ge=8, multiple_of=8)] = 32  # norms work on 8 groups
     noise: Fraction = 0.05
     blur: Fraction = 0.3
 
@@ -262,7 +262,7 @@ def _divides(name: str, divisor: int, widths: tuple[int, ...]) -> None:
     for width in widths:
         if width % divisor:
             raise ValueError(
-                f"{name} {divisor} must divide every width it applies to, and {width} it does not"
+                f"{name} {divisor} must divide every width it applies to; it does not divide {width}"
             )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor, nn
 
+from sfumato.errors import NumericalError
 from sfumato.recipe.train import AutoencoderStage, SceneData
 from sfumato.scenes import drawing, scene
 from sfumato.training.loop import Batch
@@ -21,6 +23,7 @@ def scene_mix(data: SceneData) -> scene.SceneMix:
 
 
 def scene_font(data: SceneData) -> Path:
+    """The emoji font that scenes are drawn with. Raises `InputError` when it is not there."""
     return drawing.find_font(None if data.font is None else Path(data.font))
 
 
@@ -31,7 +34,8 @@ def to_tensor(pictures: list[Image.Image]) -> Tensor:
 
 
 class AutoencoderTask:
-    """Reconstruct crops: mean absolute and squared error, plus edges, plus a weak pull of the latents towards a unit Gaussian."""
+    """Reconstruct crops: mean absolute and squared error, plus edges, plus a weak pull of the latents
+    towards a unit Gaussian."""
 
     def __init__(self, stage: AutoencoderStage, data: SceneData, seed: int) -> None:
         self._stage = stage
@@ -41,7 +45,7 @@ class AutoencoderTask:
         self._font = scene_font(data)
 
     def modules(self) -> dict[str, nn.Module]:
-        vae = build(self._stage, self._data.size)
+        vae: Any = build(self._stage, self._data.size)
         with torch.no_grad():
             # Latents begin almost without noise: at unit noise the decoder first learns to ignore them.
             vae.quant_conv.bias[self._stage.latent_channels :] -= 6
@@ -62,7 +66,7 @@ class AutoencoderTask:
     def loss(
         self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        vae = modules["vae"]
+        vae: Any = modules["vae"]
         pictures = batch["pictures"].to(next(vae.parameters()).device)
         moments = vae.quant_conv(vae.encoder(pictures)).float()
         mean, logvar = moments.chunk(2, dim=1)
@@ -78,12 +82,17 @@ class AutoencoderTask:
 
 
 def build(stage: AutoencoderStage, size: int) -> AutoencoderKL:
-    """A fresh `AutoencoderKL` of the stage's shape. Its full-resolution layers are narrow: most time is spent there."""
+    """A fresh `AutoencoderKL` of the stage's shape. Its full-resolution layers are narrow: most time is spent
+    there."""
     levels = len(stage.channels)
+    # diffusers annotates these as tuples of one.
+    widths: Any = stage.channels
+    down: Any = ("DownEncoderBlock2D",) * levels
+    up: Any = ("UpDecoderBlock2D",) * levels
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=stage.channels,
+        down_block_types=down,
+        up_block_types=up,
+        block_out_channels=widths,
         layers_per_block=stage.layers,
         latent_channels=stage.latent_channels,
         norm_num_groups=stage.groups,
@@ -93,17 +102,30 @@ def build(stage: AutoencoderStage, size: int) -> AutoencoderKL:
 
 
 @torch.no_grad()
-def normalise(vae: AutoencoderKL, pictures: Tensor) -> None:
-    """Make latents zero-mean and unit-variance per channel by folding the scale into the 1x1 convolutions around them.
+def latent_mean(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+    """The mean latents `(B,C,h,w)` of `pictures (B,3,H,W)` in -1..1, on the device of `vae`."""
+    encoded: Any = vae.encode(pictures.to(next(vae.parameters()).device))
+    return encoded.latent_dist.mean
 
-    `pictures (B,3,H,W)` are what the statistics are measured on. Decoding stays what it was; the model then needs no per-channel numbers beside
-    its weights (`scaling_factor` 1), so every program that reads the folder gets it right.
+
+@torch.no_grad()
+def normalise(vae: AutoencoderKL, pictures: Tensor) -> None:
+    """Make latents zero-mean and unit-variance per channel by folding the scale into the 1x1 convolutions
+    around them.
+
+    `pictures (B,3,H,W)` are what the statistics are measured on. Decoding stays what it was; the model then
+    needs no per-channel numbers beside its weights (`scaling_factor` 1), so every program that reads the
+    folder gets it right. Raises `NumericalError` when a channel carries nothing.
     """
-    parts = [vae.encode(chunk).latent_dist.mean for chunk in pictures.split(32)]
-    latents = torch.cat(parts)
+    latents = torch.cat([latent_mean(vae, chunk) for chunk in pictures.split(32)])
     mean = latents.mean(dim=(0, 2, 3))
     deviation = latents.std(dim=(0, 2, 3))
-    encode, decode = vae.quant_conv, vae.post_quant_conv
+    if not bool((deviation > 0).all()):
+        dead = [i for i, value in enumerate(deviation.tolist()) if not value > 0]
+        hint = "Train with fewer `latent_channels`, or a lower `kl_weight`."
+        raise NumericalError("latent channels carry nothing", field="autoencoder", value=dead, hint=hint)
+    encode: Any = vae.quant_conv
+    decode: Any = vae.post_quant_conv
     channels = mean.numel()
     decode.bias += (decode.weight[:, :, 0, 0] * mean).sum(dim=1)
     decode.weight *= deviation[None, :, None, None]

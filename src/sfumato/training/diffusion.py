@@ -1,6 +1,7 @@
-"""The diffusion stage: UNet and text encoder learn together to denoise cached latents under their captions."""
+"""The diffusion stage: UNet and text encoder learn together to denoise cached latents of captioned scenes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from sfumato.errors import InputError
 from sfumato.recipe.train import DiffusionStage
 from sfumato.samplers.schedule import Schedule, add_noise
 from sfumato.scenes import scene
@@ -18,7 +20,8 @@ from sfumato.training.loop import Batch
 from sfumato.training.objectives import denoising_loss
 from sfumato.training.text import CaptionEncoder
 
-#: The bundled model's scheduler_config.json: Stable Diffusion's betas with zero terminal SNR, so the last step starts from pure noise.
+#: The bundled model's scheduler_config.json: Stable Diffusion's betas with zero terminal SNR, so that
+#: drawing starts from what training ended with, pure noise.
 SCHEDULER: dict[str, Any] = {
     "_class_name": "DDIMScheduler",
     "beta_schedule": "scaled_linear",
@@ -37,41 +40,90 @@ SCHEDULER: dict[str, Any] = {
 def build_unet(
     stage: DiffusionStage, latent_channels: int, side: int, text_width: int
 ) -> UNet2DConditionModel:
-    """A fresh `UNet2DConditionModel`: latents `(B,C,side,side)`, cross-attention of `text_width` where `stage.attention` says."""
-    levels = len(stage.channels)
-    last = levels - 1
-    down = tuple("CrossAttnDownBlock2D" if stage.attention[i] else "DownBlock2D" for i in range(levels))
-    up = tuple("CrossAttnUpBlock2D" if stage.attention[last - i] else "UpBlock2D" for i in range(levels))
+    """A fresh `UNet2DConditionModel`: latents `(B,C,side,side)`, cross-attention of `text_width` where
+    `stage.attention` says."""
+    down = tuple("CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in stage.attention)
+    up = tuple("CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(stage.attention))
     return UNet2DConditionModel(
-        sample_size=side, in_channels=latent_channels, out_channels=latent_channels, block_out_channels=stage.channels,
-        down_block_types=down, up_block_types=up, layers_per_block=stage.layers, cross_attention_dim=text_width,
-        attention_head_dim=stage.heads, norm_num_groups=stage.groups, use_linear_projection=True,
-    )  # fmt: skip
+        sample_size=side,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        block_out_channels=stage.channels,
+        down_block_types=down,
+        up_block_types=up,
+        layers_per_block=stage.layers,
+        cross_attention_dim=text_width,
+        attention_head_dim=stage.heads,
+        norm_num_groups=stage.groups,
+        use_linear_projection=True,
+    )
+
+
+def load_text_encoder(folder: Path) -> CLIPTextModel:
+    """The text encoder in `folder` (a text run's, or a model's), in float32."""
+    return CLIPTextModel.from_pretrained(folder, use_safetensors=True, local_files_only=True).float()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the networks begin as: the text encoder in the folder `text` and a fresh UNet for latents of
+    `latent_channels` and `side`, or those of a finished `model` folder."""
+
+    stage: DiffusionStage
+    seed: int
+    text: Path
+    latent_channels: int
+    side: int
+    model: Path | None
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Fresh copies, the same every time; seeds torch's global generator."""
+        torch.manual_seed(self.seed)
+        if self.model is not None:
+            unet = UNet2DConditionModel.from_pretrained(
+                self.model,
+                subfolder="unet",
+                torch_dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+            )
+            return {"unet": unet, "text_encoder": load_text_encoder(self.model / "text_encoder")}
+        encoder = load_text_encoder(self.text)
+        width = int(encoder.config.hidden_size)
+        return {
+            "unet": build_unet(self.stage, self.latent_channels, self.side, width),
+            "text_encoder": encoder,
+        }
 
 
 class DiffusionTask:
-    """Denoise: `text_encoder` and `unet` are trained, captions are phrased anew each time and dropped at a rate for guidance."""
+    """Denoise: `text_encoder` and `unet` are trained, captions are phrased anew each time and dropped at a
+    rate for guidance.
 
-    def __init__(
-        self, stage: DiffusionStage, seed: int, steps: int, cache: LatentCache, captions: CaptionEncoder,
-        fresh: Callable[[], dict[str, nn.Module]],
-    ) -> None:  # fmt: skip
-        self._stage = stage
-        self._seed = seed
+    The first `stage.single_first` of `steps` see single objects only; raises `InputError` when the cache
+    has none.
+    """
+
+    def __init__(self, origin: Origin, steps: int, cache: LatentCache, captions: CaptionEncoder) -> None:
+        self._origin = origin
+        self._stage = origin.stage
+        self._seed = origin.seed
         self._cache = cache
         self._captions = captions
-        self._fresh = fresh
         schedule = Schedule.from_diffusers_config(SCHEDULER)
         self._alphas = torch.from_numpy(np.array(schedule.alphas_cumprod))
         singles = [i for i, shown in enumerate(cache.scenes) if len(shown.objects) == 1 and shown.count == 1]
         self._singles = np.array(singles)
-        self._single_steps = int(stage.single_first * steps)
+        self._single_steps = int(self._stage.single_first * steps)
+        if self._single_steps and not singles:
+            raise InputError("the latents hold no single objects", field="task.single_first")
 
     def modules(self) -> dict[str, nn.Module]:
-        return self._fresh()
+        return self._origin.networks()
 
     def _indices(self, step: int, size: int) -> np.ndarray:
-        """Which cached latents step `step` sees: a new random order every time the cache has been gone through."""
+        """Which cached latents step `step` sees: a new random order each time the cache has been gone
+        through."""
         single = step < self._single_steps
         pool = self._singles if single else np.arange(len(self._cache.scenes))
         begin = (step if single else step - self._single_steps) * size
@@ -103,7 +155,8 @@ class DiffusionTask:
         device = next(unet.parameters()).device
         clean = batch["latents"].to(device)
         count = len(clean)
-        # One timestep from each of `count` equal slices of the schedule: the same distribution with less variance between steps.
+        # One timestep from each of `count` equal slices of the schedule: the same distribution, and steps
+        # that differ less.
         spread = (torch.randperm(count, generator=random) + torch.rand(count, generator=random)) / count
         t = (spread * len(self._alphas)).long().clamp(max=len(self._alphas) - 1)
         alpha_bar = self._alphas[t].to(device)
@@ -115,8 +168,3 @@ class DiffusionTask:
         return denoising_loss(
             output, clean, noise, alpha_bar, "v", self._stage.min_snr_gamma, self._stage.weight_floor
         ), {}
-
-
-def load_text_encoder(folder: Path) -> CLIPTextModel:
-    """The text stage's encoder from its folder."""
-    return CLIPTextModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)

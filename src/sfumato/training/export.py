@@ -1,4 +1,5 @@
-"""From a finished run to the folder people load: a diffusers pipeline in float16 safetensors, complete or not there at all."""
+"""From a finished run to the folder people load: a diffusers pipeline in float16 safetensors, complete or
+not there at all."""
 
 import json
 import os
@@ -28,9 +29,12 @@ INDEX: dict[str, Any] = {
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder to fill; it takes the place of `folder` when the block ends well, and is removed when it does not."""
-    draft = folder.with_name(f".{folder.name}.draft")
+    """A new folder to fill; it takes the place of `folder` when the block ends well, and is removed when it
+    does not. Killed at any moment, `folder` is the old one, the new one, or (between two renames) not
+    there."""
+    draft, old = folder.with_name(f".{folder.name}.draft"), folder.with_name(f".{folder.name}.old")
     shutil.rmtree(draft, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
         yield draft
@@ -38,15 +42,12 @@ def replacing(folder: Path) -> Iterator[Path]:
             if path.is_file():
                 with path.open("rb+") as file:
                     os.fsync(file.fileno())
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
         draft.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def export_pipeline(
@@ -61,14 +62,20 @@ def export_pipeline(
 ) -> None:
     """Write `folder` so that both Sfumato and `diffusers.StableDiffusionPipeline.from_pretrained` load it.
 
-    `tokenizer` is a folder to copy, `scheduler` the scheduler_config.json, `defaults` what Sfumato draws with when nothing is asked for
-    (`sfumato.json`). The networks are written as float16 and left as they are.
+    `tokenizer` is a folder to copy, `scheduler` the scheduler_config.json, `defaults` what Sfumato draws
+    with when nothing is asked for (`sfumato.json`). The networks are written as float16 and left as they
+    are.
     """
     with replacing(folder) as draft:
         for name, network in {"unet": unet, "vae": vae, "text_encoder": text_encoder}.items():
             deepcopy(network).half().save_pretrained(draft / name, safe_serialization=True)
         shutil.copytree(tokenizer, draft / "tokenizer")
         version = {"_diffusers_version": diffusers.__version__}
-        write_json(draft / "scheduler" / "scheduler_config.json", {**scheduler, **version})
-        write_json(draft / "model_index.json", {**INDEX, **version})
-        write_json(draft / "sfumato.json", defaults)
+        _write_json(draft / "scheduler" / "scheduler_config.json", {**scheduler, **version})
+        _write_json(draft / "model_index.json", {**INDEX, **version})
+        _write_json(draft / "sfumato.json", defaults)
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

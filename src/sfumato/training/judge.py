@@ -20,7 +20,8 @@ COLOURLESS = ("pencil sketch", "black and white")
 
 
 def labels(scenes: list[scene.Scene]) -> dict[str, Tensor]:
-    """Targets of `scene_labels_loss`: objects `(B,N)` multi-hot; background, time and style `(B,)` classes, -1 where a picture cannot tell."""
+    """Targets of `scene_labels_loss`: objects `(B,N)` multi-hot; background, time and style `(B,)` classes,
+    -1 where a picture cannot tell."""
     objects = np.zeros((len(scenes), len(words.OBJECTS)), np.float32)
     for row, shown in enumerate(scenes):
         objects[row, [words.OBJECT_NAMES.index(name) for name in shown.objects]] = 1
@@ -44,7 +45,8 @@ def labels(scenes: list[scene.Scene]) -> dict[str, Tensor]:
 
 
 class JudgeTask:
-    """Name objects, background, time and style. Noise and blur are added, so that slightly soft pictures can still be named."""
+    """Name objects, background, time and style. Noise and blur are added, so that slightly soft pictures
+    can still be named."""
 
     def __init__(self, stage: JudgeStage, data: SceneData, seed: int) -> None:
         self._stage = stage

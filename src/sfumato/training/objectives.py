@@ -1,6 +1,5 @@
 """Losses, as functions of tensors. Each returns a scalar to minimise."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,10 +15,12 @@ def denoising_loss(
     gamma: float,
     floor: float,
 ) -> Tensor:
-    """Mean squared error of a network's `output (B,C,h,w)` with min-SNR weights (arXiv 2303.09556, Section 3.4).
+    """Mean squared error of a network's `output (B,C,h,w)` with min-SNR weights (arXiv 2303.09556, Section
+    3.4).
 
-    `clean`, `noise` are `(B,C,h,w)`, `alpha_bar (B,)` in [0, 1). With v-prediction the weight is min(SNR, gamma) / (SNR + 1), which is 0 where
-    the SNR is 0, and small where what a picture shows is decided; `floor` (0..1) is the least weight, 0 for the paper's formula.
+    `clean`, `noise` are `(B,C,h,w)`, `alpha_bar (B,)` in [0, 1). With v-prediction the weight is min(SNR,
+    gamma) / (SNR + 1), which is 0 where the SNR is 0, and small where what a picture shows is decided;
+    `floor` (0..1) is the least weight, 0 for the paper's formula.
     """
     error = ((output - target(clean, noise, alpha_bar, prediction)) ** 2).mean(dim=(1, 2, 3))
     weight = min_snr_weight(snr(alpha_bar), gamma, prediction).clamp(min=floor)
@@ -27,7 +28,8 @@ def denoising_loss(
 
 
 def edge_loss(first: Tensor, second: Tensor) -> Tensor:
-    """Mean absolute difference of horizontal and vertical pixel differences: pictures `(B,C,H,W)` with equal edges score 0."""
+    """Mean absolute difference of horizontal and vertical pixel differences: pictures `(B,C,H,W)` with
+    equal edges score 0."""
     difference = first - second
     across = (difference[..., :, 1:] - difference[..., :, :-1]).abs().mean()
     down = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
@@ -35,13 +37,14 @@ def edge_loss(first: Tensor, second: Tensor) -> Tensor:
 
 
 def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mean, exp(logvar)) || N(0, 1)) averaged over elements (Kingma and Welling 2014, arXiv 1312.6114, Appendix B)."""
+    """KL(N(mean, exp(logvar)) || N(0, 1)) averaged over elements (Kingma and Welling 2014, arXiv 1312.6114,
+    Appendix B)."""
     return 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
 
 
 def scene_labels_loss(logits: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
-    """Loss of a scene classifier: objects are `(B,N)` multi-hot (binary cross-entropy summed over objects), the rest `(B,)` classes, -1 to
-    leave a row out."""
+    """Loss of a scene classifier: objects are `(B,N)` multi-hot (binary cross-entropy summed over objects),
+    the rest `(B,)` classes, -1 to leave a row out."""
     loss = (
         functional.binary_cross_entropy_with_logits(logits["objects"], labels["objects"], reduction="none")
         .sum(1)
@@ -51,9 +54,3 @@ def scene_labels_loss(logits: dict[str, Tensor], labels: dict[str, Tensor]) -> T
         if name != "objects" and bool((classes >= 0).any()):
             loss = loss + functional.cross_entropy(logits[name], classes, ignore_index=-1)
     return loss
-
-
-def psnr(first: Tensor, second: Tensor, peak: float = 2.0) -> float:
-    """Peak signal-to-noise ratio in dB between pictures whose values span `peak` (2 for -1..1)."""
-    error = torch.mean((first.double() - second.double()) ** 2)
-    return float(10 * torch.log10(peak**2 / error))

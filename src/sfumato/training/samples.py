@@ -1,4 +1,5 @@
-"""Pictures and a score from a run in progress: a sheet of prompts drawn by the engine, and the judge's word on single objects."""
+"""Pictures and a score from a run in progress: a sheet of prompts drawn by the engine, and the judge's word
+on single objects."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,15 +21,25 @@ from sfumato.scenes import vocabulary as words
 from sfumato.settings import Settings
 
 PROMPTS = (
-    "a frog on a beach", "an astronaut riding a horse", "pencil sketch of a black cat", "a red apple on a tree",
-    "a rocket in space", "a house in the snow at night", "watercolour of a rose", "two penguins on a blue background",
-    "a dog next to a cat in a meadow", "pixel art of a dragon in a city", "an owl in a forest at night", "a sailboat on the sea at sunset",
-)  # fmt: skip
+    "a frog on a beach",
+    "an astronaut riding a horse",
+    "pencil sketch of a black cat",
+    "a red apple on a tree",
+    "a rocket in space",
+    "a house in the snow at night",
+    "watercolour of a rose",
+    "two penguins on a blue background",
+    "a dog next to a cat in a meadow",
+    "pixel art of a dragon in a city",
+    "an owl in a forest at night",
+    "a sailboat on the sea at sunset",
+)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Shares of `n` single-object pictures of which the judge names the object, the background and the style right."""
+    """Shares of `n` single-object pictures of which the judge names the object, the background (of those
+    without a style, which may take colours away) and the style right."""
 
     objects: float
     backgrounds: float
@@ -57,7 +68,8 @@ def sheet(pictures: list[NDArray[np.uint8]], columns: int) -> Image.Image:
 
 
 def quick_score(bundle: ModelBundle, judge: Judge, settings: Settings, *, n: int, seed: int = 99) -> Score:
-    """Draw `n` single-object scenes as evaluation asks for them, and judge them: a rough figure for learning curves."""
+    """Draw `n` single-object scenes as evaluation asks for them, and judge them: a rough figure for learning
+    curves."""
     scenes: list[scene.Scene] = []
     index = 0
     mix = scene.SceneMix(pairs=0, counts=0, sizes=0, unsaid_background=0, styled=0.35)
@@ -83,7 +95,8 @@ def quick_score(bundle: ModelBundle, judge: Judge, settings: Settings, *, n: int
 def write_samples(
     model: Path, target: Path, settings: Settings, judge: Judge | None, n: int = 64
 ) -> Score | None:
-    """Draw `PROMPTS` with the model folder into the PNG `target`; with a judge, also score `n` single objects."""
+    """Draw `PROMPTS` with the model folder into the PNG `target`; with a judge, also score `n` single
+    objects."""
     bundle = load_bundle(str(model), settings)
     pictures = [draw_one(bundle, prompt, 1000 + i, settings) for i, prompt in enumerate(PROMPTS)]
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,18 @@
-"""From a training recipe to a finished run: builds the stage's task, runs the one loop, and writes what the next stage needs.
+"""From a training recipe to a finished run: builds the stage's task, runs the one loop, and writes what the
+next stage needs.
 
-Every run lives in `runs/NAME/`: `step-*` checkpoints and its result (`vae/`, `tokenizer/` and `text_encoder/`, `model/`, shards, or
-`judge.safetensors`). Running a recipe again resumes it; running a finished one changes nothing.
+Every run lives in `runs/NAME/`: `step-*` checkpoints and its result (`vae/`, `tokenizer/` and
+`text_encoder/`, `model/`, shards, or `judge.safetensors`). Running a recipe again resumes it; running a
+finished one only writes the same result again.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
 
-from sfumato.errors import InputError, RecipeError
+from sfumato.errors import InputError, ModelFileError, RecipeError
 from sfumato.models.judge import Judge, JudgeNet, bundled_judge, load_judge, save_judge
 from sfumato.recipe.train import (
     AutoencoderStage,
@@ -49,6 +51,8 @@ DEFAULTS = {
     "guidance_rescale": 0.0,
 }
 
+Steps = Generator[TrainStep, None, None]
+
 
 @dataclass(frozen=True)
 class _Run:
@@ -73,7 +77,7 @@ class _Run:
         """The result of an earlier stage; raises `InputError` when it is not there."""
         found = self.runs / name / path
         if not found.exists():
-            hint = f"run the recipe that makes {name} first (recipes/train/)"
+            hint = f"Run the recipe that makes {name} first (recipes/train/)."
             raise InputError(
                 "an earlier stage has not been run to its end", field="task", value=str(found), hint=hint
             )
@@ -82,15 +86,17 @@ class _Run:
 
 def digest(recipe: TrainRecipe) -> str:
     """sha256 (hex) of all that decides a run's weights: everything but its name and how often it reports."""
-    data = recipe.model_dump(mode="json", exclude={"name", "reporting"})
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    return _sha256(recipe.model_dump(mode="json", exclude={"name", "reporting"}))
 
 
-def start(recipe: TrainRecipe, *, runs: Path, settings: Settings) -> Iterator[TrainStep | CacheStep]:
+def start(
+    recipe: TrainRecipe, *, runs: Path, settings: Settings
+) -> Generator[TrainStep, None, None] | Generator[CacheStep, None, None]:
     """Run `recipe` to its end, from where it stopped if it was begun before; yields its progress.
 
-    Raises `RecipeError` and `InputError` before anything is written when the recipe cannot run, `NumericalError` when training
-    diverges. Closing the iterator stops the run; the last checkpoint stays.
+    Nothing happens before the first step is asked for. Raises `RecipeError` and `InputError` when the
+    recipe cannot run here or needs an earlier stage, and what `loop.train` raises. Closing the generator
+    stops the run; the last checkpoint stays.
     """
     run = _Run(recipe, runs, settings)
     match recipe.task:
@@ -106,52 +112,33 @@ def start(recipe: TrainRecipe, *, runs: Path, settings: Settings) -> Iterator[Tr
             return _judge(run, stage)
 
 
-def _steps(run: _Run, task: Task) -> Iterator[TrainStep]:
-    return train(
-        task, run.plan, run.recipe.reporting, seed=run.recipe.seed, folder=run.folder,
-        digest=digest(run.recipe), device=run.settings.device,
-    )  # fmt: skip
+# --- the stages -------------------------------------------------------------------------------------------
 
 
-def _averaged(run: _Run, modules: dict[str, nn.Module]) -> None:
-    """Load the newest averaged weights of a run into fresh `modules`."""
-    found = checkpoints.find(run.folder)
-    checkpoints.load_averages(found[-1], modules)
-
-
-def _scenes(
-    run: _Run, first: int, count: int, mix: scene.SceneMix
-) -> list[tuple[torch.Tensor, str, scene.Scene]]:
-    """Fresh scenes that no training step of this run has seen (another stream)."""
-    data, font = run.recipe.data, autoencoder.scene_font(run.recipe.data)
-    rows = [scene.example(run.recipe.seed + 10_000, first + i, mix, font, data.size) for i in range(count)]
-    return [(autoencoder.to_tensor([picture]), caption, shown) for picture, caption, shown in rows]
-
-
-# --- the stages ------------------------------------------------------------------------------------------------------
-
-
-def _autoencoder(run: _Run, stage: AutoencoderStage) -> Iterator[TrainStep]:
+def _autoencoder(run: _Run, stage: AutoencoderStage) -> Steps:
     task = autoencoder.AutoencoderTask(stage, run.recipe.data, run.recipe.seed)
     yield from _steps(run, task)
     vae = autoencoder.build(stage, run.recipe.data.size)
-    _averaged(run, {"vae": vae})
+    _load_averages(run, {"vae": vae})
     rows = _scenes(run, 0, 256, autoencoder.scene_mix(run.recipe.data))
-    autoencoder.normalise(vae.eval(), torch.cat([picture for picture, _, _ in rows]))
+    autoencoder.normalise(vae.eval(), torch.cat([picture for picture, _ in rows]))
     with replacing(run.folder / "vae") as draft:
         vae.save_pretrained(draft, safe_serialization=True)
 
 
-def _load_vae(run: _Run, name: str) -> AutoencoderKL:
-    return AutoencoderKL.from_pretrained(run.result(name, "vae"), use_safetensors=True, local_files_only=True)
+def _latents(run: _Run, stage: LatentStage) -> Generator[CacheStep, None, None]:
+    folder = run.result(stage.autoencoder, "vae")
+    data = run.recipe.model_dump(mode="json", exclude={"name": True, "reporting": True, "task": {"count"}})
+    weights = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
+    # Latents of another autoencoder of the same name are another cache.
+    name = _sha256({**data, "weights": hashlib.sha256(weights).hexdigest()})
+    vae = _load_vae(folder)
+    yield from latents.encode(
+        stage, run.recipe.data, seed=run.recipe.seed, vae=vae, folder=run.folder, digest=name
+    )
 
 
-def _latents(run: _Run, stage: LatentStage) -> Iterator[CacheStep]:
-    vae = _load_vae(run, stage.autoencoder).eval()
-    yield from latents.encode(stage, run.recipe.data, seed=run.recipe.seed, vae=vae, folder=run.folder)
-
-
-def _text(run: _Run, stage: TextStage) -> Iterator[TrainStep]:
+def _text(run: _Run, stage: TextStage) -> Steps:
     folder = run.folder / "tokenizer"
     if not folder.exists():
         vocab, merges = text.build_tokenizer(stage, run.recipe.data, run.recipe.seed)
@@ -161,96 +148,135 @@ def _text(run: _Run, stage: TextStage) -> Iterator[TrainStep]:
     task = text.TextTask(stage, run.recipe.data, run.recipe.seed, captions)
     yield from _steps(run, task)
     modules = task.modules()
-    _averaged(run, modules)
+    _load_averages(run, modules)
     with replacing(run.folder / "text_encoder") as draft:
         cast(CLIPTextModel, modules["text_encoder"]).save_pretrained(draft, safe_serialization=True)
 
 
-def _diffusion(run: _Run, stage: DiffusionStage) -> Iterator[TrainStep]:
-    vae = _load_vae(run, stage.autoencoder)
-    tokenizer = run.result(stage.text, "tokenizer")
-    captions = text.CaptionEncoder(tokenizer)
+def _diffusion(run: _Run, stage: DiffusionStage) -> Steps:
     cache = latents.load([run.result(name, ".") for name in stage.latents])
-
-    def fresh() -> dict[str, nn.Module]:
-        torch.manual_seed(run.recipe.seed)
-        encoder = diffusion.load_text_encoder(run.result(stage.text, "text_encoder"))
-        unet = diffusion.build_unet(
-            stage, cache.latents.shape[1], cache.latents.shape[2], int(encoder.config.hidden_size)
-        )
-        if stage.start is not None:
-            model = run.result(stage.start, "model")
-            unet = UNet2DConditionModel.from_pretrained(model, subfolder="unet", torch_dtype=torch.float32)
-            encoder = diffusion.load_text_encoder(model / "text_encoder").float()
-        return {"unet": unet, "text_encoder": encoder}
-
-    def export(target: Path) -> None:
-        modules = fresh()
-        _averaged(run, modules)
-        export_pipeline(
-            target, vae=vae, unet=cast(UNet2DConditionModel, modules["unet"]),
-            text_encoder=cast(CLIPTextModel, modules["text_encoder"]), tokenizer=tokenizer,
-            scheduler=diffusion.SCHEDULER, defaults={**DEFAULTS, "width": run.recipe.data.size, "height": run.recipe.data.size},
-        )  # fmt: skip
-
-    task = diffusion.DiffusionTask(stage, run.recipe.seed, run.plan.steps, cache, captions, fresh)
-    with closing(_steps(run, task)) as steps:  # type: ignore[type-var]
-        yield from _with_samples(run, steps, export)
-    export(run.folder / "model")
+    origin = diffusion.Origin(
+        stage=stage,
+        seed=run.recipe.seed,
+        text=run.result(stage.text, "text_encoder"),
+        latent_channels=cache.latents.shape[1],
+        side=cache.latents.shape[2],
+        model=None if stage.start is None else run.result(stage.start, "model"),
+    )
+    tokenizer = run.result(stage.text, "tokenizer")
+    export = _Export(run, origin, _load_vae(run.result(stage.autoencoder, "vae")), tokenizer)
+    task = diffusion.DiffusionTask(origin, run.plan.steps, cache, text.CaptionEncoder(tokenizer))
+    yield from _with_samples(run, _steps(run, task), export)
+    export.write(run.folder / "model")
 
 
-def _with_samples(
-    run: _Run, steps: Iterator[TrainStep], export: Callable[[Path], None]
-) -> Iterator[TrainStep]:
-    """Every `reporting.sample` steps (at a checkpoint): a sheet of pictures, and the judge's score among the figures."""
-    every = run.recipe.reporting.sample
-    judge: Judge | None = load_judge(bundled_judge()) if every and bundled_judge().exists() else None
-    for step in steps:
-        if not every or step.checkpoint is None or step.step % every:
-            yield step
-            continue
-        model = run.folder / "sample-model"
-        export(model)
-        score = write_samples(
-            model, run.folder / "samples" / f"step-{step.step:09d}.png", run.settings, judge
-        )
-        if score is None:
-            yield step
-        else:
-            figures = {"objects": score.objects, "backgrounds": score.backgrounds, "styles": score.styles}
-            yield replace(step, figures={**step.figures, **figures})
-
-
-def _judge(run: _Run, stage: JudgeStage) -> Iterator[TrainStep]:
+def _judge(run: _Run, stage: JudgeStage) -> Steps:
     task = judging.JudgeTask(stage, run.recipe.data, run.recipe.seed)
     yield from _steps(run, task)
     net = JudgeNet(stage.width)
-    _averaged(run, {"judge": net})
-    save_judge(
-        net,
-        run.folder / "judge.safetensors",
-        {"accuracy": judge_accuracy(run, net), "recipe": digest(run.recipe)},
+    _load_averages(run, {"judge": net})
+    facts = {"accuracy": _judge_accuracy(run, net), "recipe": digest(run.recipe)}
+    save_judge(net, run.folder / "judge.safetensors", facts)
+
+
+# --- what they share --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Export:
+    """Writes a diffusion run's newest averaged weights as a model folder."""
+
+    run: _Run
+    origin: diffusion.Origin
+    vae: AutoencoderKL
+    tokenizer: Path
+
+    def write(self, folder: Path) -> None:
+        modules = self.origin.networks()
+        _load_averages(self.run, modules)
+        size = self.run.recipe.data.size
+        export_pipeline(
+            folder,
+            vae=self.vae,
+            unet=cast(UNet2DConditionModel, modules["unet"]),
+            text_encoder=cast(CLIPTextModel, modules["text_encoder"]),
+            tokenizer=self.tokenizer,
+            scheduler=diffusion.SCHEDULER,
+            defaults={**DEFAULTS, "width": size, "height": size},
+        )
+
+
+def _with_samples(run: _Run, steps: Steps, export: _Export) -> Steps:
+    """Every `reporting.sample` steps (at a checkpoint): a sheet of pictures, and the judge's score among the
+    figures."""
+    every = run.recipe.reporting.sample
+    judge: Judge | None = load_judge(bundled_judge()) if every and bundled_judge().exists() else None
+    with closing(steps):
+        for step in steps:
+            if not every or step.checkpoint is None or step.step % every:
+                yield step
+                continue
+            model = run.folder / "sample-model"
+            export.write(model)
+            sheet = run.folder / "samples" / f"step-{step.step:09d}.png"
+            score = write_samples(model, sheet, run.settings, judge)
+            if score is None:
+                yield step
+            else:
+                figures = {"objects": score.objects, "backgrounds": score.backgrounds, "styles": score.styles}
+                yield replace(step, figures={**step.figures, **figures})
+
+
+def _steps(run: _Run, task: Task) -> Steps:
+    return train(
+        task,
+        run.plan,
+        run.recipe.reporting,
+        seed=run.recipe.seed,
+        folder=run.folder,
+        digest=digest(run.recipe),
+        device=run.settings.device,
     )
 
 
-def judge_accuracy(run: _Run, net: JudgeNet, count: int = 2000) -> dict[str, float]:
+def _load_averages(run: _Run, modules: dict[str, nn.Module]) -> None:
+    """Load the newest averaged weights of a run into fresh `modules`."""
+    found = checkpoints.find(run.folder)
+    if not found:
+        hint = "Run the recipe again."
+        raise ModelFileError("the run has no checkpoint", field="runs", value=str(run.folder), hint=hint)
+    checkpoints.load_averages(found[-1], modules)
+
+
+def _load_vae(folder: Path) -> AutoencoderKL:
+    return AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True).eval()
+
+
+def _scenes(run: _Run, first: int, count: int, mix: scene.SceneMix) -> list[tuple[torch.Tensor, scene.Scene]]:
+    """Fresh scenes that no training step of this run has seen (another stream): pictures `(1,3,H,W)` in
+    -1..1 and what they show."""
+    data, font = run.recipe.data, autoencoder.scene_font(run.recipe.data)
+    rows = [scene.example(run.recipe.seed + 10_000, first + i, mix, font, data.size) for i in range(count)]
+    return [(autoencoder.to_tensor([picture]), shown) for picture, _, shown in rows]
+
+
+def _judge_accuracy(run: _Run, net: JudgeNet, count: int = 2000) -> dict[str, float]:
     """The judge's accuracy on fresh real renders, single objects: the ceiling of every score it gives."""
     mix = replace(autoencoder.scene_mix(run.recipe.data), pairs=0.0, counts=0.0)
     judge = Judge(net)
     right: dict[str, list[bool]] = {"objects": [], "background": [], "time": [], "style": []}
     for first in range(0, count, 200):
         rows = _scenes(run, first, min(200, count - first), mix)
-        pixels = torch.cat([picture for picture, _, _ in rows])
+        pixels = torch.cat([picture for picture, _ in rows])
         verdict = judge(np.asarray(((pixels + 1) * 127.5).round().byte().permute(0, 2, 3, 1)))
-        expected = {
-            name: value.numpy() for name, value in judging.labels([shown for _, _, shown in rows]).items()
-        }
+        expected = {name: value.numpy() for name, value in judging.labels([s for _, s in rows]).items()}
         right["objects"] += list(verdict.objects.argmax(1) == expected["objects"].argmax(1))
-        for name, logits in {
-            "background": verdict.background,
-            "time": verdict.time,
-            "style": verdict.style,
-        }.items():
+        answers = {"background": verdict.background, "time": verdict.time, "style": verdict.style}
+        for name, logits in answers.items():
             asked = expected[name] >= 0
             right[name] += list(logits.argmax(1)[asked] == expected[name][asked])
     return {name: float(np.mean(rows)) for name, rows in right.items()}
+
+
+def _sha256(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

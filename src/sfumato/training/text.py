@@ -1,23 +1,26 @@
 """The text stage: a small CLIP tokenizer for the captions' words, and a warm start of the text encoder.
 
-A text encoder that begins at random teaches the UNet little for a long time. Telling what a caption describes from the state of its last
-token is learned in minutes, and is exactly what cross-attention needs to find there.
+A text encoder that begins at random teaches the UNet little for a long time. Telling what a caption
+describes from the state of its last token is learned in minutes, and is exactly what cross-attention needs
+to find there.
 """
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from sfumato.errors import ModelFileError
+from sfumato.models.text import clip_words
 from sfumato.recipe.train import SceneData, TextStage
 from sfumato.scenes import scene
 from sfumato.scenes import vocabulary as words
@@ -25,18 +28,6 @@ from sfumato.training.autoencoder import scene_mix
 from sfumato.training.loop import Batch
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-
-
-def _pipeline(tokenizer: Tokenizer) -> Tokenizer:
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    split = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [split, pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    return tokenizer
 
 
 def build_tokenizer(
@@ -44,15 +35,15 @@ def build_tokenizer(
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Byte pairs learned from `stage.captions` captions: `(vocab, merges)` in CLIP's layout.
 
-    The vocabulary is 256 bytes, the same at a word's end, the merges in order, start and end; so any text has tokens, and the words of the
-    scenes have one each when `stage.vocabulary` allows.
+    The vocabulary is 256 bytes, the same at a word's end, the merges in order, start and end; so any text
+    has tokens, and the words of the scenes have one each when `stage.vocabulary` allows.
     """
     mix = scene_mix(data)
     captions: list[str] = []
     for index in range(stage.captions):
         rng = scene.stream_rng(seed, index)
         captions.append(scene.caption(scene.sample(rng, mix), rng))
-    tokenizer = _pipeline(Tokenizer(BPE(end_of_word_suffix="</w>")))
+    tokenizer = clip_words(Tokenizer(BPE(end_of_word_suffix="</w>")))
     trainer = BpeTrainer(
         vocab_size=stage.vocabulary, show_progress=False, end_of_word_suffix="</w>",
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -77,7 +68,8 @@ def build_tokenizer(
 def write_tokenizer(
     folder: Path, vocab: Mapping[str, int], merges: list[tuple[str, str]], max_length: int
 ) -> None:
-    """Write `vocab.json`, `merges.txt`, `tokenizer_config.json` and `special_tokens_map.json` as CLIP tokenizers have them."""
+    """Write `vocab.json`, `merges.txt`, `tokenizer_config.json` and `special_tokens_map.json` as CLIP
+    tokenizers have them."""
     folder.mkdir(parents=True, exist_ok=True)
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
     config = {
@@ -97,15 +89,25 @@ class CaptionEncoder:
     """Captions to padded token ids `(B,T)` int64: start, tokens, end, then end again up to `max_length`."""
 
     def __init__(self, folder: Path) -> None:
-        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        self.max_length: int = config["model_max_length"]
-        model = BPE.from_file(
-            str(folder / "vocab.json"), str(folder / "merges.txt"), end_of_word_suffix="</w>", unk_token=END
-        )
-        self._tokenizer = _pipeline(Tokenizer(model))
-        self.start = self._tokenizer.token_to_id(START)
-        self.end = self._tokenizer.token_to_id(END)
-        self.vocabulary = self._tokenizer.get_vocab_size()
+        """Load the files of `write_tokenizer`. Raises `ModelFileError` when they are damaged."""
+        try:
+            config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+            self.max_length = int(config["model_max_length"])
+            model = BPE.from_file(
+                str(folder / "vocab.json"),
+                str(folder / "merges.txt"),
+                end_of_word_suffix="</w>",
+                unk_token=END,
+            )
+            self._tokenizer = clip_words(Tokenizer(model))
+            known = self._tokenizer.get_vocab()
+            self.start, self.end = known[START], known[END]
+        except Exception as error:  # tokenizers raises bare Exceptions
+            hint = "Run the text recipe again in another folder."
+            raise ModelFileError(
+                f"the tokenizer cannot be read: {error}", field="tokenizer", value=str(folder), hint=hint
+            ) from error
+        self.vocabulary = len(known)
 
     def __call__(self, captions: list[str]) -> Tensor:
         ids = torch.full((len(captions), self.max_length), self.end, dtype=torch.int64)
@@ -118,11 +120,18 @@ class CaptionEncoder:
 def build_encoder(stage: TextStage, captions: CaptionEncoder) -> CLIPTextModel:
     """A fresh `CLIPTextModel` of the stage's size for this tokenizer."""
     config = CLIPTextConfig(
-        vocab_size=captions.vocabulary, hidden_size=stage.width, intermediate_size=4 * stage.width,
-        num_hidden_layers=stage.layers, num_attention_heads=stage.heads, max_position_embeddings=captions.max_length,
-        hidden_act="gelu", projection_dim=stage.width, bos_token_id=captions.start, eos_token_id=captions.end,
+        vocab_size=captions.vocabulary,
+        hidden_size=stage.width,
+        intermediate_size=4 * stage.width,
+        num_hidden_layers=stage.layers,
+        num_attention_heads=stage.heads,
+        max_position_embeddings=captions.max_length,
+        hidden_act="gelu",
+        projection_dim=stage.width,
+        bos_token_id=captions.start,
+        eos_token_id=captions.end,
         pad_token_id=captions.end,
-    )  # fmt: skip
+    )
     return CLIPTextModel(config)
 
 
@@ -131,13 +140,19 @@ _TIMES = tuple(words.TIMES)
 _SIZES = tuple(words.SIZES)
 #: What a caption says, as classes: name -> number of classes.
 QUESTIONS: dict[str, int] = {
-    "first": len(words.OBJECTS), "second": len(words.OBJECTS) + 1, "background": len(words.BACKGROUNDS), "time": len(_TIMES),
-    "style": len(words.STYLE_NAMES), "relation": len(_RELATIONS), "count": 3, "size": len(_SIZES),
-}  # fmt: skip
+    "first": len(words.OBJECTS),
+    "second": len(words.OBJECTS) + 1,
+    "background": len(words.BACKGROUNDS),
+    "time": len(_TIMES),
+    "style": len(words.STYLE_NAMES),
+    "relation": len(_RELATIONS),
+    "count": 3,
+    "size": len(_SIZES),
+}
 
 
 def answers(shown: scene.Scene) -> dict[str, int]:
-    """The class of each of `QUESTIONS` for a scene; the second object is the last class when there is none."""
+    """The class of each of `QUESTIONS` for a scene; without a second object it is the last class."""
     names = words.OBJECT_NAMES
     return {
         "first": names.index(shown.objects[0]),
@@ -180,7 +195,7 @@ class TextTask:
     def loss(
         self, modules: Mapping[str, nn.Module], batch: Batch, random: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        encoder, heads = modules["text_encoder"], modules["heads"]
+        encoder, heads = modules["text_encoder"], cast(Mapping[str, nn.Module], modules["heads"])
         device = next(encoder.parameters()).device
         ids = batch["ids"].to(device)
         output: Any = encoder(input_ids=ids)

@@ -1,0 +1,88 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sfumato as package
+from sfumato.cli.app import app, run
+
+COMMANDS = [
+    "generate",
+    "redo",
+    "verify",
+    "show",
+    "train",
+    "evaluate",
+    "models",
+    "samplers",
+    "doctor",
+    "bench",
+]
+
+
+def test_every_command_is_there_and_shows_examples_in_its_help(sfumato: Any) -> None:
+    assert [command.callback.__name__ for command in app.registered_commands if command.callback] == COMMANDS
+    ran = sfumato("--help")
+    assert ran.code == 0
+    for command in COMMANDS:
+        assert command in ran.out
+        text = sfumato(command, "--help").out
+        examples = text.partition("Examples")[2]
+        assert f"$ sfumato {command}" in examples
+        assert "--json" in text
+
+
+def test_no_arguments_are_a_question_for_help(sfumato: Any) -> None:
+    assert sfumato() == sfumato("-h") == sfumato("--help")
+
+
+def test_version(sfumato: Any) -> None:
+    assert sfumato("--version").out == f"sfumato {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generat"], "Did you mean 'generate'? See: sfumato --help"),
+        (["generate", "x", "--step", "3"], "--steps"),
+        (["generate", "x", "--seed"], "See: sfumato generate --help"),
+        (["redo"], "PICTURE"),
+        (["show", "a.png", "b.png"], "b.png"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(arguments: list[str], said: str, bad: Any) -> None:
+    assert said in bad(*arguments)
+
+
+def test_a_fault_of_ours_keeps_its_traceback(sfumato: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A file of ours that does not import is as broken as a program can be.
+    monkeypatch.setitem(sys.modules, "sfumato.samplers.spacings", None)
+    ran = sfumato("samplers")
+    assert ran.code == 1
+    assert "Traceback" in ran.err
+    assert "report" in ran.err.splitlines()[-1]
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(here: Path) -> None:
+    script = f"{sys.executable} -m sfumato samplers | head -n 1"
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert ran.stdout.startswith("SAMPLER")
+    assert ran.stderr == ""
+
+
+def test_no_stdout_at_all_is_no_fault(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run(["samplers"]) == 0
+
+
+def test_looking_around_loads_no_torch(here: Path) -> None:
+    code = (
+        "import sys\nfrom sfumato.cli.app import run\n"
+        "commands = ['samplers'], ['models'], ['show', 'missing.png'], ['show', '--help']\n"
+        "assert [run(command) for command in commands] == [0, 0, 2, 0]\n"
+        "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr

@@ -1,0 +1,151 @@
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sfumato.cli.flags import Flags
+from sfumato.cli.recipes import number_of, read_recipe, with_flags, with_stdin
+from sfumato.errors import InputError, RecipeError
+from sfumato.recipe.codec import to_json, to_toml
+from sfumato.recipe.image import MAX_PROMPT_CHARS, MixPart, MixPrompt, Recipe, TextPart
+
+FROG = Recipe(parts=(TextPart(prompt="a frog"),), steps=9, spacing="beta")
+
+
+def test_no_flags_change_nothing() -> None:
+    assert with_flags(FROG, Flags()) == FROG
+    assert with_flags(Recipe(), Flags()) == Recipe()
+
+
+def test_every_flag_lands_in_its_field() -> None:
+    flags = Flags(
+        prompt="a toad",
+        negative="snow",
+        mix=("a [cat:dog:0.4]:0.25", "b:1"),
+        mix_mode="embeddings",
+        seed="8",
+        count="3",
+        size="64X128",
+        steps="5",
+        sampler="heun",
+        spacing="karras",
+        guidance="2",
+        guidance_rescale="0.5",
+        guidance_start="0.1",
+        guidance_stop="0.9",
+        model="tiny",
+    )
+    text = TextPart(
+        prompt="a toad", negative="snow", guidance_rescale=0.5, guidance_start=0.1, guidance_stop=0.9
+    )
+    mixed = (MixPrompt(prompt="a [cat:dog:0.4]", ratio=0.25), MixPrompt(prompt="b", ratio=1.0))
+    assert with_flags(FROG, flags) == Recipe(
+        model="tiny",
+        width=64,
+        height=128,
+        steps=5,
+        sampler="heun",
+        spacing="karras",
+        guidance=2.0,
+        seed=8,
+        count=3,
+        parts=(text, MixPart(prompts=mixed, mode="embeddings")),
+    )
+
+
+def test_flags_keep_what_they_do_not_name() -> None:
+    changed = with_flags(FROG, Flags(negative="snow", size="64"))
+    assert changed.text == TextPart(prompt="a frog", negative="snow")
+    assert (changed.width, changed.height, changed.steps, changed.spacing) == (64, 64, 9, "beta")
+    mixed = with_flags(FROG, Flags(mix=("b:0.5",), mix_mode="embeddings"))
+    assert with_flags(mixed, Flags(mix=("c:0.5",))).mix == MixPart(
+        prompts=(MixPrompt(prompt="c", ratio=0.5),), mode="embeddings"
+    )
+    assert with_flags(mixed, Flags(unconditional=True)).parts == ()
+
+
+def test_a_sampler_may_bring_its_spacing() -> None:
+    assert with_flags(FROG, Flags(sampler="DPM++ 2M Karras")).spacing == "karras"
+    assert with_flags(FROG, Flags(sampler="DPM++ 2M Karras", spacing="ays")).spacing == "ays"
+    assert with_flags(FROG, Flags(sampler="DPM++ 2M")).spacing == "beta"
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (Flags(steps="20.0"), "steps: must be a whole number (got '20.0')"),
+        (Flags(steps="0"), "steps: must be at least 1 (got 0)"),
+        (Flags(steps="9" * 5000), "steps: must be a whole number"),
+        (Flags(seed="-1"), "seed: must be at least 0 (got -1)"),
+        (Flags(seed=str(2**63)), "seed: must be at most"),
+        (Flags(count="many"), "count: must be a whole number (got 'many')"),
+        (Flags(guidance="nan"), "guidance: must be a finite number (got nan)"),
+        (Flags(guidance="1e999"), "guidance: must be a finite number (got inf)"),
+        (Flags(guidance="0,5"), "guidance: must be a number (got '0,5'). Write it with a point."),
+        (Flags(guidance="-1"), "guidance: must be at least 0"),
+        (Flags(guidance_start="2"), "text.guidance_start: must be at most 1"),
+        (Flags(size="64x"), "size: must be width x height (got '64x'). Write 128x128"),
+        (Flags(size="0"), "width: must be at least 1 (got 0)"),
+        (Flags(mix=("rabbit",)), "mix: ends in no ratio (got 'rabbit'). Write it as"),
+        (Flags(mix=("(rabbit:1.2)",)), "mix: ends in no ratio"),
+        (Flags(mix=("rabbit:0",)), "mix.prompts[0].ratio: must be above 0"),
+        (Flags(mix=("rabbit:nan",)), "mix.prompts[0].ratio: must be a finite number"),
+        (Flags(mix=("rabbit:1",), mix_mode="glue"), "mix.mode: must be 'branches' or 'embeddings'"),
+        (Flags(mix_mode="branches"), "mix_mode: there is nothing to mix. Add --mix"),
+        (Flags(prompt="a", unconditional=True), "unconditional: means without any prompt"),
+    ],
+)
+def test_bad_flags_are_named(flags: Flags, line: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        with_flags(FROG, flags)
+    assert str(caught.value).startswith(line)
+
+
+def test_what_belongs_to_a_prompt_needs_one() -> None:
+    with pytest.raises(RecipeError, match="negative: needs a prompt"):
+        with_flags(Recipe(), Flags(negative="snow"))
+
+
+def test_numbers_of_options() -> None:
+    assert number_of("preview", " 3 ") == 3
+    with pytest.raises(RecipeError, match=r"preview: must be between 1 and 1000 \(got 0\)"):
+        number_of("preview", "0")
+
+
+def test_a_prompt_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(data: bytes) -> str | None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return with_stdin(Flags(prompt="-")).prompt
+
+    assert given(b"a frog\n") == "a frog"
+    assert given(b"a\x00\xff\n\n") == "a\x00\ufffd\n"
+    long = given(b"x" * (5 * MAX_PROMPT_CHARS))
+    assert long is not None
+    assert len(long) > MAX_PROMPT_CHARS
+    with pytest.raises(RecipeError, match="too long"):
+        with_flags(Recipe(), Flags(prompt=long))
+    assert with_stdin(Flags(prompt="a frog")) == Flags(prompt="a frog")
+
+
+def test_recipe_files(tmp_path: Path) -> None:
+    (tmp_path / "frog.toml").write_text(to_toml(FROG), encoding="utf-8")
+    (tmp_path / "frog.json").write_text(to_json(FROG), encoding="utf-8")
+    (tmp_path / "list.json").write_text("[1]", encoding="utf-8")
+    assert read_recipe(tmp_path / "frog.toml") == read_recipe(tmp_path / "frog.json") == FROG
+    for name, said in (("list.json", "must be a table"), ("missing.toml", "recipe: cannot be read: No such")):
+        with pytest.raises(InputError, match=said):
+            read_recipe(tmp_path / name)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_recipe(tmp_path)
+
+
+def test_a_picture_and_what_show_prints_are_recipes(frog: Path, sfumato: Any) -> None:
+    shown = sfumato("show", frog, "--json").json
+    Path("frog.json").write_text(json.dumps(shown), encoding="utf-8")
+    Path("frog.toml").write_text(sfumato("show", frog, "--toml").out, encoding="utf-8")
+    recipe = read_recipe(frog)
+    assert (recipe.seed, recipe.count, recipe.model) == (8, 1, "tiny")
+    assert read_recipe(Path("frog.json")) == read_recipe(Path("frog.toml")) == recipe

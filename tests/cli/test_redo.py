@@ -1,0 +1,121 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from sfumato.imaging.io import save_picture
+from sfumato.imaging.metadata import read_metadata
+from tiny_models import write_tiny_model
+
+
+def pixels(path: str | Path) -> Any:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def rewritten(picture: Path, target: str, **changes: object) -> None:
+    metadata = read_metadata(picture)
+    recipe = json.dumps({**json.loads(metadata.resolved_json), **changes})
+    with Image.open(picture) as image:
+        save_picture(image.convert("RGB"), Path(target), replace(metadata, resolved_json=recipe))
+
+
+def test_redo_draws_the_same_picture_again(frog: Path, sfumato: Any) -> None:
+    ran = sfumato("redo", frog)
+    assert (ran.code, ran.out) == (0, "a-frog-8-2.png\n")  # the old one is not replaced
+    assert np.abs(pixels(frog) - pixels("a-frog-8-2.png")).max() <= 1
+
+
+def test_redo_takes_changes(frog: Path, sfumato: Any) -> None:
+    ran = sfumato("redo", frog, "--prompt", "a toad", "--steps", "3", "--output", "b.jpg", "--json")
+    recipe = ran.json["pictures"][0]["recipe"]
+    assert (recipe["steps"], recipe["seed"], recipe["parts"][0]["prompt"]) == (3, 8, "a toad")
+    assert recipe["parts"][0]["negative"] == "snow"
+    assert recipe["parts"][1]["prompts"] == [{"prompt": "a rabbit", "ratio": 0.25}]
+    assert read_metadata(Path("b.jpg")).parameters.startswith("a toad\n")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_every_format_verifies_and_redoes(suffix: str, frog: Path, sfumato: Any) -> None:
+    assert sfumato("redo", frog, "--output", f"b.{suffix}").code == 0
+    ran = sfumato("verify", f"b.{suffix}")
+    assert ran.code == 0, ran
+    assert ran.out.startswith(f"b.{suffix}: identical")
+    assert sfumato("redo", f"b.{suffix}").out.endswith(f".{suffix}\n")
+
+
+def test_verify_finds_a_difference(frog: Path, sfumato: Any) -> None:
+    rewritten(frog, "other.png", steps=3)
+    ran = sfumato("verify", "other.png")
+    assert ran.code == 1
+    assert ran.out.startswith("other.png: different: largest difference")
+    assert not sfumato("verify", "other.png", "--json").json["identical"]
+
+
+def test_other_weights_are_noticed(frog: Path, sfumato: Any, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other" / "tiny", seed=1)
+    ran = sfumato("verify", frog, "--model", other)
+    assert ran.code == 1
+    assert ran.err.startswith("error: model: has other weights")
+    rewritten(frog, "old.png", model_digest="0" * 64)
+    ran = sfumato("redo", "old.png")
+    assert ran.code == 0
+    assert ran.err.startswith("warning: the model tiny has other weights")
+
+
+def test_show_prints_the_recipe(frog: Path, sfumato: Any) -> None:
+    ran = sfumato("show", frog)
+    assert ran.out.startswith("prompt    a frog\nnegative  snow\n")
+    assert "drawn as  number 2 of 2, from seed 7" in ran.out
+    assert sfumato("show", frog, "--json").json["index"] == 1
+    assert sfumato("show", frog, "--parameters").out.startswith("a frog\nNegative prompt: snow\n")
+
+
+def test_show_escapes_what_would_steer_the_terminal(frog: Path, sfumato: Any) -> None:
+    text = json.loads(read_metadata(frog).resolved_json)["parts"][0]
+    rewritten(frog, "evil.png", parts=[{**text, "prompt": "\x1b[2Jfrog"}])
+    ran = sfumato("show", "evil.png")
+    assert ran.out.startswith("prompt    \\x1b[2Jfrog\n")
+
+
+def test_show_reads_other_programs_too(sfumato: Any, here: Path, bad: Any) -> None:
+    info = PngInfo()
+    info.add_text("parameters", "a frog\nSteps: 20, Sampler: Euler a, CFG scale: 7")
+    Image.new("RGB", (8, 8)).save("theirs.png", pnginfo=info)
+    ran = sfumato("show", "theirs.png")
+    assert ran.out.startswith("a frog\nSteps: 20")
+    assert ran.err == "Drawn by another program, which says:\n"
+    assert "no Sfumato recipe" in bad("show", "theirs.png", "--json")
+
+
+@pytest.mark.parametrize("command", ["redo", "verify", "show"])
+def test_bad_pictures_are_refused(command: str, frog: Path, bad: Any, here: Path) -> None:
+    Image.new("RGB", (8, 8)).save("bare.png")
+    assert "no Sfumato recipe in this picture (got 'bare.png')" in bad(command, "bare.png")
+    assert "no such file" in bad(command, "missing.png")
+    shutil.copy(__file__, "text.png")
+    assert "not a picture" in bad(command, "text.png")
+    rewritten(frog, "newer.png", version=2)
+    assert "made by a newer version of Sfumato (got 2)" in bad(command, "newer.png")
+    rewritten(frog, "odd.png", steps=-1)
+    assert "steps: must be at least 1 (got -1)" in bad(command, "odd.png")
+
+
+def test_metadata_is_not_trusted(frog: Path, bad: Any) -> None:
+    rewritten(frog, "huge.png", width=16000)
+    rewritten(frog, "strange.png", sampler="os.system")
+    for command in ("redo", "verify"):
+        assert "width: must be between" in bad(command, "huge.png")
+        assert "sampler: unknown" in bad(command, "strange.png")
+
+
+def test_show_prints_one_form_at_a_time(frog: Path, bad: Any) -> None:
+    assert "only one of" in bad("show", frog, "--json", "--toml")
+    Image.new("RGB", (8, 8)).save("bare.png")
+    assert "no parameters" in bad("show", "bare.png", "--parameters")

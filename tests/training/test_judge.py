@@ -1,0 +1,60 @@
+"""The judge stage: what it is asked, and that it can learn the answers."""
+
+import pytest
+import torch
+
+from judged import needs_font
+from sfumato.recipe.train import JudgeStage, SceneData
+from sfumato.scenes import vocabulary as words
+from sfumato.scenes.scene import Scene
+from sfumato.training.judge import COLOURLESS, JudgeTask, labels
+from sfumato.training.loop import step_generator
+
+STAGE = JudgeStage(stage="judge", width=8)
+DATA = SceneData(size=64)
+PLACE = words.TIMED_PLACES[0]
+
+
+def test_what_a_picture_shows_is_asked() -> None:
+    shown = Scene(("frog", "rabbit"), PLACE, "night", relation="next to")
+    asked = labels([shown])
+    found = {words.OBJECT_NAMES[i] for i in asked["objects"][0].nonzero().flatten().tolist()}
+    assert found == {"frog", "rabbit"}
+    assert asked["background"].tolist() == [words.BACKGROUNDS.index(PLACE)]
+    assert asked["time"].tolist() == [tuple(words.TIMES).index("night")]
+    assert asked["style"].tolist() == [words.STYLE_NAMES.index("plain")]
+
+
+@pytest.mark.parametrize("style", COLOURLESS)
+def test_what_a_picture_cannot_tell_is_not_asked(style: str) -> None:
+    asked = labels([Scene(("frog",), "red", style=style), Scene(("frog",), PLACE, "night", style)])
+    assert asked["background"].tolist() == [-1, words.BACKGROUNDS.index(PLACE)]
+    assert asked["time"].tolist() == [-1, -1]
+    assert asked["style"].tolist() == [words.STYLE_NAMES.index(style)] * 2
+
+
+@needs_font
+def test_the_data_of_a_step_is_a_function_of_the_step() -> None:
+    task = JudgeTask(STAGE, DATA, 1)
+    first, again = task.batch(2, 3), task.batch(2, 3)
+    assert first["pictures"].shape == (3, 3, 64, 64)
+    assert torch.equal(first["pictures"], again["pictures"])
+    assert torch.equal(first["labels"]["objects"], again["labels"]["objects"])
+    assert not torch.equal(first["pictures"], task.batch(3, 3)["pictures"])
+
+
+@needs_font
+def test_it_learns_a_few_pictures() -> None:
+    torch.manual_seed(0)
+    task = JudgeTask(STAGE, DATA, 1)
+    modules, batch = task.modules(), task.batch(0, 4)
+    optimizer = torch.optim.Adam(modules["judge"].parameters(), lr=3e-3)
+    losses: list[float] = []
+    for step in range(15):
+        loss, figures = task.loss(modules, batch, step_generator(0, step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+        assert figures.keys() == {"single_objects", "styles"}
+    assert losses[-1] < 0.2 * losses[0]
