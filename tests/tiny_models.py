@@ -8,14 +8,14 @@ text influence and pixels have the sizes of trained ones, and comparisons betwee
 import atexit
 import functools
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from tokenizers import Tokenizer, normalizers, pre_tokenizers, trainers
-from tokenizers.models import BPE
+from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from sfumato.models.bundle import ModelBundle
@@ -31,17 +31,14 @@ CORPUS = [
 ]
 
 
-@functools.cache
 def tiny_folder(prediction: str = "v_prediction", zero_terminal_snr: bool = True) -> Path:
     """Return a tiny model's folder, the same one all through a test run. Copy it before damaging it."""
-    parent = _temporary_folder() / prediction / ("zero-snr" if zero_terminal_snr else "plain")
-    return write_tiny_model(parent / "tiny", prediction=prediction, zero_terminal_snr=zero_terminal_snr)
+    return _folder(prediction, zero_terminal_snr)
 
 
-@functools.cache
 def tiny_bundle(prediction: str = "v_prediction", zero_terminal_snr: bool = True) -> ModelBundle:
-    """Return the tiny model of `tiny_folder`, loaded on the CPU."""
-    return load_bundle(str(tiny_folder(prediction, zero_terminal_snr)), tiny_settings())
+    """Return the tiny model of `tiny_folder`, loaded on the CPU, the same one all through a test run."""
+    return _bundle(prediction, zero_terminal_snr)
 
 
 def tiny_settings(*model_dirs: Path) -> Settings:
@@ -89,33 +86,42 @@ def write_tiny_model(
 
 
 def write_tokenizer(folder: Path) -> int:
-    """Train byte pairs on a few captions, write them as CLIPTokenizer files, and return the vocabulary's
-    size.
+    """Write byte pairs that spell the words of a few captions as CLIPTokenizer files; return their number.
+
+    A word is merged letter by letter, so the files are the same each time (training them breaks ties at
+    random).
     """
-    bpe = Tokenizer(BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
-    bpe.normalizer = normalizers.Lowercase()
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
-    )
+    merges: list[tuple[str, str]] = []
+    for word in dict.fromkeys(re.findall(r"[a-z]+", " ".join(CORPUS))):
+        letters = [*word[:-1], word[-1] + "</w>"]
+        merges += [("".join(letters[:at]), letters[at]) for at in range(1, len(letters))]
+    merges = list(dict.fromkeys(merges))
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=256 + 120, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
-    )
-    bpe.train_from_iterator(CORPUS, trainer)
-    trained = json.loads(bpe.to_str())["model"]
-    pieces = [*alphabet, *(letter + "</w>" for letter in alphabet)]
-    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in trained["merges"]]
-    pieces += ["".join(pair.split(" ")) for pair in merges]
+    pieces = [*alphabet, *(letter + "</w>" for letter in alphabet), *(left + right for left, right in merges)]
     pieces = list(dict.fromkeys([*pieces, "<|startoftext|>", "<|endoftext|>"]))
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "vocab.json", {piece: index for index, piece in enumerate(pieces)})
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+    (folder / "merges.txt").write_text(
+        "\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges), ""]), encoding="utf-8"
+    )
     special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
     special = {**special, "pad_token": "<|endoftext|>"}
     config = {**special, "model_max_length": MAX_LENGTH, "tokenizer_class": "CLIPTokenizer"}
     _write_json(folder / "tokenizer_config.json", config)
     _write_json(folder / "special_tokens_map.json", special)
     return len(pieces)
+
+
+# The caches sit behind functions with defaults: a cache tells apart calls that leave a default out.
+@functools.cache
+def _folder(prediction: str, zero_terminal_snr: bool) -> Path:
+    parent = _temporary_folder() / prediction / ("zero-snr" if zero_terminal_snr else "plain")
+    return write_tiny_model(parent / "tiny", prediction=prediction, zero_terminal_snr=zero_terminal_snr)
+
+
+@functools.cache
+def _bundle(prediction: str, zero_terminal_snr: bool) -> ModelBundle:
+    return load_bundle(str(_folder(prediction, zero_terminal_snr)), tiny_settings())
 
 
 @functools.cache

@@ -86,11 +86,15 @@ def test_a_whole_number_will_do_for_a_rate(tmp_path: Path) -> None:
         (
             'stage = "text"',
             'stage = "texts"',
-            "task.stage: must be one of 'autoencoder', 'latents', 'text', 'diffusion', 'judge' (got 'texts'). "
-            "Did you mean text?",
+            "task.stage: must be one of 'autoencoder', 'latents', 'text', 'diffusion', 'judge' "
+            "(got 'texts'). Did you mean text?",
         ),
         ('stage = "text"', "width = 8", "task.stage: is missing"),
-        ('stage = "text"', 'stage = "text"\nwidht = 8', "task.widht: no such field (got 8). Did you mean width?"),
+        (
+            'stage = "text"',
+            'stage = "text"\nwidht = 8',
+            "task.widht: no such field (got 8). Did you mean width?",
+        ),
         ('stage = "text"', 'stage = "text"\nlayers = 0', "task.layers: must be at least 1 (got 0)"),
         (
             'stage = "text"',

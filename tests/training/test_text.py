@@ -1,5 +1,6 @@
 """The text stage: one tokenizer for training, drawing and everybody else, and a warm start that learns."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from sfumato.training.text import (
     answers,
     build_encoder,
     build_tokenizer,
+    learn_merges,
     write_tokenizer,
 )
 
@@ -66,8 +68,26 @@ def test_the_vocabulary_is_laid_out_as_clip_s(folder: Path, captions: CaptionEnc
     assert captions.start == captions.vocabulary - 2
     assert captions.end == captions.vocabulary - 1
     assert captions.max_length == 24
-    again, merges = build_tokenizer(STAGE, SceneData(), 3)
-    assert len(again) == captions.vocabulary == 512 + len(merges) + 2
+    vocab = json.loads((folder / "vocab.json").read_text())
+    assert vocab["!"] == 0
+    assert vocab["!</w>"] == 256
+
+
+def test_the_tokenizer_is_the_recipe_s(folder: Path) -> None:
+    vocab, merges = build_tokenizer(STAGE, SceneData(), 3)
+    assert json.loads((folder / "vocab.json").read_text()) == vocab
+    assert (folder / "merges.txt").read_text().splitlines()[1:] == [" ".join(pair) for pair in merges]
+    assert build_tokenizer(STAGE, SceneData(), 4)[1] != merges
+
+
+def test_merges_are_the_most_frequent_pairs() -> None:
+    counts = {"low": 5, "lower": 2, "newest": 6, "widest": 3}  # the example of arXiv 1508.07909
+    first = [("e", "s"), ("es", "t</w>"), ("l", "o"), ("e", "w"), ("ew", "est</w>"), ("n", "ewest</w>")]
+    assert learn_merges(counts, 6) == first
+    assert learn_merges(counts, 99)[:6] == first
+    # Pairs that overlap are merged from the left, and counted anew.
+    assert learn_merges({"aaaa": 1}, 9) == [("a", "a"), ("a", "a</w>"), ("aa", "aa</w>")]
+    assert learn_merges({}, 9) == []
 
 
 def test_common_words_are_one_token(captions: CaptionEncoder) -> None:

@@ -76,12 +76,15 @@ class _Follower:
         shown.label(f"{recipe.name}: preparing")
         # Training is torch throughout; the import takes seconds, so it waits until the recipe is known good.
         try:
+            from transformers.utils.logging import disable_progress_bar
+
             from sfumato.training.latents import CacheStep
             from sfumato.training.stages import start
         except ModuleNotFoundError as error:
             raise MissingExtraError(
                 f"training needs {error.name}", hint='Run: pip install "sfumato[torch]"'
             ) from error
+        disable_progress_bar()  # transformers shows one for every file it writes, in pipes too
         stage = cast("Generator[TrainStep | CacheStep]", start(recipe, runs=runs, settings=settings))
         with closing(stage) as steps:
             for step in steps:

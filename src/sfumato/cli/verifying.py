@@ -93,11 +93,12 @@ def difference(drawn: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Compar
     if drawn.shape != reference.shape:
         return Comparison(f"{reference.shape[1]}x{reference.shape[0]}", 0, 0.0, 0.0, math.inf)
     apart: NDArray[np.float64] = np.abs(drawn.astype(np.float64) - reference)
-    squares = float(np.mean(np.square(apart)))
+    worst: NDArray[np.float64] = apart.max(axis=2)
+    squares = float(np.square(apart).mean())
     return Comparison(
         size=None,
-        largest=int(np.max(apart)),
+        largest=int(worst.max()),
         mean=float(apart.mean()),
-        share=float(np.mean(np.max(apart, axis=2) > TOLERANCE)),
+        share=float((worst > TOLERANCE).mean()),
         psnr=math.inf if squares == 0 else 10 * math.log10(255**2 / squares),
     )

@@ -33,7 +33,7 @@ SCHEDULER: dict[str, Any] = {
     "timestep_spacing": "trailing",
     "clip_sample": False,
     "set_alpha_to_one": True,
-    "steps_offset": 0,
+    "steps_offset": 1,  # no part in trailing spacing; diffusers warns of any other number
 }
 
 
@@ -81,12 +81,8 @@ class Origin:
         torch.manual_seed(self.seed)
         if self.model is not None:
             unet = UNet2DConditionModel.from_pretrained(
-                self.model,
-                subfolder="unet",
-                torch_dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-            )
+                self.model, subfolder="unet", use_safetensors=True, local_files_only=True
+            ).float()
             return {"unet": unet, "text_encoder": load_text_encoder(self.model / "text_encoder")}
         encoder = load_text_encoder(self.text)
         width = int(encoder.config.hidden_size)

@@ -69,11 +69,20 @@ def export_pipeline(
     with replacing(folder) as draft:
         for name, network in {"unet": unet, "vae": vae, "text_encoder": text_encoder}.items():
             deepcopy(network).half().save_pretrained(draft / name, safe_serialization=True)
+        _load_as_float32(draft / "text_encoder" / "config.json")
         shutil.copytree(tokenizer, draft / "tokenizer")
         version = {"_diffusers_version": diffusers.__version__}
         _write_json(draft / "scheduler" / "scheduler_config.json", {**scheduler, **version})
         _write_json(draft / "model_index.json", {**INDEX, **version})
         _write_json(draft / "sfumato.json", defaults)
+
+
+def _load_as_float32(config: Path) -> None:
+    # transformers loads a network as its config says, diffusers as float32 unless told otherwise: in a
+    # folder that says float16 the two would not fit together.
+    data = json.loads(config.read_text(encoding="utf-8"))
+    kept = {key: value for key, value in data.items() if key != "torch_dtype"}
+    _write_json(config, {**kept, "dtype": "float32"})
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -227,14 +227,13 @@ def _accelerator(precision: str, device: str) -> Accelerator:
     wanted = None if device == "auto" else torch.device(device)
     if wanted is not None and wanted.type == "cuda" and torch.cuda.is_available():
         torch.cuda.set_device(wanted)
-    fault = f"{precision} is not possible on this device"
+    hint = 'Use "bf16" or "no".'
     try:
         accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
-        possible = precision == "no" or accelerator.native_amp
     except ValueError as error:
-        fault, possible = str(error), False
-    if not possible:
-        hint = 'Use "bf16" or "no".'
+        raise InputError(str(error), field="optimisation.precision", value=precision, hint=hint) from error
+    if precision != "no" and not accelerator.native_amp:
+        fault = f"training on {accelerator.device.type} cannot use it"
         raise InputError(fault, field="optimisation.precision", value=precision, hint=hint)
     if wanted is not None and accelerator.device.type != wanted.type:
         hint = f"It would train on {accelerator.device.type}: leave the device to auto."

@@ -6,7 +6,9 @@ to find there.
 """
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +16,6 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import BPE
-from tokenizers.trainers import BpeTrainer
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -38,20 +39,8 @@ def build_tokenizer(
     The vocabulary is 256 bytes, the same at a word's end, the merges in order, start and end; so any text
     has tokens, and the words of the scenes have one each when `stage.vocabulary` allows.
     """
-    mix = scene_mix(data)
-    captions: list[str] = []
-    for index in range(stage.captions):
-        rng = scene.stream_rng(seed, index)
-        captions.append(scene.caption(scene.sample(rng, mix), rng))
-    tokenizer = clip_words(Tokenizer(BPE(end_of_word_suffix="</w>")))
-    trainer = BpeTrainer(
-        vocab_size=stage.vocabulary, show_progress=False, end_of_word_suffix="</w>",
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )  # fmt: skip
-    tokenizer.train_from_iterator(captions, trainer)
-    learned = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = learned[: stage.vocabulary - 2 * len(alphabet) - 2]
+    merges = learn_merges(_word_counts(stage, data, seed), stage.vocabulary - 2 * len(alphabet) - 2)
     tokens = [
         *alphabet,
         *(symbol + "</w>" for symbol in alphabet),
@@ -63,6 +52,58 @@ def build_tokenizer(
     for token in tokens:
         vocab.setdefault(token, len(vocab))
     return vocab, merges
+
+
+def learn_merges(counts: Mapping[str, int], limit: int) -> list[tuple[str, str]]:
+    """Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909): the up to `limit` most frequent pairs of
+    symbols in words that occur `counts` times, each counted after the ones before it were merged.
+
+    Of equally frequent pairs the first in the alphabet goes first, so that equal counts give equal tokens;
+    the trainer of `tokenizers` picks another one each time it is run.
+    """
+    words_now: dict[str, tuple[str, ...]] = {w: (*w[:-1], w[-1] + "</w>") for w in counts}
+    totals: Counter[tuple[str, str]] = Counter()
+    places: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for word, symbols in words_now.items():
+        for pair in pairwise(symbols):
+            totals[pair] += counts[word]
+            places[pair].add(word)
+    merges: list[tuple[str, str]] = []
+    while totals and len(merges) < limit:
+        best = min(totals, key=lambda pair: (-totals[pair], pair))
+        merges.append(best)
+        for word in places.pop(best):
+            before = words_now[word]
+            after = words_now[word] = _merged(before, best)
+            for pair in pairwise(before):
+                totals[pair] -= counts[word]
+                if totals[pair] <= 0:
+                    del totals[pair]
+            for pair in pairwise(after):
+                totals[pair] += counts[word]
+                places[pair].add(word)
+    return merges
+
+
+def _merged(symbols: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+    merged: list[str] = []
+    position = 0
+    while position < len(symbols):
+        width = 2 if symbols[position : position + 2] == pair else 1
+        merged.append("".join(symbols[position : position + width]))
+        position += width
+    return tuple(merged)
+
+
+def _word_counts(stage: TextStage, data: SceneData, seed: int) -> Counter[str]:
+    mix = scene_mix(data)
+    pipeline = clip_words(Tokenizer(BPE()))
+    counts: Counter[str] = Counter()
+    for index in range(stage.captions):
+        rng = scene.stream_rng(seed, index)
+        text = pipeline.normalizer.normalize_str(scene.caption(scene.sample(rng, mix), rng))
+        counts.update(word for word, _ in pipeline.pre_tokenizer.pre_tokenize_str(text))
+    return counts
 
 
 def write_tokenizer(
