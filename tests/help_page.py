@@ -17,8 +17,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "reference" / "command-line.md"
 INTRODUCTION = """\
 # The command line
 
-Results go to standard output; progress, warnings and errors go to standard error. Progress bars appear on a terminal
-only, and `NO_COLOR` turns colours off. `python -m sfumato` is the same command.
+Results go to standard output; progress, warnings and errors go to standard error. Progress bars appear on a
+terminal only, and `NO_COLOR` turns colours off. `python -m sfumato` is the same command.
 
 | exit code | meaning |
 |---|---|
