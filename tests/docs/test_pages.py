@@ -15,7 +15,6 @@ from sfumato.samplers.spacings import SPACINGS
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CURRENT = [page for page in PAGES if "decisions" not in page.parts]  # decisions are history
-MAX_WIDTH = 120
 
 # What draws and looks, in the order a reader would run it; training and scoring take longer and have tests of
 # their own.
@@ -121,12 +120,6 @@ def test_paths_named_in_a_page_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"(?<![\w/.-])(?:src|tests|docs|recipes|examples)/[\w./-]*\w", text)
     assert [path for path in named if not (ROOT / path).exists()] == []
-
-
-@pytest.mark.parametrize("page", CURRENT, ids=name_of)
-def test_lines_are_short_enough_to_read(page: Path) -> None:
-    lines = page.read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if len(line) > MAX_WIDTH and not line.startswith("|")] == []
 
 
 def test_samplers_are_as_the_page_says() -> None:

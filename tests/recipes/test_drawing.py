@@ -1,4 +1,4 @@
-"""The drawing recipes that ship: each is read, resolved and drawn, with the tiny model for the bundled one."""
+"""The drawing recipes that ship: each is read, resolved and drawn, with the tiny model as the bundled one."""
 
 from contextlib import closing
 from pathlib import Path
