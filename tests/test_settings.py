@@ -42,6 +42,12 @@ def test_unknown_devices_are_refused_by_name(name: str) -> None:
         Settings.from_environment({"SFUMATO_DEVICE": name})
 
 
+def test_the_usual_words_for_devices_are_understood() -> None:
+    for name, meant in (("gpu", "cuda"), ("GPU", "cuda"), ("metal", "mps")):
+        with pytest.raises(InputError, match=f"Did you mean {meant}"):
+            Settings.from_environment({"SFUMATO_DEVICE": name})
+
+
 def test_a_misspelt_dtype_gets_a_suggestion() -> None:
     with pytest.raises(InputError, match="Did you mean bfloat16"):
         Settings.from_environment({"SFUMATO_DTYPE": "bfloat"})

@@ -9,6 +9,7 @@ from typing import Final
 from sfumato.errors import InputError, closest
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+_USUAL_WORDS: Final = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps"}
 DTYPES: Final = ("auto", "float32", "float16", "bfloat16")
 
 
@@ -77,7 +78,7 @@ def _dtype(environ: Mapping[str, str]) -> str:
 
 
 def _unknown(field: str, name: str, known: tuple[str, ...]) -> InputError:
-    near = closest(name, known)
+    near = _USUAL_WORDS.get(name.casefold()) or closest(name, known)
     guess = f"Did you mean {near}? " if near is not None else ""
     return InputError(
         "unknown name", field=field, value=name, hint=f"{guess}Choose one of {', '.join(known)}."

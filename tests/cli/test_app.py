@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,37 @@ def test_a_reader_that_has_enough_ends_it_quietly(here: Path) -> None:
     ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert ran.stdout.startswith("SAMPLER")
     assert ran.stderr == ""
+
+
+def test_a_reader_that_left_does_not_stop_the_drawing(here: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "sfumato", "generate", "x", "--model", "tiny", "--steps", "1"]
+    try:
+        ran = subprocess.run([*command, "--count", "3"], stdout=writing, stderr=subprocess.PIPE, text=True)
+        listed = subprocess.run([*command[:3], "samplers"], stdout=writing, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(writing)
+    assert ran.returncode == 0, ran.stderr
+    assert len(list(here.glob("x-*.png"))) == 3
+    assert (listed.returncode, listed.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+def test_a_full_disk_behind_stdout_is_one_line(here: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "sfumato", "samplers"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: stdout: cannot be written: No space left on device.")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_a_closed_stderr_leaves_stdout_alone(here: Path) -> None:
+    script = f"{sys.executable} -m sfumato show missing.png 2>&-"
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (2, "")
 
 
 def test_no_stdout_at_all_is_no_fault(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,17 @@ def test_results_and_talk_go_to_different_places(capsys: pytest.CaptureFixture[s
     assert said.err == "seed 7\nwarning: cut\n"
 
 
+def test_a_closed_stderr_hears_nothing_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert not on_terminal()
+    warn("cut")
+    with bar("drawing") as shown:
+        shown.update(1, 2)
+    assert capsys.readouterr().out == ""
+
+
 def test_json_has_no_nan() -> None:
     with pytest.raises(ValueError, match="JSON"):
         result_json({"loss": float("nan")})

@@ -1,4 +1,4 @@
-from sfumato.cli.describing import described
+from sfumato.cli.describing import described, shares
 from sfumato.recipe.image import MixPart, MixPrompt, Recipe, TextPart
 from sfumato.recipe.resolve import resolve
 from tiny_models import tiny_bundle
@@ -18,6 +18,13 @@ def test_the_plain_case_says_only_what_matters() -> None:
         "guidance": "3",
         "model": f"tiny ({DEFAULTS.digest[:12]})",
     }
+
+
+def test_shares_fit_on_a_line() -> None:
+    mix = MixPart(prompts=(MixPrompt(prompt="a rabbit", ratio=1.0),))
+    resolved = resolve(Recipe(parts=(TextPart(prompt="a\nfrog"), mix)), DEFAULTS)
+    assert shares(resolved) == "0.5 'a\\nfrog', 0.5 'a rabbit'"
+    assert shares(resolve(Recipe(), DEFAULTS)) == ""
 
 
 def test_everything_is_said() -> None:

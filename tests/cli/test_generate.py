@@ -44,6 +44,25 @@ def test_a_prompt_is_not_a_must(arguments: list[str], sfumato: Any) -> None:
     assert sfumato("generate", *arguments, *TINY).code == 0
 
 
+def test_the_shares_of_a_mix_are_said(sfumato: Any) -> None:
+    ran = sfumato("generate", "a frog", "--mix", "a rabbit:1", *TINY)
+    assert "mix: 0.5 'a frog', 0.5 'a rabbit'\n" in ran.err
+
+
+def test_a_format_for_pictures_that_get_their_names_here(sfumato: Any) -> None:
+    ran = sfumato("generate", "a frog", "--count", "2", "--format", "webp", *TINY)
+    assert ran.out == "a-frog-7.webp\na-frog-8.webp\n"
+    assert sfumato("redo", "a-frog-7.webp", "--format", "jpg").out == "a-frog-7.jpg\n"
+
+
+def test_names_of_a1111_and_eta(sfumato: Any) -> None:
+    names = ("--sampler", "DDIM Simple", "--eta", "0.5")
+    recipe = sfumato("generate", "a frog", *TINY, *names, "--json").json["pictures"][0]["recipe"]
+    assert (recipe["sampler"], recipe["spacing"], recipe["eta"]) == ("ddim", "trailing", 0.5)
+    assert sfumato("verify", "a-frog-7.png").code == 0
+    assert "eta       0.5\n" in sfumato("show", "a-frog-7.png").out
+
+
 def test_a_recipe_file_with_changes(sfumato: Any, here: Path) -> None:
     (here / "r.toml").write_text(
         'steps = 2\nmodel = "tiny"\n[[parts]]\nkind = "text"\nprompt = "a frog \\u0000"'
@@ -76,9 +95,15 @@ def test_the_help_shows_the_prompt_language_as_it_is(sfumato: Any) -> None:
         (["x", "--model", "tny"], "model: unknown model (got 'tny'). Did you mean \"tiny\"?"),
         (["x", "--steps", "nan"], "steps: must be a whole number (got 'nan')"),
         (["x", "--guidance", "inf"], "guidance: must be a finite number (got inf)"),
-        (["x", "--size", "100000"], "width: must be at most"),
-        (["x", "--count", "2000"], "count: must be at most 1000 (got 2000)"),
-        (["x", "--seed", "-1"], "seed: must be at least 0 (got -1)"),
+        (["x", "--size", "100000"], "size: must be at most 16384 (got '100000'). Give 1 to 16384."),
+        (["x", "--count", "2000"], "count: must be at most 1000 (got 2000). Give 1 to 1000."),
+        (["x", "--seed", "-1"], "leave --seed out for a random one."),
+        (["x", "--size", "8"], "size: the width must be between"),
+        (["x", "--steps", "1001"], "steps: must be at most 1000 (got 1001). Give 1 to 1000."),
+        (["x", "--sampler", "heun", "--eta", "0.5"], "eta: the sampler heun has none (got 0.5)"),
+        (["--unconditional", "--guidance-rescale", "1"], "unconditional: means without any prompt"),
+        (["x", "--format", "gif"], "format: unknown format (got 'gif'). Choose one of png, jpg"),
+        (["x", "--format", "jpg", "-o", "a.png"], "format: contradicts the name a.png (got 'jpg')"),
         (["x", "--preview", "0"], "preview: must be between 1 and 1000 (got 0)"),
         (["x", "--output", "missing/x.png"], "output: the folder does not exist"),
         (["x", "--count", "2", "--output", "x.png"], "output: must be a folder for 2 pictures"),

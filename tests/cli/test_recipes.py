@@ -10,7 +10,7 @@ from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import number_of, read_recipe, with_flags, with_stdin
 from sfumato.errors import InputError, RecipeError
 from sfumato.recipe.codec import to_json, to_toml
-from sfumato.recipe.image import MAX_PROMPT_CHARS, MixPart, MixPrompt, Recipe, TextPart
+from sfumato.recipe.image import MAX_PROMPT_CHARS, MAX_SEED, MixPart, MixPrompt, Recipe, TextPart
 
 FROG = Recipe(parts=(TextPart(prompt="a frog"),), steps=9, spacing="beta")
 
@@ -30,8 +30,9 @@ def test_every_flag_lands_in_its_field() -> None:
         count="3",
         size="64X128",
         steps="5",
-        sampler="heun",
+        sampler="DDIM",
         spacing="karras",
+        eta="0.5",
         guidance="2",
         guidance_rescale="0.5",
         guidance_start="0.1",
@@ -47,8 +48,9 @@ def test_every_flag_lands_in_its_field() -> None:
         width=64,
         height=128,
         steps=5,
-        sampler="heun",
+        sampler="ddim",
         spacing="karras",
+        eta=0.5,
         guidance=2.0,
         seed=8,
         count=3,
@@ -71,31 +73,47 @@ def test_a_sampler_may_bring_its_spacing() -> None:
     assert with_flags(FROG, Flags(sampler="DPM++ 2M Karras")).spacing == "karras"
     assert with_flags(FROG, Flags(sampler="DPM++ 2M Karras", spacing="ays")).spacing == "ays"
     assert with_flags(FROG, Flags(sampler="DPM++ 2M")).spacing == "beta"
+    noisy = with_flags(FROG, Flags(sampler="ddim", eta="0.5"))
+    assert with_flags(noisy, Flags(sampler="euler")).eta is None
+    assert with_flags(noisy, Flags(steps="3")).eta == 0.5
 
 
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        (Flags(steps="20.0"), "steps: must be a whole number (got '20.0')"),
-        (Flags(steps="0"), "steps: must be at least 1 (got 0)"),
+        (Flags(steps="20.0"), "steps: must be a whole number (got '20.0'). For example 20."),
+        (Flags(steps="0"), "steps: must be at least 1 (got 0). Give 1 to 1000."),
         (Flags(steps="9" * 5000), "steps: must be a whole number"),
-        (Flags(seed="-1"), "seed: must be at least 0 (got -1)"),
+        (
+            Flags(seed="-1"),
+            f"seed: must be at least 0 (got -1). Give 0 to {MAX_SEED}, or leave --seed out for a random one.",
+        ),
+        (Flags(eta="2"), "eta: must be at most 1.0 (got 2.0). Give 0 to 1."),
         (Flags(seed=str(2**63)), "seed: must be at most"),
         (Flags(count="many"), "count: must be a whole number (got 'many')"),
         (Flags(guidance="nan"), "guidance: must be a finite number (got nan)"),
         (Flags(guidance="1e999"), "guidance: must be a finite number (got inf)"),
         (Flags(guidance="0,5"), "guidance: must be a number (got '0,5'). Write it with a point."),
         (Flags(guidance="-1"), "guidance: must be at least 0"),
-        (Flags(guidance_start="2"), "text.guidance_start: must be at most 1"),
+        (Flags(guidance_rescale="2"), "guidance-rescale: must be at most 1.0 (got 2.0). Give 0 to 1."),
+        (Flags(guidance_start="0.9", guidance_stop="0.1"), "guidance-start: guidance_start 0.9 lies after"),
+        (Flags(guidance_start="2"), "guidance-start: must be at most 1.0 (got 2.0). Give 0 to 1"),
         (Flags(size="64x"), "size: must be width x height (got '64x'). Write 128x128"),
-        (Flags(size="0"), "width: must be at least 1 (got 0)"),
+        (Flags(size="0"), "size: must be at least 1 (got '0'). Give 1 to 16384."),
         (Flags(mix=("rabbit",)), "mix: ends in no ratio (got 'rabbit'). Write it as"),
         (Flags(mix=("(rabbit:1.2)",)), "mix: ends in no ratio"),
-        (Flags(mix=("rabbit:0",)), "mix.prompts[0].ratio: must be above 0"),
-        (Flags(mix=("rabbit:nan",)), "mix.prompts[0].ratio: must be a finite number"),
-        (Flags(mix=("rabbit:1",), mix_mode="glue"), "mix.mode: must be 'branches' or 'embeddings'"),
-        (Flags(mix_mode="branches"), "mix_mode: there is nothing to mix. Add --mix"),
-        (Flags(prompt="a", unconditional=True), "unconditional: means without any prompt"),
+        (Flags(mix=("rabbit:0",)), "mix: must be above 0.0 (got 'rabbit:0'). Give above 0 and up to 1000."),
+        (Flags(mix=("rabbit:nan",)), "mix: must be a finite number"),
+        (Flags(mix=("rabbit:1",), mix_mode="glue"), "mix-mode: must be 'branches' or 'embeddings'"),
+        (Flags(mix_mode="branches"), "mix-mode: there is nothing to mix. Add --mix"),
+        (
+            Flags(prompt="a", unconditional=True),
+            "unconditional: means without any prompt. Leave it out, or leave out PROMPT.",
+        ),
+        (Flags(mix_mode="branches", unconditional=True), "unconditional: means without any prompt"),
+        (Flags(guidance_rescale="0.5", unconditional=True), "unconditional: means without any prompt"),
+        (Flags(guidance_start="0.5", unconditional=True), "unconditional: means without any prompt"),
+        (Flags(guidance_stop="0.5", unconditional=True), "unconditional: means without any prompt"),
     ],
 )
 def test_bad_flags_are_named(flags: Flags, line: str) -> None:
@@ -149,3 +167,9 @@ def test_a_picture_and_what_show_prints_are_recipes(frog: Path, sfumato: Any) ->
     recipe = read_recipe(frog)
     assert (recipe.seed, recipe.count, recipe.model) == (8, 1, "tiny")
     assert read_recipe(Path("frog.json")) == read_recipe(Path("frog.toml")) == recipe
+
+
+def test_a_picture_is_a_recipe_whatever_its_name(frog: Path) -> None:
+    for name in ("frog.jfif", "frog"):
+        Path(name).write_bytes(frog.read_bytes())
+        assert read_recipe(Path(name)) == read_recipe(frog)

@@ -50,6 +50,45 @@ def test_every_format_verifies_and_redoes(suffix: str, frog: Path, sfumato: Any)
     assert sfumato("redo", f"b.{suffix}").out.endswith(f".{suffix}\n")
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_every_picture_of_a_batch_verifies(suffix: str, sfumato: Any) -> None:
+    words = ("a frog", "--model", "tiny", "--seed", "7", "--steps", "12", "--count", "4", "--format", suffix)
+    for path in sfumato("generate", *words).out.split():
+        ran = sfumato("verify", path)
+        assert ran.code == 0, ran
+
+
+@pytest.mark.parametrize("name", ["b.jpg", "b", "b.jfif", "b.webp"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_the_format_counts_and_not_the_name(suffix: str, name: str, frog: Path, sfumato: Any) -> None:
+    if suffix == "png":
+        shutil.copy(frog, name)
+    else:
+        assert sfumato("redo", frog, "--output", f"a.{suffix}").code == 0
+        Path(f"a.{suffix}").rename(name)
+    assert sfumato("verify", name).out.startswith(f"{name}: identical")
+    assert sfumato("redo", name).out.endswith(f".{suffix}\n")
+
+
+def test_another_programs_picture_can_be_drawn(sfumato: Any, bad: Any) -> None:
+    info = PngInfo()
+    info.add_text(
+        "parameters",
+        "a frog\nSteps: 2, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 5, Size: 64x64, "
+        "Model: v1-5-pruned",
+    )
+    Image.new("RGB", (8, 8)).save("theirs.png", pnginfo=info)
+    assert "no Sfumato recipe" in bad("verify", "theirs.png")
+    ran = sfumato("redo", "theirs.png", "--model", "tiny")
+    assert (ran.code, ran.out) == (0, "a-frog-5.png\n")
+    assert ran.err.startswith("warning: theirs.png was drawn by another program")
+    ran = sfumato("generate", "--recipe", "theirs.png", "--model", "tiny", "--json")
+    assert ran.json["pictures"][0]["recipe"]["sampler"] == "euler_a"
+    ran = sfumato("redo", "theirs.png", "--steps", "0")
+    assert ran.code == 2
+    assert "warning: there is no model 'v1-5-pruned' here" in ran.err
+
+
 def test_verify_finds_a_difference(frog: Path, sfumato: Any) -> None:
     rewritten(frog, "other.png", steps=3)
     ran = sfumato("verify", "other.png")
@@ -104,15 +143,16 @@ def test_bad_pictures_are_refused(command: str, frog: Path, bad: Any, here: Path
     rewritten(frog, "newer.png", version=2)
     assert "made by a newer version of Sfumato (got 2)" in bad(command, "newer.png")
     rewritten(frog, "odd.png", steps=-1)
-    assert "steps: must be at least 1 (got -1)" in bad(command, "odd.png")
+    assert "odd.png: steps: must be at least 1 (got -1). Give 1 to 1000." in bad(command, "odd.png")
 
 
 def test_metadata_is_not_trusted(frog: Path, bad: Any) -> None:
     rewritten(frog, "huge.png", width=16000)
     rewritten(frog, "strange.png", sampler="os.system")
     for command in ("redo", "verify"):
-        assert "width: must be between" in bad(command, "huge.png")
+        assert "size: the width must be between" in bad(command, "huge.png")
         assert "sampler: unknown" in bad(command, "strange.png")
+    assert "huge.png: size: the width" in bad("verify", "huge.png")
 
 
 def test_show_prints_one_form_at_a_time(frog: Path, bad: Any) -> None:

@@ -63,10 +63,14 @@ def test_ctrl_c_says_how_to_go_on(here: Path, sfumato: Any) -> None:
         (RECIPE.replace("heads = 2", "heads = 0").format(steps=4), [], "heads: must be at least 1 (got 0)"),
         (RECIPE.format(steps=4), ["--device", "gpu"], "device: unknown name (got 'gpu')"),
         ("=", [], "recipe: is not TOML"),
+        (None, [], "no such file (got 'bad.toml'). The bundled model's are in recipes/train"),
     ],
 )
-def test_bad_recipes_are_one_line(text: str, arguments: list[str], said: str, here: Path, bad: Any) -> None:
-    (here / "bad.toml").write_text(text)
+def test_bad_recipes_are_one_line(
+    text: str | None, arguments: list[str], said: str, here: Path, bad: Any
+) -> None:
+    if text is not None:
+        (here / "bad.toml").write_text(text)
     assert said in bad("train", "bad.toml", *arguments)
 
 

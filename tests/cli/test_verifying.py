@@ -1,8 +1,20 @@
 import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
-from sfumato.cli.verifying import difference
+from recording import Recorder
+from sfumato.cli.console import bar
+from sfumato.cli.verifying import difference, redraw
+from sfumato.engine.events import Picture
+from sfumato.engine.run import draw
+from sfumato.imaging.io import open_picture, save_picture
+from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.resolve import resolve
+from tiny_models import tiny_bundle
 
 GREY = np.full((4, 6, 3), 100, np.uint8)
 
@@ -40,3 +52,25 @@ def test_another_size_is_another_picture() -> None:
         "share": None,
         "psnr": None,
     }
+
+
+class Rounding(Recorder):
+    """Rounds differently in batches of another size, more than any processor does."""
+
+    def predict(self, x: Any, t: float, context: Any) -> Any:
+        return super().predict(x, t, context) * (1 + 0.02 * x.shape[0])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_picture_of_a_batch_is_compared_in_its_batch(suffix: str, tmp_path: Path) -> None:
+    bundle = replace(tiny_bundle(), backend=Rounding(tiny_bundle().backend))
+    recipe = Recipe(seed=7, steps=2, count=3, parts=(TextPart(prompt="a frog"),))
+    run = resolve(recipe, bundle.defaults)
+    drawn = [event for event in draw(run, bundle) if isinstance(event, Picture)]
+    path = tmp_path / f"b{suffix}"
+    save_picture(drawn[1].pixels, path)
+    reference = np.asarray(open_picture(path, 10**6))
+    with bar("drawing") as shown:
+        assert redraw(drawn[1].resolved, bundle, path, reference, shown).identical
+        for other in (drawn[2].resolved, run.model_copy(update={"count": 2, "index": 1})):
+            assert not redraw(other, bundle, path, reference, shown).identical

@@ -58,7 +58,7 @@ def test_the_window_skips_the_unconditional_rows() -> None:
     for step in range(STEPS):
         run.at(step)(latent(num_pictures=3), 3.0)
     assert recorder.rows == [3, 3, 6, 6, 6, 3, 3, 3, 3, 3]
-    assert run.max_branches == 2
+    assert run.plan.max_branches == 2
 
 
 def test_equal_branches_are_evaluated_once() -> None:
@@ -67,7 +67,7 @@ def test_equal_branches_are_evaluated_once() -> None:
     run = denoiser(plan_of(TextPart(prompt="a frog"), mix), recorder)
     run.at(0)(latent(num_pictures=2), 3.0)
     assert recorder.rows == [6]
-    assert run.max_branches == 3
+    assert run.plan.max_branches == 3
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 3, 5])

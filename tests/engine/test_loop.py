@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sfumato.engine.conditions import UNCONDITIONAL, Branch, Plan
 from sfumato.engine.denoiser import Denoiser
-from sfumato.engine.loop import Step, denoise
+from sfumato.engine.loop import Step, advice, denoise
 from sfumato.errors import NumericalError
 from sfumato.samplers.noise import FreshNoise
 from sfumato.samplers.schedule import Schedule, grid
@@ -94,6 +94,11 @@ def test_steps_come_one_at_a_time() -> None:
     assert first.index == 0
     running.close()
     assert not list(running)
+
+
+def test_advice_names_the_variable_only_where_it_helps() -> None:
+    assert advice("torch cuda float16", "Lower it.").startswith("Set SFUMATO_DTYPE=float32")
+    assert advice("torch cpu float32", "Lower it.") == "Lower it."
 
 
 def test_infinite_latents_stop_the_run_and_name_the_step() -> None:

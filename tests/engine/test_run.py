@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from recording import Recorder
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
-from sfumato.engine.run import draw, run
+from sfumato.engine.run import batch_of, draw, run
 from sfumato.errors import NumericalError, RecipeError
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import load_bundle
@@ -140,6 +140,26 @@ def test_a_picture_of_a_batch_equals_the_picture_alone(sampler: str) -> None:
     assert psnr(together[0], together[1]) < 30
     moved = pictures(list(draw(resolved(bundle, FROG, seed=9, sampler=sampler, steps=6), bundle)))
     assert psnr(moved[0], alone[0]) >= 50
+
+
+def test_the_batch_of_a_picture_is_the_one_it_is_drawn_in() -> None:
+    bundle = replace(tiny_bundle(), backend=Recorder(tiny_bundle().backend, limit=4))
+    recipe = resolved(bundle, FROG, steps=1, count=5, guidance=3.0)
+    batches = [event.indices for event in draw(recipe, bundle) if isinstance(event, StepDone)]
+    assert batches == [(0, 1), (2, 3), (4,)]
+    for batch in batches:
+        for index in batch:
+            assert batch_of(recipe, bundle, index) == batch
+
+
+def test_eta_puts_noise_back() -> None:
+    bundle = tiny_bundle()
+    plain = drawn(bundle, FROG, steps=4, sampler="ddim")
+    assert psnr(drawn(bundle, FROG, steps=4, sampler="ddim", eta=0.0), plain) == math.inf
+    noisy = drawn(bundle, FROG, steps=4, sampler="ddim", eta=1.0)
+    assert psnr(noisy, plain) < 40
+    ancestral = drawn(bundle, FROG, steps=4, sampler="euler_a")
+    assert psnr(noisy, ancestral) >= 45  # eta 1 is the ancestral step
 
 
 def test_memory_bounds_the_rows_and_splits_the_batches() -> None:
@@ -266,7 +286,8 @@ def test_numbers_that_break_on_the_way_stop_the_run(sampler: str) -> None:
     line = str(caught.value)
     assert "step 3 of 4" in line
     assert "sigma" in line
-    assert "float32" in line
+    assert "Lower the guidance" in line
+    assert "float32" not in line  # which it is drawn in already
     assert "\n" not in line
 
 

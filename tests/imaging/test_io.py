@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sfumato.errors import OutputError
-from sfumato.imaging.io import as_saved, check_output, encode_picture, open_picture, save_picture, write_file
+from sfumato.errors import OutputError, PictureError
+from sfumato.imaging.io import (
+    as_saved,
+    check_output,
+    encode_picture,
+    open_picture,
+    save_picture,
+    suffix_of,
+    write_file,
+)
 from sfumato.imaging.metadata import PictureMetadata, read_metadata
 
 Y, X = np.mgrid[0:32, 0:48]
@@ -53,6 +61,19 @@ def test_as_saved_is_what_the_file_holds(tmp_path: Path, suffix: str, lossless: 
     path = tmp_path / f"a{suffix}"
     save_picture(PICTURE, path, METADATA, lossless=lossless)
     assert np.array_equal(as_saved(PICTURE, path), np.asarray(open_picture(path, 10**6)))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_the_format_is_what_the_bytes_say(tmp_path: Path, suffix: str) -> None:
+    save_picture(PICTURE, tmp_path / f"a{suffix}")
+    for name in ("b", "b.jfif", "b.png"):
+        path = (tmp_path / f"a{suffix}").rename(tmp_path / name)
+        assert suffix_of(path) == suffix
+        assert np.array_equal(as_saved(PICTURE, path), np.asarray(open_picture(path, 10**6)))
+        path.rename(tmp_path / f"a{suffix}")
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(PictureError):
+        suffix_of(tmp_path / "text.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
+from transformers import CLIPTokenizer
 
 from sfumato.errors import InputError, ModelFileError, RecipeError, SfumatoError
 from sfumato.models.load import find_model, list_models, load_bundle
@@ -28,6 +29,45 @@ def test_models_are_found_by_name_and_by_path(folder: Path) -> None:
     settings = tiny_settings(folder.parent)
     assert find_model("frogs", settings).files.folder == folder
     assert find_model(str(folder), tiny_settings()).defaults.name == "frogs"
+
+
+def test_only_a_model_or_a_path_is_taken_from_the_current_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    (folder.parent / "bundle").mkdir()
+    assert find_model("frogs", tiny_settings()).files.folder == Path("frogs")
+    with pytest.raises(RecipeError, match=r'unknown model .* Did you mean "bundled"'):
+        find_model("bundle", tiny_settings())
+    with pytest.raises(ModelFileError, match=r"model_index\.json is missing"):
+        find_model("./bundle", tiny_settings())
+
+
+@pytest.mark.parametrize("name", ["frogs", "./frogs", "/"])
+def test_names_alone_open_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(RecipeError, match="unknown model"):
+        find_model(name, tiny_settings(), paths=False)
+    assert find_model("frogs", tiny_settings(folder.parent), paths=False).files.folder == folder
+
+
+def test_folders_that_transformers_5_saved_are_read(folder: Path, tmp_path: Path) -> None:
+    saved = Path(shutil.copytree(folder, tmp_path / "saved"))
+    shutil.rmtree(saved / "tokenizer")
+    CLIPTokenizer.from_pretrained(folder / "tokenizer").save_pretrained(saved / "tokenizer")
+    assert sorted(path.name for path in (saved / "tokenizer").iterdir()) == [
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    ours, theirs = (find_model(str(place), tiny_settings()) for place in (folder, saved))
+    text = "a Frog's café, two rabbits; 2026 🐸"
+    assert list(ours.tokenizer.tokens(text)) == list(theirs.tokenizer.tokens(text))
+    assert (ours.tokenizer.start, ours.tokenizer.end) == (theirs.tokenizer.start, theirs.tokenizer.end)
+    edit(saved / "tokenizer" / "tokenizer.json", version="1.1")
+    assert find_model(str(saved), tiny_settings()).defaults.digest != theirs.defaults.digest
+    edit(saved / "tokenizer" / "tokenizer.json", model={"vocab": {"a": 0}})
+    with pytest.raises(ModelFileError, match=r"tokenizer\.json makes no tokenizer"):
+        find_model(str(saved), tiny_settings())
 
 
 def test_an_unknown_name_suggests_the_nearest(folder: Path) -> None:
@@ -58,6 +98,7 @@ def test_defaults_come_from_the_folder(folder: Path) -> None:
     defaults = find_model(str(folder), tiny_settings()).defaults
     assert (defaults.width, defaults.height, defaults.multiple) == (64, 64, 8)
     assert (defaults.steps, defaults.sampler, defaults.guidance) == (4, "ddim", 3.0)
+    assert defaults.max_steps == 1000
     assert "dpmpp_2m" in defaults.samplers
     (folder / "sfumato.json").unlink()
     plain = find_model(str(folder), tiny_settings()).defaults
@@ -73,12 +114,25 @@ def test_defaults_come_from_the_folder(folder: Path) -> None:
         {"guidance": float("nan")},
         {"sampler": "nosuch"},
         {"spacing": 3},
+        {"steps": 0},
+        {"steps": 1001},
+        {"guidance": 1000},
+        {"guidance_rescale": 3},
+        {"multiple": 0},
+        {"multiple": 12},
+        {"max_size": 0},
+        {"min_size": 65},
+        {"width": 100_000},
+        {"height": 8, "min_size": 16},
+        {"multiple": 80, "min_size": 60, "max_size": 70},
     ],
 )
 def test_defaults_that_make_no_sense_are_refused(folder: Path, changes: dict[str, Any]) -> None:
     edit(folder / "sfumato.json", **changes)
-    with pytest.raises(ModelFileError, match=r"sfumato\.json"):
+    with pytest.raises(ModelFileError, match=r"sfumato\.json") as caught:
         find_model(str(folder), tiny_settings())
+    assert caught.value.value == str(folder / "sfumato.json")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -91,11 +145,26 @@ def test_defaults_that_make_no_sense_are_refused(folder: Path, changes: dict[str
         ("unet/config.json", {"layers_per_block": 2}, "lacks"),
         ("vae/config.json", {"block_out_channels": []}, "block_out_channels"),
         ("vae/config.json", {"latent_channels": None}, "latent_channels"),
-        ("text_encoder/config.json", {"hidden_size": 48}, "shape"),
+        ("unet/config.json", {"out_channels": 8}, "channels"),
+        ("unet/config.json", {"cross_attention_dim": 48}, "attends to 48 numbers, not 32"),
+        ("unet/config.json", {"addition_embed_type": "text_time"}, "more than a text"),
+        ("vae/config.json", {"scaling_factor": None}, "scaling_factor"),
+        ("vae/config.json", {"scaling_factor": 0}, "scaling_factor"),
+        ("vae/config.json", {"scaling_factor": float("inf")}, "scaling_factor"),
+        ("vae/config.json", {"shift_factor": "some"}, "shift_factor"),
+        ("vae/config.json", {"block_out_channels": [8] * 40}, "block_out_channels"),
+        ("text_encoder/config.json", {"hidden_size": 48}, "attends to 32 numbers, not 48"),
+        ("text_encoder/config.json", {"intermediate_size": 48}, "shape"),
         ("text_encoder/config.json", {"hidden_size": "x"}, "does not describe a network"),
         ("text_encoder/config.json", {"vocab_size": 100}, "tokens"),
         ("text_encoder/config.json", {"num_hidden_layers": 1}, "unknown to its config.json"),
+        (
+            "scheduler/scheduler_config.json",
+            {"beta_schedule": "nosuch"},
+            "scheduler_config.json cannot be used",
+        ),
         ("scheduler/scheduler_config.json", {"beta_schedule": "nosuch"}, "beta_schedule"),
+        ("scheduler/scheduler_config.json", {"beta_end": "much"}, "scheduler_config.json cannot be used"),
         ("tokenizer/tokenizer_config.json", {"pad_token": "<|nothing|>"}, "pad_token"),
         ("tokenizer/tokenizer_config.json", {"model_max_length": 2}, "model_max_length"),
     ],
@@ -108,6 +177,7 @@ def test_parts_that_disagree_are_one_clear_line(
         load_bundle(str(folder), tiny_settings())
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert str(caught.value.value).startswith(str(folder))
 
 
 def test_weights_of_a_wrong_shape_name_the_tensor(folder: Path) -> None:

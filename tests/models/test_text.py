@@ -1,6 +1,7 @@
 """The tokenizer against transformers' CLIPTokenizer, chunks, and word weights against their formula."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,39 @@ def test_long_prompts_become_chunks_and_the_rest_is_dropped() -> None:
     assert (len(most.ids), most.truncated) == (MAX_CHUNKS, False)
     beyond = tokenise(tokenizer, ((("a " * (ROOM * MAX_CHUNKS + 1), 1.0),),))
     assert (len(beyond.ids), beyond.truncated) == (MAX_CHUNKS, True)
+
+
+def test_a_full_chunk_ends_at_its_last_comma() -> None:
+    def rows(text: str) -> list[str]:
+        ids = tokenise(tokenizer, ((((text), 1.0),),)).ids
+        special = {tokenizer.start, tokenizer.end, tokenizer.pad}
+        return [" ".join(names[i] for i in row if i not in special) for row in ids.tolist()]
+
+    tokenizer = tiny_bundle().tokenizer
+    names = {
+        next(iter(tokenizer.tokens("a"))): "a",
+        next(iter(tokenizer.tokens(","))): ",",
+    }
+    room = ["a"] * ROOM
+    assert rows(" ".join([*room[:9], ",", *room[:6]])) == [
+        " ".join([*room[:9], ","]),
+        " ".join(room[:6]),
+    ]
+    # A comma that comes next, or a prompt that fits, moves nothing.
+    full = " ".join([*room[:5], ",", *room[6:]])
+    assert rows(full) == [full]
+    assert rows(f"{full} , a") == [full, ", a"]
+    # A comma counts once: what it gave away is not moved again.
+    assert rows(" ".join([",", *room[1:], "a", *room])) == [",", " ".join(room), " ".join(room)]
+
+
+@pytest.mark.parametrize(("behind", "stays"), [(19, 42), (20, 61)])
+def test_a_comma_too_far_back_is_left_alone(behind: int, stays: int) -> None:
+    wide = replace(tiny_bundle().tokenizer, max_length=62)
+    text = ["a"] * 61
+    text[60 - behind - 1] = ","
+    ids = tokenise(wide, (((" ".join(text), 1.0),),)).ids
+    assert ids[0].tolist().index(wide.end) == stays
 
 
 def test_break_begins_a_new_chunk() -> None:

@@ -60,7 +60,7 @@ def test_json_is_canonical():
     a = from_json('{"steps": 3, "guidance": 7, "parts": []}', Recipe)
     b = from_json('{"parts":[],"guidance":7.0e0,"steps":3}', Recipe)
     assert to_json(a) == to_json(b)
-    assert to_json(a).startswith('{"count":1,"guidance":7.0,"height":null,')
+    assert to_json(a).startswith('{"count":1,"eta":null,"guidance":7.0,"height":null,')
 
 
 def test_digest_is_stable():

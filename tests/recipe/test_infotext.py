@@ -35,6 +35,15 @@ def test_extras_appear_when_they_matter():
     assert "Exact" not in line
 
 
+def test_eta_is_ddims():
+    written = parameters(sampler="ddim", eta=0.5)
+    assert "Eta: 0.5" in written
+    assert parse_parameters(written).eta == 0.5
+    assert "Eta" not in parameters(sampler="ddim")
+    assert parse_parameters("x\nSteps: 4, Sampler: DDIM, Eta DDIM: 0.25, Seed: 1").eta == 0.25
+    assert parse_parameters("x\nSteps: 4, Sampler: Euler a, Eta: 0.67, Seed: 1").eta is None
+
+
 def test_a_prompt_that_the_layout_would_change_is_written_twice():
     tricky = TextPart(prompt=" a\nNegative prompt: b\x00")
     written = parameters(parts=(tricky,))

@@ -1,6 +1,7 @@
 import pytest
 
 from sfumato.recipe.labels import (
+    ETA_SAMPLERS,
     SAMPLER_LABELS,
     SPACING_LABELS,
     find_name,
@@ -48,6 +49,28 @@ def test_old_labels_hold_the_spacing():
     assert split_sampler("Euler a") == ("euler_a", None)
     assert split_sampler("DDIM") == ("ddim", None)
     assert split_sampler("Restart Karras") == ("Restart Karras", None)
+    assert split_sampler("") == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("DPM++2M", ("dpmpp_2m", None)),
+        ("DPM++ 2M SDE Simple", ("dpmpp_2m_sde", "trailing")),
+        ("dpm++ 2m sde exponential", ("dpmpp_2m_sde", "exponential")),
+        ("DPM++ SDE SGM Uniform", ("dpmpp_sde", "sgm_uniform")),
+        ("Euler Align Your Steps", ("euler", "ays")),
+        ("Euler a Automatic", ("euler_a", None)),
+        ("euler_a karras", ("euler_a", "karras")),
+        ("Heun Normal", ("heun", "linspace")),
+    ],
+)
+def test_a_label_may_end_in_a_spacing(written, meant):
+    assert split_sampler(written) == meant
+
+
+def test_eta_is_of_the_sampler_that_has_one():
+    assert tuple(name for name, row in SOLVERS.items() if row.with_eta(0.5) != row) == ETA_SAMPLERS
 
 
 def test_labels_agree_with_the_samplers():

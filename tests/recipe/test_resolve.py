@@ -84,6 +84,31 @@ def test_rounding_stays_in_range():
 def test_names_are_normalised():
     resolved = resolve(Recipe(sampler="DPM++ 2M", spacing="Karras"), DEFAULTS)
     assert (resolved.sampler, resolved.spacing) == ("dpmpp_2m", "karras")
+    simple = resolve(Recipe(sampler="Euler a Automatic", spacing="Simple"), DEFAULTS)
+    assert (simple.sampler, simple.spacing) == ("euler_a", "trailing")
+    both = resolve(Recipe(sampler="DPM++ 2M Karras"), DEFAULTS)
+    assert (both.sampler, both.spacing) == ("dpmpp_2m", "karras")
+    assert resolve(Recipe(spacing="Automatic"), DEFAULTS).spacing == "trailing"
+
+
+def test_eta_is_for_ddim_and_leaves_old_digests_alone():
+    noisy = resolve(Recipe(eta=0.5), DEFAULTS)
+    assert (noisy.sampler, noisy.eta) == ("ddim", 0.5)
+    assert recipe_of(noisy).eta == 0.5
+    assert noisy.model_dump()["eta"] == 0.5
+    plain = resolve(Recipe(), DEFAULTS, new_seed=lambda: 42)
+    assert resolve(Recipe(eta=0.0), DEFAULTS, new_seed=lambda: 42) == plain
+    assert "eta" not in plain.model_dump()
+    assert complaint(Recipe(eta=0.5, sampler="euler")) == (
+        "eta: the sampler euler has none (got 0.5). Leave it out, or choose the sampler ddim."
+    )
+
+
+def test_steps_beyond_the_schedule_are_found_early():
+    short = replace(DEFAULTS, max_steps=10)
+    assert resolve(Recipe(), short).steps == 10
+    with pytest.raises(RecipeError, match=r"steps: must be at most 10 \(got 11\)\. The model bundled was"):
+        resolve(Recipe(steps=11), short)
 
 
 def test_mistakes_name_field_value_and_hint():
@@ -95,9 +120,9 @@ def test_mistakes_name_field_value_and_hint():
     )
     assert "Choose one of" in complaint(Recipe(sampler="\x00" * 900))
     assert complaint(Recipe(width=32)) == (
-        "width: must be between 64 and 1024 (got 32). The model bundled is at its best at 128x128."
+        "size: the width must be between 64 and 1024 (got 32). The model bundled is at its best at 128x128."
     )
-    assert complaint(Recipe(height=2048)).startswith("height: must be between 64 and 1024 (got 2048)")
+    assert complaint(Recipe(height=2048)).startswith("size: the height must be between 64 and 1024 (got")
     assert complaint(Recipe(seed=MAX_SEED, count=2)).startswith("seed: the seeds of 2 pictures must lie")
     assert complaint(Recipe(), new_seed=lambda: -1).startswith("seed: ")
 
@@ -106,9 +131,11 @@ def test_settings_limit():
     limits = Settings(data_dir=Path("x"), max_pixels=20_000, max_count=3, max_steps=50, max_prompt_chars=10)
     small = Recipe(steps=50, count=3, parts=(TextPart(prompt="0123456789"),))
     assert resolve(small, DEFAULTS, settings=limits).count == 3
-    assert complaint(Recipe(count=4), settings=limits) == "count: must be at most 3 (got 4)"
-    assert complaint(Recipe(steps=51), settings=limits) == "steps: must be at most 50 (got 51)"
-    assert complaint(Recipe(width=200), settings=limits) == "size: more than 20000 pixels (got '200x128')"
+    assert complaint(Recipe(count=4), settings=limits) == "count: must be at most 3 (got 4). Give 1 to 3."
+    assert complaint(Recipe(steps=51), settings=limits) == "steps: must be at most 50 (got 51). Give 1 to 50."
+    assert complaint(Recipe(width=200), settings=limits) == (
+        "size: more than 20000 pixels (got '200x128'). Give a smaller width or height."
+    )
     assert complaint(Recipe(parts=(TextPart(prompt="x" * 11),)), settings=limits).startswith("prompt: is too")
     assert complaint(Recipe(parts=(TextPart(prompt="", negative="x" * 11),)), settings=limits).startswith(
         "negative: is too long"
@@ -152,9 +179,9 @@ def test_a_mix_without_text_has_its_first_prompt_as_text():
 
 
 def test_shares_too_small_to_see():
-    with pytest.raises(RecipeError, match=r"mix\.ratio: is too small"):
+    with pytest.raises(RecipeError, match="mix: a ratio is too small"):
         mixed(1e-9)
-    with pytest.raises(RecipeError, match=r"mix\.ratio: is too small"):
+    with pytest.raises(RecipeError, match="mix: a ratio is too small"):
         mixed(1000.0, main=1e-6)
 
 

@@ -24,15 +24,15 @@ def test_reads_a_mapping():
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"steps": 0}, "steps: must be at least 1 (got 0)"),
-        ({"steps": 5000}, "steps: must be at most 1000 (got 5000)"),
-        ({"steps": "7"}, "steps: must be a whole number (got '7')"),
-        ({"steps": 7.5}, "steps: must be a whole number (got 7.5)"),
-        ({"guidance": math.nan}, "guidance: must be a finite number (got nan)"),
-        ({"guidance": math.inf}, "guidance: must be a finite number (got inf)"),
-        ({"guidance": "x"}, "guidance: must be a number (got 'x')"),
-        ({"model": ""}, "model: must not be empty (got '')"),
-        ({"model": 3}, "model: must be text (got 3)"),
+        ({"steps": 0}, "steps: must be at least 1 (got 0). Give 1 to 1000."),
+        ({"steps": 5000}, "steps: must be at most 1000 (got 5000). Give 1 to 1000."),
+        ({"steps": "7"}, "steps: must be a whole number (got '7'). Give 1 to 1000."),
+        ({"steps": 7.5}, "steps: must be a whole number (got 7.5). Give 1 to 1000."),
+        ({"guidance": math.nan}, "guidance: must be a finite number (got nan). Give 0 to 100."),
+        ({"guidance": math.inf}, "guidance: must be a finite number (got inf). Give 0 to 100."),
+        ({"guidance": "x"}, "guidance: must be a number (got 'x'). Give 0 to 100."),
+        ({"model": ""}, "model: must not be empty (got ''). Give a name from: sfumato models."),
+        ({"model": 3}, "model: must be text (got 3). Give a name from: sfumato models."),
         ({"stesp": 3}, "stesp: no such field (got 3). Did you mean steps?"),
         ({"parts": 3}, "parts: must be a list (got 3)"),
         ({"parts": [{"kind": "text"}]}, "text.prompt: is missing"),
@@ -43,7 +43,7 @@ def test_reads_a_mapping():
         ),
         (
             {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": -1}]}]},
-            "mix.prompts[0].ratio: must be above 0.0 (got -1)",
+            "mix.prompts[0].ratio: must be above 0.0 (got -1). Give above 0 and up to 1000.",
         ),
         (
             {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": 1}], "mode": "soup"}]},
@@ -72,6 +72,12 @@ def test_long_and_huge_values_are_cut():
     assert "is too long" in complaint({"parts": [{"kind": "text", "prompt": "x" * 2_000_001}]})
     assert "bits" in complaint({"steps": 10**5000})
     assert "bits" in complaint({"version": 10**5000})
+
+
+def test_every_number_of_a_recipe_has_a_hint_with_its_whole_range():
+    for field, schema in Recipe.model_json_schema()["properties"].items():
+        if field != "version" and ("number" in str(schema) or "integer" in str(schema)):
+            assert ". " in complaint({field: -1}), field
 
 
 @pytest.mark.parametrize("data", [None, 3, "recipe", [1], {1: 2}], ids=str)

@@ -9,20 +9,20 @@ from sfumato.errors import RecipeError
 from sfumato.samplers.noise import BrownianNoise, FreshNoise, picture_noise
 from sfumato.samplers.orders import Mixture, integrate
 from sfumato.samplers.schedule import Schedule, grid
-from sfumato.samplers.solvers import SOLVERS, parse_sampler, split_sampler
-from sfumato.samplers.spacings import SPACINGS
+from sfumato.samplers.singlestep import DDIM
+from sfumato.samplers.solvers import SOLVERS, solver_of
 
 SCHEDULE = Schedule.create()
 NAMES = ["euler", "euler_a", "heun", "ddim", "lms", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "dpmpp_2s_a"]
 NAMES += ["dpmpp_3m_sde", "unipc", "lcm"]
+ETA_FREE = [name for name in NAMES if name != "ddim"]
 
 
 def test_the_table_has_all_of_them_with_facts_that_hold() -> None:
     assert list(SOLVERS) == NAMES
     for name, row in SOLVERS.items():
         assert row.name == name
-        assert row.spacing in SPACINGS
-        assert parse_sampler(row.label) is parse_sampler(name) is row
+        assert solver_of(name) is row
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,7 +47,7 @@ def test_evaluations_and_noise_are_as_the_row_says(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_arrays_of_any_library_give_the_same_picture_in_their_own_dtype(name: str) -> None:
     row, shape = SOLVERS[name], (2, 3, 3)
-    sigmas = grid(SCHEDULE, 10, row.spacing)
+    sigmas = grid(SCHEDULE, 10, "karras")
     start = np.stack([picture_noise(1, k).randn(shape) for k in range(2)]) * np.float32(sigmas[0])
 
     def noise(convert: object) -> object:
@@ -84,7 +84,7 @@ def test_float32_keeps_its_digits_from_an_infinite_start(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_picture_of_a_batch_is_the_picture_alone(name: str) -> None:
     row, shape = SOLVERS[name], (2, 3, 3)
-    sigmas = grid(SCHEDULE, 8, row.spacing)
+    sigmas = grid(SCHEDULE, 8, "trailing")
 
     def draw(indices: tuple[int, ...]) -> np.ndarray:
         generators = tuple(picture_noise(5, k) for k in indices)
@@ -95,33 +95,19 @@ def test_a_picture_of_a_batch_is_the_picture_alone(name: str) -> None:
     np.testing.assert_array_equal(draw((0, 1, 2))[1], draw((1,))[0])
 
 
-@pytest.mark.parametrize(
-    ("text", "solver", "spacing"),
-    [
-        ("DPM++ 2M Karras", "dpmpp_2m", "karras"),
-        ("dpm++ 2m sde exponential", "dpmpp_2m_sde", "exponential"),
-        ("Euler a", "euler_a", None),
-        ("DPM++ SDE SGM Uniform", "dpmpp_sde", "sgm_uniform"),
-        ("Euler Align Your Steps", "euler", "ays"),
-        ("ddim", "ddim", None),
-    ],
-)
-def test_a1111_names(text: str, solver: str, spacing: str | None) -> None:
-    row, found = split_sampler(text)
-    assert (row.name, found) == (solver, spacing)
-    if spacing is not None:
-        with pytest.raises(RecipeError):
-            parse_sampler(text)
+@pytest.mark.parametrize("name", ["DPM++ 2M", "Euler", "dpmpp2", ""])
+def test_only_exact_names_are_taken(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"sampler: unknown sampler .*Choose one of euler, euler_a"):
+        solver_of(name)
 
 
-@pytest.mark.parametrize("call", [parse_sampler, split_sampler])
-def test_unknown_names_get_the_nearest(call: object) -> None:
-    with pytest.raises(
-        RecipeError, match=r"sampler: unknown sampler \(got 'dpmpp2'\). Did you mean \"dpmpp_2m\""
-    ):
-        call("dpmpp2")
-    with pytest.raises(RecipeError, match="Known: euler, euler_a"):
-        call("")
+def test_eta_belongs_to_ddim() -> None:
+    ddim = SOLVERS["ddim"]
+    assert ddim.with_eta(0.0) == ddim
+    noisy = ddim.with_eta(0.5)
+    assert (noisy.rule, noisy.noise) == (DDIM(0.5), "fresh")
+    for name in ETA_FREE:
+        assert SOLVERS[name].with_eta(0.5) is SOLVERS[name]
 
 
 def test_the_package_never_imports_torch() -> None:

@@ -77,7 +77,8 @@ def test_stock_diffusers_draws_what_we_draw(folder: Path) -> None:
 
 def test_the_files_are_those_of_a_pipeline(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
-        "model_index.json", "scheduler", "sfumato.json", "text_encoder", "tokenizer", "unet", "vae",
+        "README.md", "model_index.json", "scheduler", "sfumato.json", "text_encoder", "tokenizer", "unet",
+        "vae",
     ]  # fmt: skip
     weights = sorted(folder.rglob("*.safetensors"))
     assert len(weights) == 3

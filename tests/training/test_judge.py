@@ -7,7 +7,7 @@ from judged import needs_font
 from sfumato.recipe.train import JudgeStage, SceneData
 from sfumato.scenes import vocabulary as words
 from sfumato.scenes.scene import Scene
-from sfumato.training.judge import COLOURLESS, JudgeTask, labels
+from sfumato.training.judge import JudgeTask, labels
 from sfumato.training.loop import step_generator
 
 STAGE = JudgeStage(stage="judge", width=8)
@@ -25,7 +25,7 @@ def test_what_a_picture_shows_is_asked() -> None:
     assert asked["style"].tolist() == [words.STYLE_NAMES.index("plain")]
 
 
-@pytest.mark.parametrize("style", COLOURLESS)
+@pytest.mark.parametrize("style", words.COLOURLESS_STYLES)
 def test_what_a_picture_cannot_tell_is_not_asked(style: str) -> None:
     asked = labels([Scene(("frog",), "red", style=style), Scene(("frog",), PLACE, "night", style)])
     assert asked["background"].tolist() == [-1, words.BACKGROUNDS.index(PLACE)]

@@ -1,5 +1,6 @@
 """The latent cache: complete shards only, continued exactly, and never mixed with another's."""
 
+import json
 import os
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sfumato.recipe.train import AutoencoderStage, LatentStage, SceneData
 from sfumato.scenes.drawing import find_font
 from sfumato.scenes.scene import Scene, example
 from sfumato.training.autoencoder import build, latent_mean, scene_mix, to_tensor
-from sfumato.training.latents import CacheStep, encode, load
+from sfumato.training.latents import CacheStep, encode, facts, load
 
 DATA = SceneData(size=32)
 
@@ -104,9 +105,48 @@ def write_shard(path: Path, latents: int = 2, scenes: str | None = None) -> None
     )
 
 
+def write_facts(folder: Path, **facts: object) -> None:
+    (folder / "cache.json").write_text(json.dumps({"recipe": "a", **facts}))
+
+
 def test_a_shard_can_be_read(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard-00000000.safetensors")
+    write_facts(tmp_path, count=2)
     assert load([tmp_path]).scenes == (Scene(("frog",)),) * 2
+    assert facts(tmp_path) == {"recipe": "a", "count": 2}
+
+
+def test_a_cache_has_as_many_latents_as_its_facts_say(tmp_path: Path) -> None:
+    for begin in (0, 2, 4):
+        write_shard(tmp_path / f"shard-{begin:08d}.safetensors")
+    write_facts(tmp_path, count=3)
+    cache = load([tmp_path])
+    assert (len(cache.latents), len(cache.scenes)) == (3, 3)
+    write_facts(tmp_path, count=6)
+    assert len(load([tmp_path]).scenes) == 6
+
+
+@pytest.mark.parametrize("count", [None, 0, "6", 7])
+def test_half_a_cache_is_refused(tmp_path: Path, count: object) -> None:
+    for begin in (0, 2, 4):
+        write_shard(tmp_path / f"shard-{begin:08d}.safetensors")
+    write_facts(tmp_path, count=count)
+    with pytest.raises(ModelFileError, match=r"not complete .* Run the latents recipe to its end first"):
+        load([tmp_path])
+
+
+@needs_font
+def test_a_cache_is_complete_when_its_last_shard_is(tmp_path: Path, vae: AutoencoderKL) -> None:
+    fill(tmp_path, vae, stop=2)
+    with pytest.raises(ModelFileError, match="not complete"):
+        load([tmp_path])
+    fill(tmp_path, vae, stop=3)
+    assert len(load([tmp_path]).scenes) == facts(tmp_path)["count"] == 5
+    fill(tmp_path, vae, count=9, stop=4)
+    with pytest.raises(ModelFileError, match="not complete"):
+        load([tmp_path])
+    fill(tmp_path, vae, count=4)
+    assert len(load([tmp_path]).scenes) == 4
 
 
 @pytest.mark.parametrize("damage", ["truncated", "counts", "json", "field", "table"])
@@ -120,6 +160,7 @@ def test_a_damaged_shard_says_what_to_do(tmp_path: Path, damage: str, vae: Autoe
     else:
         rows = {"json": "[", "field": '[{"objects": ["frog"], "mood": "blue"}]', "table": "[1, 2]"}
         write_shard(path, scenes=rows[damage])
+    write_facts(tmp_path, count=2)
     with pytest.raises(ModelFileError, match="Remove the file and run the latents recipe again"):
         load([tmp_path])
     with pytest.raises(ModelFileError, match="the shard cannot be read"):

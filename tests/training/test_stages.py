@@ -1,6 +1,7 @@
 """Whole stages at tiny sizes: each leaves what the next one needs, and each goes on where it stopped."""
 
 import json
+import os
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 
 from judged import needs_font
-from sfumato.errors import InputError, ModelFileError, RecipeError
+from sfumato.errors import InputError, ModelFileError, OutputError, RecipeError
 from sfumato.models.judge import judge_facts
 from sfumato.models.load import find_model
 from sfumato.training.latents import CacheStep, load
@@ -128,6 +129,65 @@ def test_a_missing_stage_is_named(runs: Path, missing: str, hint: str) -> None:
     with pytest.raises(InputError, match=f"Run the recipe that makes {hint} first"):
         train_all(recipe("diffusion", DIFFUSION), runs)
     assert not (runs / "diffusion").exists()
+
+
+def test_a_run_is_refused_when_what_it_builds_on_has_changed(runs: Path) -> None:
+    wanted = recipe("diffusion", DIFFUSION)
+    stop_after(wanted, runs, 2)
+    facts = {"recipe": "random latents", "count": 11}
+    (runs / "latents" / "cache.json").write_text(json.dumps(facts))
+    with pytest.raises(RecipeError, match="name: holds a run of another recipe"):
+        train_all(wanted, runs)
+    (runs / "latents" / "cache.json").write_text(json.dumps({**facts, "count": 12}))
+    weights = runs / "text" / "text_encoder" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(RecipeError, match="name: holds a run of another recipe"):
+        train_all(wanted, runs)
+    weights.write_bytes(whole)
+    assert [step.step for step in train_all(wanted, runs)] == [3, 4]
+
+
+def test_half_a_cache_is_not_trained_on(runs: Path) -> None:
+    (runs / "latents" / "cache.json").write_text(json.dumps({"recipe": "random latents"}))
+    with pytest.raises(ModelFileError, match="latent cache is not complete"):
+        train_all(recipe("diffusion", DIFFUSION), runs)
+    assert not (runs / "diffusion").exists()
+
+
+@pytest.mark.parametrize("network", ["autoencoder/vae/diffusion_pytorch_model", "text/text_encoder/model"])
+def test_a_damaged_earlier_network_is_reported(runs: Path, network: str) -> None:
+    (runs / f"{network}.safetensors").write_bytes(b"half")
+    with pytest.raises(ModelFileError, match="the network cannot be read") as caught:
+        train_all(recipe("diffusion", DIFFUSION), runs)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/deeper", "x" * 300])
+@pytest.mark.parametrize(("name", "task"), [("text", TEXT), ("judge", {"stage": "judge", "width": 8})])
+def test_an_impossible_runs_folder_is_one_line(
+    tmp_path: Path, place: str, name: str, task: dict[str, Any]
+) -> None:
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(OutputError, match="runs: the run's files cannot be written") as caught:
+        train_all(recipe(name, task), tmp_path / place)
+    assert caught.value.exit_code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a file"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_read_only_runs_folder_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="the run's files cannot be written"):
+        train_all(recipe("text", TEXT), tmp_path / "runs")
+
+
+def test_a_file_in_the_way_of_a_result_is_one_line(runs: Path) -> None:
+    shutil.rmtree(runs / "text")
+    (runs / "text").mkdir()
+    (runs / "text" / ".tokenizer.draft").write_text("")
+    with pytest.raises(OutputError, match="the run's files cannot be written"):
+        train_all(recipe("text", TEXT), runs)
 
 
 def test_nothing_happens_before_the_first_step(tmp_path: Path) -> None:

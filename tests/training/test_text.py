@@ -9,11 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 from transformers import CLIPTokenizer
 
 from sfumato.errors import ModelFileError
 from sfumato.models.files import ModelFiles, NetworkFiles
-from sfumato.models.text import TextTokenizer, tokenise
+from sfumato.models.text import TextTokenizer, clip_words, tokenise
 from sfumato.recipe.train import SceneData, TextStage
 from sfumato.scenes import scene
 from sfumato.training.loop import step_generator
@@ -61,6 +63,16 @@ def drawing_tokenizer(folder: Path, vocabulary: int) -> TextTokenizer:
             defaults={},
         )
     )
+
+
+def drawn_row(folder: Path, captions: CaptionEncoder, text: str) -> list[int]:
+    """What drawing makes of `text`, as one row: what is beyond it, drawing puts in more chunks."""
+    tokenizer = drawing_tokenizer(folder, captions.vocabulary)
+    ids = [tokenizer.start, *tokenizer.tokens(text)][:23]
+    row = ids + [tokenizer.end] * (24 - len(ids))
+    whole = tokenise(tokenizer, (((text, 1.0),),)).ids.tolist()
+    assert len(whole) > 1 or whole == [row]
+    return row
 
 
 def test_the_vocabulary_is_laid_out_as_clip_s(folder: Path, captions: CaptionEncoder) -> None:
@@ -111,22 +123,29 @@ def test_training_drawing_and_transformers_agree(folder: Path, captions: Caption
     theirs = CLIPTokenizer.from_pretrained(folder)
     encoded = theirs(text, padding="max_length", truncation=True, max_length=24).input_ids
     assert ids.tolist() == encoded
-    drawn = tokenise(drawing_tokenizer(folder, captions.vocabulary), (((text, 1.0),),))
-    assert ids.tolist() == drawn.ids[0].tolist()
+    assert ids.tolist() == drawn_row(folder, captions, text)
 
 
 def test_marks_typed_into_a_text_are_text(folder: Path, captions: CaptionEncoder) -> None:
     # transformers lets a prompt end itself; nobody who writes the mark wants that.
     ids = captions(["a<|endoftext|>b"])[0].tolist()
     assert ids.index(captions.end) > 5
-    drawn = tokenise(drawing_tokenizer(folder, captions.vocabulary), ((("a<|endoftext|>b", 1.0),),))
-    assert ids == drawn.ids[0].tolist()
+    assert ids == drawn_row(folder, captions, "a<|endoftext|>b")
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_training_and_drawing_agree_on_any_text(folder: Path, captions: CaptionEncoder, text: str) -> None:
-    drawn = tokenise(drawing_tokenizer(folder, captions.vocabulary), (((text, 1.0),),))
-    assert captions([text])[0].tolist() == drawn.ids[0].tolist()
+    assert captions([text])[0].tolist() == drawn_row(folder, captions, text)
+
+
+def test_captions_are_plain_byte_pairs(folder: Path, captions: CaptionEncoder) -> None:
+    files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
+    plain = clip_words(Tokenizer(BPE.from_file(*files, unk_token="<|endoftext|>", end_of_word_suffix="</w>")))
+    for index in range(200):
+        rng = scene.stream_rng(1, index)
+        text = scene.caption(scene.sample(rng, scene.SceneMix(pairs=0.6)), rng)
+        tokens = [captions.start, *plain.encode(text, add_special_tokens=False).ids[:22]]
+        assert captions([text])[0].tolist() == tokens + [captions.end] * (24 - len(tokens))
 
 
 @pytest.mark.parametrize("name", ["vocab.json", "tokenizer_config.json", "merges.txt"])

@@ -67,6 +67,8 @@ def write_runs(runs: Path) -> Path:
     (runs / "latents").mkdir()
     scenes = json.dumps([asdict(one) for one in shown])
     save_file({"latents": latents}, runs / "latents" / "shard-00000000.safetensors", {"scenes": scenes})
+    facts = {"recipe": "random latents", "count": len(shown)}
+    (runs / "latents" / "cache.json").write_text(json.dumps(facts))
     return runs
 
 

@@ -1,7 +1,6 @@
 """The command `sfumato`: its subcommands, and how every way to fail ends."""
 
 import io
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typer.exceptions import TyperException
 
 from sfumato import __version__
 from sfumato.cli import bench, evaluate, generate, info, redo, train
-from sfumato.cli.console import examples, talk
+from sfumato.cli.console import examples, result, silence_stdout, talk
 from sfumato.errors import InputError, InterruptedRun, SfumatoError
 
 INTERRUPTED = 130
@@ -28,7 +27,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"sfumato {__version__}")
+        result(f"sfumato {__version__}")
         raise typer.Exit
 
 
@@ -83,12 +82,11 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         talk("stopped")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        silence_stdout()  # typer leaves like this when nobody reads the help any more
         return 0
-    except Exception:
-        traceback.print_exc()
+    except Exception as fault:
+        talk("".join(traceback.format_exception(fault)).rstrip())
         talk(
             "error: this is a fault in Sfumato. Please report it with the lines above, the command you ran "
             "and the output of: sfumato doctor"

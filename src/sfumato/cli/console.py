@@ -5,27 +5,33 @@ import json
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
+from sfumato.errors import OutputError
+
 
 def result(text: str) -> None:
     """Print a result (a path, a table) on stdout."""
-    print(text, flush=True)
+    _print(text)
 
 
 def result_json(data: object) -> None:
     """Print data on stdout as JSON in ASCII, which no locale and no terminal can misread."""
-    print(json.dumps(data, indent=2, allow_nan=False), flush=True)
+    _print(json.dumps(data, indent=2, allow_nan=False))
 
 
 def talk(text: str) -> None:
-    """Say something on stderr, for people."""
-    print(text, file=sys.stderr)
+    """Say something on stderr, for people; to nobody where stderr is closed."""
+    if (stderr := _stream(sys.stderr)) is not None:
+        # Whether or not somebody listens, the work goes on.
+        with suppress(OSError):
+            print(text, file=stderr)
 
 
 def warn(text: str) -> None:
@@ -35,7 +41,31 @@ def warn(text: str) -> None:
 
 def on_terminal() -> bool:
     """Whether somebody watches stderr on a terminal that can redraw a line."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    stderr = _stream(sys.stderr)
+    return stderr is not None and stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def silence_stdout() -> None:
+    """Send the rest of stdout nowhere: Python would complain again when it flushes at exit."""
+    with open(os.devnull, "w") as nowhere, suppress(OSError):  # also raised for a stream without a file
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        silence_stdout()  # whoever read our output has enough; what is being drawn is still wanted
+    except OSError as error:
+        silence_stdout()
+        reason = error.strerror or "unknown reason"
+        raise OutputError(
+            f"cannot be written: {reason}", field="stdout", hint="Send the output somewhere else."
+        ) from error
+
+
+def _stream(stream: TextIO | None) -> TextIO | None:
+    return stream  # Python's own type says that a standard stream is never closed
 
 
 def printable(text: str) -> str:

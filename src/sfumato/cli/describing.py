@@ -1,5 +1,6 @@
 """A resolved recipe in words: what `sfumato show` prints."""
 
+from sfumato.errors import shown
 from sfumato.recipe.image import Resolved
 
 
@@ -23,6 +24,8 @@ def described(resolved: Resolved) -> dict[str, str]:
         "sampler": resolved.sampler,
         "spacing": resolved.spacing,
     }
+    if resolved.eta > 0:
+        lines["eta"] = f"{resolved.eta:g}"
     if text is not None:
         lines["guidance"] = f"{resolved.guidance:g}"
         if text.guidance_rescale:
@@ -33,3 +36,12 @@ def described(resolved: Resolved) -> dict[str, str]:
     if resolved.count > 1:
         lines["drawn as"] = f"number {resolved.index + 1} of {resolved.count}, from seed {resolved.seed}"
     return lines
+
+
+def shares(resolved: Resolved) -> str:
+    """Return the shares of a mix on one line: "0.5 'a frog', 0.5 'a rabbit'"; empty without a mix."""
+    text, mix = resolved.text, resolved.mix
+    if text is None or mix is None:
+        return ""
+    parts = [(mix.ratio, text.prompt), *((item.ratio, item.prompt) for item in mix.prompts)]
+    return ", ".join(f"{share:.3g} {shown(prompt)}" for share, prompt in parts)

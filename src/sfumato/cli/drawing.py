@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
+from sfumato.cli.describing import shares
 from sfumato.cli.outputs import Outputs, plan_outputs
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
 from sfumato.engine.run import STAGES, draw
@@ -45,6 +46,8 @@ def draw_to_files(
     """
     resolved = resolve(recipe, found.defaults, settings=settings)
     outputs = plan_outputs(resolved, output, suffix)
+    if resolved.mix is not None:
+        talk(f"mix: {shares(resolved)}")
     previews = outputs.previews() if preview_every else ()
     drawn = Drawn()
     try:

@@ -70,6 +70,14 @@ Spacing = Annotated[
         metavar="NAME", help="Where the noise levels lie; see: sfumato samplers.", rich_help_panel=HOW
     ),
 ]
+Eta = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X",
+        help="0 to 1: noise that ddim puts back at every step; other samplers have none.",
+        rich_help_panel=HOW,
+    ),
+]
 Guidance = Annotated[
     str | None,
     typer.Option(metavar="X", help="How strictly to follow the prompt, 0 to 100.", rich_help_panel=HOW),
@@ -105,6 +113,15 @@ Output = Annotated[
         rich_help_panel=RESULT,
     ),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="png, jpg or webp, where --output names no file.",
+        rich_help_panel=RESULT,
+    ),
+]
 Preview = Annotated[
     str | None,
     typer.Option(
@@ -132,6 +149,7 @@ class Flags:
     steps: str | None = None
     sampler: str | None = None
     spacing: str | None = None
+    eta: str | None = None
     guidance: str | None = None
     guidance_rescale: str | None = None
     guidance_start: str | None = None

@@ -15,7 +15,7 @@ from sfumato.settings import Settings
 EXAMPLES = examples(
     'sfumato generate "a frog on a beach"',
     'sfumato generate "a frog" --seed 7 --steps 30 --output frog.png',
-    'sfumato generate "a frog" --count 4 --output pictures',
+    'sfumato generate "a frog" --count 4 --output . --format webp',
     'sfumato generate "a frog" --mix "a rabbit:0.5"',
     'sfumato generate "a (red:1.3) house [in snow:at night:0.4]"',
     "sfumato generate --recipe frog.toml --seed 8",
@@ -50,12 +50,14 @@ def generate(
     steps: flags.Steps = None,
     sampler: flags.Sampler = None,
     spacing: flags.Spacing = None,
+    eta: flags.Eta = None,
     guidance: flags.Guidance = None,
     guidance_rescale: flags.GuidanceRescale = None,
     guidance_start: flags.GuidanceStart = None,
     guidance_stop: flags.GuidanceStop = None,
     model: flags.Model = None,
     output: flags.Output = None,
+    format_: flags.Format = None,
     preview: flags.Preview = None,
     as_json: flags.Json = False,
 ) -> None:
@@ -75,6 +77,7 @@ def generate(
         steps=steps,
         sampler=sampler,
         spacing=spacing,
+        eta=eta,
         guidance=guidance,
         guidance_rescale=guidance_rescale,
         guidance_start=guidance_start,
@@ -89,16 +92,20 @@ def generate(
         )
     settings = Settings.from_environment(os.environ)
     from sfumato.cli.drawing import draw_to_files
+    from sfumato.cli.outputs import wanted_suffix
     from sfumato.cli.recipes import number_of, read_recipe, with_flags, with_stdin
     from sfumato.models.load import find_model
     from sfumato.recipe.image import Recipe
 
-    wanted = with_flags(Recipe() if recipe is None else read_recipe(recipe), with_stdin(asked))
+    # A model that was named here makes the one of another program's picture unimportant.
+    base = Recipe() if recipe is None else read_recipe(recipe, settings if model is None else None)
+    wanted = with_flags(base, with_stdin(asked))
     draw_to_files(
         wanted,
         find_model(wanted.model, settings),
         settings,
         output=output,
+        suffix=wanted_suffix(format_, output, ".png"),
         preview_every=0 if preview is None else number_of("preview", preview),
         as_json=as_json,
     )

@@ -60,7 +60,7 @@ def samplers(
     from sfumato.samplers.spacings import SPACINGS
 
     if as_json:
-        facts = ("name", "label", "about", "spacing", "evaluations", "noise", "order")
+        facts = ("name", "label", "about", "evaluations", "noise", "order")
         result_json(
             {
                 "samplers": [{fact: vars(row)[fact] for fact in facts} for row in SOLVERS.values()],
@@ -76,12 +76,11 @@ def samplers(
             row.label,
             str(row.evaluations),
             "-" if row.order is None else str(row.order),
-            row.spacing,
             row.about,
         )
         for row in SOLVERS.values()
     ]
-    result(table(rows, ("SAMPLER", "A1111 NAME", "EVALUATIONS", "ORDER", "GOES WITH", "")))
+    result(table(rows, ("SAMPLER", "A1111 NAME", "EVALUATIONS", "ORDER", "")))
     result("")
     spacings = [(row.name, row.label, row.about) for row in SPACINGS.values()]
     result(table(spacings, ("SPACING", "A1111 NAME", "")))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sfumato import __version__
 from sfumato.engine.events import Picture
-from sfumato.errors import OutputError
+from sfumato.errors import OutputError, RecipeError
 from sfumato.imaging.io import FORMAT_OF, check_output, save_picture
 from sfumato.imaging.metadata import PictureMetadata
 from sfumato.recipe.codec import to_json, to_parameters
@@ -84,6 +84,27 @@ def plan_outputs(resolved: Resolved, output: Path | None, suffix: str = ".png") 
     except OSError as error:  # a path longer than the system takes, a folder that may not be looked into
         reason = error.strerror or "unknown reason"
         raise OutputError(f"cannot be used: {reason}", field="output", value=str(output)) from error
+
+
+def wanted_suffix(format_: str | None, output: Path | None, otherwise: str) -> str:
+    """Return the suffix of pictures that get their names here: of the format asked for,
+    else `otherwise`. Raises RecipeError for another format, and for a file in `output` that contradicts it.
+    """
+    if format_ is None:
+        return otherwise
+    suffix = f".{format_.lower().removeprefix('.')}"
+    known = FORMAT_OF.get(suffix)
+    if known is None:
+        names = ", ".join(name.removeprefix(".") for name in FORMAT_OF)
+        raise RecipeError("unknown format", field="format", value=format_, hint=f"Choose one of {names}.")
+    if output is not None and FORMAT_OF.get(output.suffix.lower(), known) != known and not output.is_dir():
+        raise RecipeError(
+            f"contradicts the name {output.name}",
+            field="format",
+            value=format_,
+            hint="Leave one of them out.",
+        )
+    return suffix
 
 
 def slug(resolved: Resolved) -> str:

@@ -3,26 +3,29 @@
 import json
 import re
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel
-
+from sfumato.cli.console import warn
 from sfumato.cli.flags import Flags
-from sfumato.errors import InputError, RecipeError
-from sfumato.imaging.io import FORMAT_OF
-from sfumato.imaging.metadata import read_metadata
-from sfumato.recipe.codec import from_json, from_toml
+from sfumato.errors import InputError, PictureError, RecipeError, shown
+from sfumato.imaging.io import FORMAT_OF, suffix_of
+from sfumato.imaging.metadata import read_metadata, read_parameters
+from sfumato.models.load import BUNDLED, list_models
+from sfumato.recipe.codec import from_json, from_toml, parse_parameters
 from sfumato.recipe.image import MAX_PROMPT_CHARS, Recipe, Resolved
-from sfumato.recipe.labels import split_sampler
+from sfumato.recipe.labels import ETA_SAMPLERS, split_sampler
 from sfumato.recipe.resolve import recipe_from_mapping, recipe_of, single
+from sfumato.settings import Settings
 
 MAX_RECIPE_BYTES = 64_000_000
 STDIN = "-"
 
+_MIXED = re.compile(r"mix\.prompts\[(\d+)\]")
 _SIZE = re.compile(r"(\d{1,9})(?:[xX×](\d{1,9}))?")  # noqa: RUF001 - people paste the sign
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def with_flags(base: Recipe, flags: Flags) -> Recipe:
@@ -37,6 +40,10 @@ def with_flags(base: Recipe, flags: Flags) -> Recipe:
         data["sampler"], spacing = split_sampler(flags.sampler)
         if spacing is not None:
             data["spacing"] = spacing
+        if data["sampler"] not in ETA_SAMPLERS:
+            data["eta"] = None  # the old sampler's
+    if flags.eta is not None:
+        data["eta"] = _real("eta", flags.eta)
     if flags.spacing is not None:
         data["spacing"] = flags.spacing
     if flags.guidance is not None:
@@ -44,7 +51,28 @@ def with_flags(base: Recipe, flags: Flags) -> Recipe:
     if flags.model is not None:
         data["model"] = flags.model
     data["parts"] = _parts(data["parts"], flags)
-    return recipe_from_mapping(data)
+    try:
+        return recipe_from_mapping(data)
+    except RecipeError as error:
+        raise _named_by_flag(error, flags) from None
+
+
+def _named_by_flag(error: RecipeError, flags: Flags) -> RecipeError:
+    """Return `error` about a recipe's field as one about the option that was given, with its value."""
+    field, value = error.field or "", error.value
+    mixed = _MIXED.match(field)
+    if mixed is not None:
+        field, value = "mix", flags.mix[int(mixed[1])] if flags.mix else value
+    elif field in ("width", "height"):
+        field, value = "size", flags.size
+    elif field == "text":  # a window that ends before it begins
+        field = "guidance-start"
+    elif field == "mix.mode":
+        field = "mix-mode"
+    else:
+        field = field.removeprefix("text.").replace("_", "-")
+    hint = None if error.hint is None else error.hint.replace("leave it out", f"leave --{field} out")
+    return RecipeError(error.message, field=field, value=value, hint=hint)
 
 
 def with_stdin(flags: Flags) -> Flags:
@@ -59,7 +87,7 @@ def whole(field: str, text: str) -> int:
     """Return the whole number in `text`, of up to 40 digits. Raises RecipeError."""
     # int() takes "1_000" as well, and refuses thousands of digits with a remark about Python.
     if re.fullmatch(r"\s*[+-]?\d{1,40}\s*", text) is None:
-        raise RecipeError("must be a whole number", field=field, value=text)
+        raise RecipeError("must be a whole number", field=field, value=text, hint="For example 20.")
     return int(text)
 
 
@@ -67,34 +95,83 @@ def number_of(field: str, text: str) -> int:
     """Return the number in `text`, from 1 to 1000. Raises RecipeError."""
     number = whole(field, text)
     if not 1 <= number <= 1000:
-        raise RecipeError("must be between 1 and 1000", field=field, value=number)
+        raise RecipeError("must be between 1 and 1000", field=field, value=number, hint="For example 3.")
     return number
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path, settings: Settings | None = None) -> Recipe:
     """Return the recipe in a TOML or JSON file, or the one a picture was drawn from.
 
-    JSON may also be what `sfumato show --json` prints. Raises RecipeError and PictureError.
+    JSON may also be what `sfumato show --json` prints; for `settings` see `read_picture`. Raises RecipeError
+    and PictureError.
     """
     suffix = path.suffix.lower()
-    if suffix in FORMAT_OF:
-        return recipe_of(single(read_resolved(path)))
+    if suffix in FORMAT_OF or (suffix not in (".json", ".toml") and _is_picture(path)):
+        return read_picture(path, settings)[0]
     if suffix != ".json":
-        return read_toml(path, Recipe)
+        return from_toml(_bytes(path), Recipe)
     text = _bytes(path)
     if _is_resolved(text):
         return recipe_of(single(from_json(text, Resolved)))
     return from_json(text, Recipe)
 
 
-def read_toml(path: Path, model: type[ModelT]) -> ModelT:
-    """Return the TOML file at `path` as a `model`. Raises RecipeError."""
-    return from_toml(_bytes(path), model)
+def read_picture(picture: Path, settings: Settings | None = None) -> tuple[Recipe, Resolved | None]:
+    """Return the recipe that draws a picture again, and the resolved one it carries.
+
+    Of another program's picture its A1111 parameters are read; then there is no resolved recipe, a
+    warning says so, and with `settings` a model that is not among theirs gives way to the bundled one. Raises
+    PictureError, and RecipeError naming the picture.
+    """
+    try:
+        resolved = read_resolved(picture)
+    except PictureError:
+        foreign = read_parameters(picture)
+        if not foreign:
+            raise
+        with naming(picture):
+            recipe = parse_parameters(foreign)
+        warn(
+            f"{picture} was drawn by another program: what its parameters do not say is left to the "
+            "model, and the new picture will look different"
+        )
+        return (recipe if settings is None else _with_known_model(recipe, settings)), None
+    return recipe_of(single(resolved)), resolved
+
+
+def _with_known_model(recipe: Recipe, settings: Settings) -> Recipe:
+    if recipe.model in [model.name for model in list_models(settings)]:
+        return recipe
+    warn(f"there is no model {shown(recipe.model)} here: --model chooses another than {BUNDLED}")
+    return recipe.model_copy(update={"model": BUNDLED})
 
 
 def read_resolved(picture: Path) -> Resolved:
-    """Return the resolved recipe that a picture carries. Raises PictureError and RecipeError."""
-    return from_json(read_metadata(picture).resolved_json, Resolved)
+    """Return the resolved recipe that a picture carries. Raises PictureError, and RecipeError naming the
+    picture.
+    """
+    text = read_metadata(picture).resolved_json
+    with naming(picture):
+        return from_json(text, Resolved)
+
+
+@contextmanager
+def naming(picture: Path) -> Generator[None]:
+    """Put the picture's name before whatever is wrong with its recipe."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(
+            error.message, field=f"{picture.name}: {error.field}", value=error.value, hint=error.hint
+        ) from None
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        suffix_of(path)
+    except PictureError:
+        return False
+    return True
 
 
 def _bytes(path: Path) -> bytes:
@@ -120,25 +197,37 @@ def _is_resolved(text: bytes) -> bool:
 def _parts(base: tuple[dict[str, Any], ...], flags: Flags) -> list[dict[str, Any]]:
     parts = {str(part["kind"]): part for part in base}
     if flags.unconditional:
-        if flags.prompt is not None or flags.negative is not None or flags.mix:
+        of_prompts = {
+            "PROMPT": flags.prompt,
+            "--negative": flags.negative,
+            "--mix": flags.mix or None,
+            "--mix-mode": flags.mix_mode,
+            "--guidance-rescale": flags.guidance_rescale,
+            "--guidance-start": flags.guidance_start,
+            "--guidance-stop": flags.guidance_stop,
+        }
+        given = [name for name, value in of_prompts.items() if value is not None]
+        if given:
             raise RecipeError(
                 "means without any prompt",
                 field="unconditional",
-                hint="Leave it out, or leave the prompt out.",
+                hint=f"Leave it out, or leave out {' and '.join(given)}.",
             )
         return []
     text = parts.get("text", {"kind": "text"})
     changes: dict[str, Any] = {
         "prompt": flags.prompt,
         "negative": flags.negative,
-        "guidance_rescale": _optional_real("guidance_rescale", flags.guidance_rescale),
-        "guidance_start": _optional_real("guidance_start", flags.guidance_start),
-        "guidance_stop": _optional_real("guidance_stop", flags.guidance_stop),
+        "guidance_rescale": _optional_real("guidance-rescale", flags.guidance_rescale),
+        "guidance_start": _optional_real("guidance-start", flags.guidance_start),
+        "guidance_stop": _optional_real("guidance-stop", flags.guidance_stop),
     }
     asked = {field: value for field, value in changes.items() if value is not None}
     if asked and "prompt" not in {**text, **asked}:
         field = next(iter(asked))
-        raise RecipeError("needs a prompt", field=field, value=asked[field], hint="Give a prompt as well.")
+        raise RecipeError(
+            "needs a prompt", field=field.replace("_", "-"), value=asked[field], hint="Give a prompt as well."
+        )
     if asked:
         parts = {"text": {**text, **asked}, **{kind: part for kind, part in parts.items() if kind != "text"}}
     if flags.mix:
@@ -146,7 +235,7 @@ def _parts(base: tuple[dict[str, Any], ...], flags: Flags) -> list[dict[str, Any
         parts["mix"] = {"kind": "mix", "prompts": [_mixed(entry) for entry in flags.mix], "mode": mode}
     if flags.mix_mode is not None:
         if "mix" not in parts:
-            raise RecipeError("there is nothing to mix", field="mix_mode", hint='Add --mix "a rabbit:0.5".')
+            raise RecipeError("there is nothing to mix", field="mix-mode", hint='Add --mix "a rabbit:0.5".')
         parts["mix"] = {**parts["mix"], "mode": flags.mix_mode}
     return list(parts.values())
 
@@ -175,7 +264,7 @@ def _real(field: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        hint = "Write it with a point." if "," in text else None
+        hint = "Write it with a point." if "," in text else "For example 0.5."
         raise RecipeError("must be a number", field=field, value=text, hint=hint) from None
 
 

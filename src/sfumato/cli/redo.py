@@ -16,7 +16,7 @@ REDO_EXAMPLES = examples(
     "sfumato redo frog.png",
     "sfumato redo frog.png --steps 50 --output better.png",
     'sfumato redo frog.png --prompt "a toad on a beach"',
-    "sfumato redo frog.png --count 4 --output pictures",
+    "sfumato redo frog.png --count 4 --output .",
 )
 VERIFY_EXAMPLES = examples("sfumato verify frog.png", "sfumato verify frog.png --json")
 SHOW_EXAMPLES = examples(
@@ -44,24 +44,28 @@ def redo(
     steps: flags.Steps = None,
     sampler: flags.Sampler = None,
     spacing: flags.Spacing = None,
+    eta: flags.Eta = None,
     guidance: flags.Guidance = None,
     guidance_rescale: flags.GuidanceRescale = None,
     guidance_start: flags.GuidanceStart = None,
     guidance_stop: flags.GuidanceStop = None,
     model: flags.Model = None,
     output: flags.Output = None,
+    format_: flags.Format = None,
     preview: flags.Preview = None,
     as_json: flags.Json = False,
 ) -> None:
     """Draw a picture again from its own metadata, with anything changed.
 
-    The new picture has the format of the old one, and never replaces it unless --output names it.
+    The new picture has the format of the old one, and never replaces it unless --output names it. Of a
+    picture by another program that wrote A1111 parameters, these are read.
     """
     settings = Settings.from_environment(os.environ)
     from sfumato.cli.drawing import draw_to_files
-    from sfumato.cli.recipes import number_of, read_resolved, with_flags, with_stdin
+    from sfumato.cli.outputs import wanted_suffix
+    from sfumato.cli.recipes import number_of, read_picture, with_flags, with_stdin
+    from sfumato.imaging.io import suffix_of
     from sfumato.models.load import find_model
-    from sfumato.recipe.resolve import recipe_of, single
 
     asked = Flags(
         prompt=prompt,
@@ -75,23 +79,24 @@ def redo(
         steps=steps,
         sampler=sampler,
         spacing=spacing,
+        eta=eta,
         guidance=guidance,
         guidance_rescale=guidance_rescale,
         guidance_start=guidance_start,
         guidance_stop=guidance_stop,
         model=model,
     )
-    before = read_resolved(picture)
-    recipe = with_flags(recipe_of(single(before)), with_stdin(asked))
-    found = find_model(recipe.model, settings)
-    if model is None and found.defaults.digest != before.model_digest:
+    base, before = read_picture(picture, settings if model is None else None)
+    recipe = with_flags(base, with_stdin(asked))
+    found = find_model(recipe.model, settings, paths=model is not None)
+    if model is None and before is not None and found.defaults.digest != before.model_digest:
         warn(f"the model {recipe.model} has other weights than drew this picture; it will look different")
     draw_to_files(
         recipe,
         found,
         settings,
         output=output,
-        suffix=picture.suffix.lower(),
+        suffix=wanted_suffix(format_, output, suffix_of(picture)),
         preview_every=0 if preview is None else number_of("preview", preview),
         as_json=as_json,
     )

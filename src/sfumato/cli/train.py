@@ -42,10 +42,9 @@ def train(
     its last checkpoint is when the same command is given again. Prints the run's folder.
     """
     settings = _settings(device)
-    from sfumato.cli.recipes import read_toml
-    from sfumato.recipe.train import TrainRecipe
+    from sfumato.recipe.train import load_train_recipe
 
-    wanted = read_toml(recipe, TrainRecipe)
+    wanted = load_train_recipe(recipe)
     progress = _Follower()
     try:
         with bar(wanted.name, clock=False) as shown:

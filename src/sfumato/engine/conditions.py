@@ -9,6 +9,7 @@ Guidance is `uncond + s * (cond - uncond)` (Ho and Salimans 2022, arXiv 2207.125
 prompts joined by AND `uncond + s * sum(w * (cond - uncond))` (Liu et al. 2022, arXiv 2206.01714, Eq. 11).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
@@ -77,6 +78,11 @@ class Plan:
     branches: tuple[Branch, ...]
     project: tuple[Projection, ...] = ()
     start: int = 0
+
+    @property
+    def max_branches(self) -> int:
+        """The most branches that are active at one step."""
+        return max(Counter(step for branch in self.branches for step in branch.steps).values())
 
 
 @dataclass(frozen=True)

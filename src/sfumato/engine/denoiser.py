@@ -1,6 +1,5 @@
 """A plan and the networks, as the one function a solver needs: D(x, sigma) -> x0."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,12 +24,6 @@ class Denoiser:
     plan: Plan
     contexts: Mapping[Conditioning, Array]
     max_rows: int
-
-    @property
-    def max_branches(self) -> int:
-        """The most branches that are active at one step."""
-        counts = Counter(step for branch in self.plan.branches for step in branch.steps)
-        return max(counts.values())
 
     def at(self, step: int) -> Callable[[Array, float], Array]:
         """Return D for step `step`, which may call it several times (Heun) at levels of its own choice."""

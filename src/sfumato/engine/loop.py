@@ -52,7 +52,18 @@ def denoise(
             raise NumericalError(
                 f"the latents stopped being finite at step {index + 1} of {num_steps} (sigma {sigma:.4g})",
                 field="latents",
-                hint="Lower the guidance, or use dtype float32; if it persists, the model is damaged.",
+                hint=advice(
+                    denoiser.backend.name, "Lower the guidance; if it persists, the model is damaged."
+                ),
             )
         seconds = time.perf_counter() - started
         yield Step(index, num_steps, sigma, sigma_next, denoiser.schedule.t_of(sigma), x, x0, seconds)
+
+
+def advice(backend: str, otherwise: str) -> str:
+    """Return what to do about numbers that are not finite in a backend of this name: more digits first, then
+    `otherwise`.
+    """
+    if "float32" in backend:
+        return otherwise
+    return f"Set SFUMATO_DTYPE=float32 in the environment; if that does not help: {otherwise}"

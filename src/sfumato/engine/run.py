@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sfumato.engine.conditions import Conditioning, Plan, compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone
-from sfumato.engine.loop import denoise
+from sfumato.engine.loop import advice, denoise
 from sfumato.engine.preview import Previewer, fit_previewer, to_uint8
 from sfumato.errors import NumericalError, RecipeError
 from sfumato.models.backends.base import Array
@@ -27,7 +27,7 @@ from sfumato.recipe.resolve import resolve
 from sfumato.samplers.noise import BrownianNoise, FreshNoise, Generator, picture_noise
 from sfumato.samplers.rules import NoiseSource
 from sfumato.samplers.schedule import grid
-from sfumato.samplers.solvers import Solver, parse_sampler
+from sfumato.samplers.solvers import Solver, solver_of
 from sfumato.settings import Settings
 
 MAX_BATCH = 8  # larger batches gain little speed, and make the first picture wait
@@ -75,18 +75,14 @@ def draw(
     clock = _Clock()
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
-    solver = parse_sampler(resolved.sampler)
+    solver = solver_of(resolved.sampler).with_eta(resolved.eta)
     with clock("encode"):
         plan = compile_plan(resolved)
         contexts, warnings = encode_plan(plan, bundle)
-    shape = (
-        bundle.latent_channels,
-        resolved.height // bundle.downsample,
-        resolved.width // bundle.downsample,
-    )
+    shape = _latent_shape(resolved, bundle)
     max_rows = bundle.backend.max_rows(*shape[1:])
     denoiser = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows)
-    batches = _batches(wanted, min(MAX_BATCH, max(1, max_rows // denoiser.max_branches)))
+    batches = _batches(wanted, _batch_size(plan, max_rows))
     steps_each = resolved.steps - plan.start
     total_steps = steps_each * len(batches)
     yield Started(resolved, wanted, total_steps, bundle.backend.name, warnings)
@@ -131,6 +127,25 @@ def encode_plan(plan: Plan, bundle: ModelBundle) -> tuple[dict[Conditioning, Arr
     return contexts, ()
 
 
+def batch_of(resolved: Resolved, bundle: ModelBundle, index: int) -> tuple[int, ...]:
+    """Return the pictures that `draw` draws in one batch with picture `index` when it draws the whole run: a
+    network rounds differently in batches of another size.
+    """
+    max_rows = bundle.backend.max_rows(*_latent_shape(resolved, bundle)[1:])
+    size = _batch_size(compile_plan(resolved), max_rows)
+    first = index - index % size
+    return tuple(range(first, min(first + size, resolved.count)))
+
+
+def _latent_shape(resolved: Resolved, bundle: ModelBundle) -> tuple[int, int, int]:
+    factor = bundle.downsample
+    return bundle.latent_channels, resolved.height // factor, resolved.width // factor
+
+
+def _batch_size(plan: Plan, max_rows: int) -> int:
+    return min(MAX_BATCH, max(1, max_rows // plan.max_branches))
+
+
 def _batches(indices: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
     return [indices[at : at + size] for at in range(0, len(indices), size)]
 
@@ -170,7 +185,7 @@ def _decode(bundle: ModelBundle, latent: Array) -> NDArray[np.uint8]:
         raise NumericalError(
             "the decoded picture is not finite",
             field="pixels",
-            hint="Use dtype float32; if it persists, the model's autoencoder is damaged.",
+            hint=advice(bundle.backend.name, "The model's autoencoder is damaged."),
         )
     return to_uint8(np.moveaxis(pixels, 0, -1))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sfumato.errors import OutputError, closest
-from sfumato.imaging.decode import open_picture
+from sfumato.imaging.decode import open_picture, opened
 from sfumato.imaging.metadata import PictureMetadata, jpeg_options, png_info, webp_options
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "encode_picture",
     "open_picture",
     "save_picture",
+    "suffix_of",
     "write_file",
 ]
 
@@ -92,12 +93,22 @@ def as_saved(picture: NDArray[np.uint8], like: Path) -> NDArray[np.uint8]:
     """Return `picture`, uint8 (H,W,3), as it would come back from a file written the way `like` was.
 
     JPEG and WebP change pixels; to compare a drawing with such a file, the drawing has to go the same way.
+    What the file is called does not count.
 
-    Raises OutputError for an unknown suffix.
+    Raises PictureError when `like` is no picture.
     """
-    data = encode_picture(picture, like.suffix, lossless=_is_lossless_webp(like))
+    data = encode_picture(picture, suffix_of(like), lossless=_is_lossless_webp(like))
     with Image.open(BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix of the format that the picture at `path` has, whatever its name: .png, .jpg or .webp.
+
+    Raises PictureError when it is none of the three.
+    """
+    with opened(path) as image:
+        return {"PNG": ".png", "WEBP": ".webp"}.get(image.format or "", ".jpg")
 
 
 def write_file(path: Path, data: bytes) -> None:

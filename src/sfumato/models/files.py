@@ -23,6 +23,7 @@ NETWORKS: Mapping[str, tuple[str, str]] = {
     "vae": ("AutoencoderKL", "diffusion_pytorch_model"),
     "text_encoder": ("CLIPTextModel", "model"),
 }
+BYTE_PAIRS = ("vocab.json", "merges.txt")
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 MAX_CONFIG_BYTES = 64 * 1024 * 1024  # vocabularies are a few MB; anything larger is not a configuration
 DIGEST_BLOCK = 1 << 20
@@ -39,7 +40,11 @@ class NetworkFiles:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A checked model folder: every file is there and readable, no tensor is loaded yet."""
+    """A checked model folder: every file is there and readable, no tensor is loaded yet.
+
+    `vocab` and `merges` are the byte pairs as CLIP was published (`vocab.json`, `merges.txt`); without
+    `merges`, `vocab` is a `tokenizer.json` that holds both, as transformers 5 saves it.
+    """
 
     folder: Path
     unet: NetworkFiles
@@ -48,7 +53,7 @@ class ModelFiles:
     scheduler: Config
     tokenizer: Config
     vocab: Path
-    merges: Path
+    merges: Path | None
     defaults: Config
 
     def digest(self) -> str:
@@ -57,7 +62,8 @@ class ModelFiles:
         Names and contents of weights, network configurations, schedule and tokenizer; not the model card
         and not `sfumato.json`, whose values end up in every resolved recipe anyway.
         """
-        parts = [self.unet.weights, self.vae.weights, self.text_encoder.weights, self.vocab, self.merges]
+        parts = [self.unet.weights, self.vae.weights, self.text_encoder.weights, self.vocab]
+        parts += [] if self.merges is None else [self.merges]
         parts += [self.folder / network / "config.json" for network in NETWORKS]
         parts += [self.folder / "scheduler" / "scheduler_config.json"]
         parts += [self.folder / "tokenizer" / "tokenizer_config.json"]
@@ -79,6 +85,7 @@ def locate(folder: Path) -> ModelFiles:
     """
     index = read_json(folder, "model_index.json")
     found = {name: _network(folder, name, index) for name in NETWORKS}
+    vocab, merges = locate_byte_pairs(folder, "tokenizer/")
     return ModelFiles(
         folder=folder,
         unet=found["unet"],
@@ -86,10 +93,19 @@ def locate(folder: Path) -> ModelFiles:
         text_encoder=found["text_encoder"],
         scheduler=read_json(folder, "scheduler/scheduler_config.json"),
         tokenizer=read_json(folder, "tokenizer/tokenizer_config.json"),
-        vocab=_required(folder, "tokenizer/vocab.json"),
-        merges=_required(folder, "tokenizer/merges.txt"),
+        vocab=vocab,
+        merges=merges,
         defaults=read_json(folder, "sfumato.json") if (folder / "sfumato.json").is_file() else {},
     )
+
+
+def locate_byte_pairs(folder: Path, inside: str = "") -> tuple[Path, Path | None]:
+    """Return `vocab` and `merges` of `ModelFiles`, looked for in `folder / inside`; raises ModelFileError."""
+    whole = folder / f"{inside}tokenizer.json"
+    if whole.is_file() and not any((folder / f"{inside}{name}").is_file() for name in BYTE_PAIRS):
+        return whole, None
+    vocab, merges = (_required(folder, f"{inside}{name}") for name in BYTE_PAIRS)
+    return vocab, merges
 
 
 def read_json(folder: Path, name: str) -> Config:

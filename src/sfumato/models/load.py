@@ -1,6 +1,7 @@
 """From a model's name to a `ModelBundle`: find the folder, check it, load it."""
 
 import math
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any
 from sfumato.errors import MissingExtraError, ModelFileError, RecipeError, closest
 from sfumato.models.backends.base import Backend
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.files import ModelFiles, damaged, locate
+from sfumato.models.files import ModelFiles, NetworkFiles, damaged, locate
 from sfumato.models.text import TextTokenizer
+from sfumato.recipe.image import MAX_GUIDANCE, MAX_SIZE, MAX_STEPS
 from sfumato.recipe.resolve import ModelDefaults
 from sfumato.samplers.schedule import SPACINGS, Schedule
 from sfumato.samplers.solvers import SOLVERS
@@ -19,6 +21,8 @@ from sfumato.settings import Settings
 
 BUNDLED = "bundled"
 MAX_SIDE = 4096
+MAX_DOWNSAMPLING = 256  # eight times what Stable Diffusion has; more is a damaged list of channels
+SCALING_FACTOR = 0.18215  # diffusers' default: Stable Diffusion 1's
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +56,14 @@ def load_bundle(name_or_path: str, settings: Settings) -> ModelBundle:
     return load(find_model(name_or_path, settings), settings)
 
 
-def find_model(name_or_path: str, settings: Settings) -> FoundModel:
+def find_model(name_or_path: str, settings: Settings, *, paths: bool = True) -> FoundModel:
     """Find a model and check its files, without loading it: quick, and enough to resolve a recipe.
 
+    `paths` False takes names only: what a picture's metadata says must not open folders of its choice.
     Raises RecipeError and ModelFileError as `load_bundle` does.
     """
     started = time.perf_counter()
-    folder = _find_folder(name_or_path, settings)
+    folder = _find_folder(name_or_path, settings, paths)
     files = locate(folder)
     # A path is nobody else's business, and pictures carry the name.
     name = name_or_path if name_or_path in _known_folders(settings) else folder.resolve().name
@@ -89,8 +94,8 @@ def make_bundle(found: FoundModel, backend: Backend, seconds: Mapping[str, float
         name=found.defaults.name,
         folder=found.files.folder,
         digest=found.defaults.digest,
-        schedule=Schedule.from_diffusers_config(found.files.scheduler),
-        latent_channels=_number(found.files.unet.config, "in_channels", "unet/config.json"),
+        schedule=_schedule(found.files),
+        latent_channels=_number(found.files.unet, "in_channels"),
         downsample=downsampling(found.files),
         backend=backend,
         tokenizer=found.tokenizer,
@@ -106,35 +111,41 @@ def list_models(settings: Settings) -> tuple[ListedModel, ...]:
 
 def downsampling(files: ModelFiles) -> int:
     """Return how many pixels one latent spans per side: each level of the autoencoder but one halves."""
-    return 2 ** (len(_sequence(files.vae.config, "block_out_channels", "vae/config.json")) - 1)
+    widths = files.vae.config.get("block_out_channels")
+    factor = 2 ** (len(widths) - 1) if isinstance(widths, list) and widths else 0
+    if not 1 <= factor <= MAX_DOWNSAMPLING:
+        raise damaged(_config(files.vae), "holds no usable block_out_channels")
+    return factor
 
 
 def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults:
     """Return how this model draws when nothing is asked for: `sfumato.json`, else what suits Stable
     Diffusion.
 
-    Raises ModelFileError for a value of the wrong kind or a name that is not known.
+    Raises ModelFileError for a value of the wrong kind or out of range, a name that is not known, and
+    networks that do not fit together.
     """
     _check(files)
-    given = files.defaults
+    trained = len(_schedule(files).alphas_cumprod)
     factor = downsampling(files)
-    native = _native_size(files) * factor
+    native = _native_size(files, factor)
     v_prediction = files.scheduler.get("prediction_type") == "v_prediction"
     defaults = ModelDefaults(
         name=name,
         digest=digest,
-        width=_default(given, "width", native),
-        height=_default(given, "height", native),
-        multiple=_default(given, "multiple", factor),
-        min_size=_default(given, "min_size", min(native, 8 * factor)),
-        max_size=_default(given, "max_size", MAX_SIDE),
-        steps=_default(given, "steps", 20),
-        sampler=_default(given, "sampler", "dpmpp_2m"),
-        spacing=_default(given, "spacing", "trailing"),
-        guidance=_default(given, "guidance", 7.0),
-        guidance_rescale=_default(given, "guidance_rescale", 0.7 if v_prediction else 0.0),
+        width=_default(files, "width", native, 1, MAX_SIZE),
+        height=_default(files, "height", native, 1, MAX_SIZE),
+        multiple=_default(files, "multiple", factor, 1, MAX_SIZE),
+        min_size=_default(files, "min_size", min(native, 8 * factor), 1, MAX_SIZE),
+        max_size=_default(files, "max_size", max(native, MAX_SIDE), 1, MAX_SIZE),
+        steps=_default(files, "steps", min(20, trained), 1, min(MAX_STEPS, trained)),
+        sampler=_default(files, "sampler", "dpmpp_2m"),
+        spacing=_default(files, "spacing", "trailing"),
+        guidance=_default(files, "guidance", 7.0, 0, MAX_GUIDANCE),
+        guidance_rescale=_default(files, "guidance_rescale", 0.7 if v_prediction else 0.0, 0, 1),
         samplers=tuple(SOLVERS),
         spacings=tuple(SPACINGS),
+        max_steps=min(MAX_STEPS, trained),
     )
     for field, value, names in (
         ("sampler", defaults.sampler, defaults.samplers),
@@ -142,22 +153,30 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
     ):
         if value not in names:
             raise damaged(files.folder / "sfumato.json", f"names an unknown {field}, {value!r}")
+    _check_sizes(files, defaults, factor)
     return defaults
 
 
-def _find_folder(name_or_path: str, settings: Settings) -> Path:
+def _find_folder(name_or_path: str, settings: Settings, paths: bool) -> Path:
     known = _known_folders(settings)
     if name_or_path in known:
         return known[name_or_path]
-    try:
-        path = Path(name_or_path).expanduser()
-        if path.is_dir():
-            return path
-    except (OSError, ValueError, RuntimeError):  # a name no file system takes
-        pass
+    if paths and name_or_path:
+        try:
+            path = Path(name_or_path).expanduser()
+            # Any folder here might bear the name of a model that is not installed: only a model counts.
+            if path.is_dir() and (_is_path(name_or_path) or (path / "model_index.json").is_file()):
+                return path
+        except (OSError, ValueError, RuntimeError):  # a name no file system takes
+            pass
     near = closest(name_or_path, known)
-    guess = f'Did you mean "{near}"?' if near is not None else f"Known: {', '.join(known)}; or give a folder."
+    other = "; or give a folder" if paths else ""
+    guess = f'Did you mean "{near}"?' if near is not None else f"Known: {', '.join(known)}{other}."
     raise RecipeError("unknown model", field="model", value=name_or_path, hint=guess)
+
+
+def _is_path(name: str) -> bool:
+    return os.sep in name or (os.altsep is not None and os.altsep in name)
 
 
 def _known_folders(settings: Settings) -> dict[str, Path]:
@@ -179,37 +198,83 @@ def _listed(name: str, folder: Path) -> ListedModel:
 
 
 def _check(files: ModelFiles) -> None:
-    channels = _number(files.unet.config, "in_channels", "unet/config.json")
-    if channels != _number(files.vae.config, "latent_channels", "vae/config.json"):
-        raise damaged(files.folder / "unet" / "config.json", "disagrees with vae/config.json on channels")
-    Schedule.from_diffusers_config(files.scheduler)
+    """Refuse networks that would fail only while drawing, or draw noise."""
+    unet, vae = files.unet, files.vae
+    channels = _number(unet, "in_channels")
+    if channels != _number(vae, "latent_channels") or channels != _number(unet, "out_channels", channels):
+        raise damaged(_config(unet), "disagrees with vae/config.json on channels")
+    for key in ("class_embed_type", "num_class_embeds", "addition_embed_type"):
+        if unet.config.get(key) is not None:
+            raise damaged(_config(unet), f"asks for more than a text ({key})")
+    # diffusers' and transformers' defaults stand in for what a configuration leaves out.
+    projected = unet.config.get("encoder_hid_dim")
+    attended = unet.config.get("cross_attention_dim", 1280) if projected is None else projected
+    width = files.text_encoder.config.get("hidden_size", 512)
+    for dimension in attended if isinstance(attended, list) else [attended]:
+        if isinstance(width, int) and width != dimension:
+            what = f"disagrees with text_encoder/config.json: it attends to {dimension} numbers, not {width}"
+            raise damaged(_config(unet), what)
+    scale, shift = vae.config.get("scaling_factor", SCALING_FACTOR), vae.config.get("shift_factor")
+    if not _is_finite(scale) or scale <= 0:
+        raise damaged(_config(vae), f"holds no usable scaling_factor ({scale!r})")
+    if shift is not None and not _is_finite(shift):
+        raise damaged(_config(vae), f"holds no usable shift_factor ({shift!r})")
 
 
-def _native_size(files: ModelFiles) -> int:
+def _check_sizes(files: ModelFiles, defaults: ModelDefaults, factor: int) -> None:
+    path = files.folder / "sfumato.json"
+    if defaults.multiple % factor:
+        raise damaged(
+            path, f"holds a multiple, {defaults.multiple}, that is none of the autoencoder's {factor}"
+        )
+    smallest, largest = defaults.min_size, defaults.max_size
+    for field, side in (("width", defaults.width), ("height", defaults.height)):
+        if not smallest <= side <= largest:
+            raise damaged(path, f"holds a {field}, {side}, outside its sizes, {smallest} to {largest}")
+    if largest // defaults.multiple * defaults.multiple < smallest:
+        raise damaged(path, f"holds no multiple of {defaults.multiple} in its sizes, {smallest} to {largest}")
+
+
+def _schedule(files: ModelFiles) -> Schedule:
+    try:
+        return Schedule.from_diffusers_config(files.scheduler)
+    except ModelFileError as error:
+        path = files.folder / "scheduler" / "scheduler_config.json"
+        raise damaged(path, f"cannot be used ({error})") from error
+
+
+def _native_size(files: ModelFiles, factor: int) -> int:
     size = files.unet.config.get("sample_size")
-    return size if isinstance(size, int) and size > 0 else 64
+    if isinstance(size, int) and not isinstance(size, bool) and 1 <= size * factor <= MAX_SIZE:
+        return size * factor
+    return 64 * factor
 
 
-def _default(given: Mapping[str, Any], key: str, fallback: Any) -> Any:
-    """Return `given[key]`, which must be of the kind of `fallback`, or the fallback itself."""
-    value = given.get(key, fallback)
+def _default(files: ModelFiles, key: str, fallback: Any, low: float = 0, high: float = math.inf) -> Any:
+    """Return `sfumato.json`'s value of `key`, which must be of the kind of `fallback` and, when a number, in
+    [low, high]; or the fallback itself."""
+    if key not in files.defaults:
+        return fallback
+    value = files.defaults[key]
+    path = files.folder / "sfumato.json"
     kind = (int, float) if isinstance(fallback, float) else type(fallback)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise ModelFileError("sfumato.json holds the wrong kind of value", field=key, value=value)
-    if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
-        raise ModelFileError("sfumato.json holds a number that makes no sense", field=key, value=value)
+        raise damaged(path, f"holds the wrong kind of value for {key} ({value!r})")
+    if isinstance(value, int | float) and not low <= value <= high:
+        raise damaged(path, f"must hold {key} between {low} and {high} ({value!r})")
     return float(value) if isinstance(fallback, float) else value
 
 
-def _number(config: Mapping[str, Any], key: str, where: str) -> int:
-    value = config.get(key)
+def _number(network: NetworkFiles, key: str, fallback: int | None = None) -> int:
+    value = network.config.get(key, fallback)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ModelFileError(f"{where} holds no usable number", field=key, value=value)
+        raise damaged(_config(network), f"holds no usable {key} ({value!r})")
     return value
 
 
-def _sequence(config: Mapping[str, Any], key: str, where: str) -> list[Any]:
-    value = config.get(key)
-    if not isinstance(value, list) or not value:
-        raise ModelFileError(f"{where} holds no usable list", field=key, value=value)
-    return value
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _config(network: NetworkFiles) -> Path:
+    return network.weights.parent / "config.json"

@@ -9,6 +9,7 @@ prompts written for it mean the same here.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ from tokenizers.models import BPE
 
 from sfumato.errors import ModelFileError
 from sfumato.models.backends.base import Array, Backend
-from sfumato.models.files import Config, ModelFiles, damaged
+from sfumato.models.files import Config, ModelFiles, damaged, read_json
 from sfumato.recipe.prompt import Prompt
 
 MAX_CHUNKS = 8  # 600 tokens for Stable Diffusion; attention over more costs much and says little
 MIN_MEAN = 0.01  # the least mean, beside the root mean square, that says something about an encoder
+BACKTRACK = 20  # tokens that a full chunk gives back at most to end at a comma
 BLOCK = 4096  # characters tokenised at a time, so that a megabyte stops once its chunks are full
 
 _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -43,22 +45,38 @@ class TextTokenizer:
     @classmethod
     def load(cls, files: ModelFiles) -> "TextTokenizer":
         """Build the tokenizer of a checked model folder; raises ModelFileError when its files do not fit."""
-        try:
-            model = BPE.from_file(
-                str(files.vocab), str(files.merges), unk_token="<|endoftext|>", end_of_word_suffix="</w>"
-            )
-        except Exception as error:  # tokenizers raises bare Exceptions
-            raise damaged(files.vocab, f"and merges.txt make no tokenizer ({error})") from error
-        bpe = clip_words(Tokenizer(model))
+        longest = files.text_encoder.config.get("max_position_embeddings", 77)
+        tokenizer = cls.read(files.vocab, files.merges, files.tokenizer, longest)
         known = _vocabulary_size(files)
-        if max(bpe.get_vocab().values(), default=0) >= known:
+        if max(tokenizer.bpe.get_vocab().values(), default=0) >= known:
             raise damaged(files.vocab, f"holds tokens the text encoder does not have (it has {known})")
+        return tokenizer
+
+    @classmethod
+    def read(cls, vocab: Path, merges: Path | None, config: Config, longest: object) -> "TextTokenizer":
+        """Build a tokenizer from its files (`ModelFiles` says which) and its `tokenizer_config.json`.
+
+        `longest` is the greatest length the text encoder takes. Raises ModelFileError.
+        """
+        bpe = _read_byte_pairs(vocab, merges)
+
+        def special(key: str, default: str) -> int:
+            text = _content(config.get(key, default))
+            token = bpe.token_to_id(text)
+            if token is None:
+                raise damaged(vocab, f"does not hold the {key} {text!r}")
+            return token
+
+        length = config.get("model_max_length", longest)
+        if not isinstance(longest, int) or not isinstance(length, int | float) or min(longest, length) < 3:
+            path = vocab.parent / "tokenizer_config.json"
+            raise damaged(path, f"and the text encoder allow no text (model_max_length {length!r})")
         return cls(
             bpe=bpe,
-            start=_special(bpe, files, "bos_token", "<|startoftext|>"),
-            end=_special(bpe, files, "eos_token", "<|endoftext|>"),
-            pad=_special(bpe, files, "pad_token", "<|endoftext|>"),
-            max_length=_max_length(files),
+            start=special("bos_token", "<|startoftext|>"),
+            end=special("eos_token", "<|endoftext|>"),
+            pad=special("pad_token", "<|endoftext|>"),
+            max_length=int(min(longest, length)),
         )
 
     def tokens(self, text: str) -> Iterator[int]:
@@ -74,6 +92,28 @@ class TextTokenizer:
             stop = stop if space is None else space.start()
             yield from self.bpe.encode(clean[position:stop], add_special_tokens=False).ids
             position = stop
+
+
+def _read_byte_pairs(vocab: Path, merges: Path | None) -> Tokenizer:
+    """Return the tokenizer of `vocab.json` and `merges.txt`, or of a `tokenizer.json` (`merges` None).
+
+    Of a `tokenizer.json` only the byte pairs are taken: words are cut as CLIP does, whatever it says. Raises
+    ModelFileError for files that make no tokenizer.
+    """
+    marks = {"unk_token": "<|endoftext|>", "end_of_word_suffix": "</w>"}
+    try:
+        if merges is not None:
+            return clip_words(Tokenizer(BPE.from_file(str(vocab), str(merges), **marks)))
+        whole = read_json(vocab.parent, vocab.name)
+        added = {token["content"]: token["id"] for token in whole.get("added_tokens", [])}
+        rows = [row.split(" ") if isinstance(row, str) else row for row in whole["model"]["merges"]]
+        pairs = [(str(left), str(right)) for left, right in rows]
+        return clip_words(Tokenizer(BPE({**added, **whole["model"]["vocab"]}, pairs, **marks)))
+    except ModelFileError:
+        raise
+    except Exception as error:  # tokenizers raises bare Exceptions
+        beside = "makes" if merges is None else f"and {merges.name} make"
+        raise damaged(vocab, f"{beside} no tokenizer ({error})") from error
 
 
 def clip_words(bpe: Tokenizer) -> Tokenizer:
@@ -102,17 +142,21 @@ class Tokens:
 def tokenise(tokenizer: TextTokenizer, prompt: Prompt) -> Tokens:
     """Cut `prompt` (parts separated by BREAK, each of weighted texts) into chunks; at least one chunk.
 
-    Each part begins a new chunk. Start, end and padding have weight one.
+    Each part begins a new chunk. A chunk that is full ends after its last comma when that is among its last
+    `BACKTRACK` tokens, and what followed the comma begins the next chunk. Start, end and padding have weight
+    one.
     """
     room = tokenizer.max_length - 2
+    comma = tokenizer.bpe.token_to_id(",</w>")
     chunks: list[list[tuple[int, float]]] = []
     truncated = False
     for part in prompt:
         pending: list[tuple[int, float]] = []
         for item in _weighted(tokenizer, part):
             if len(pending) == room:
-                chunks.append(pending)
-                pending = []
+                cut = room if item[0] == comma else _cut(pending, comma)
+                chunks.append(pending[:cut])
+                pending = pending[cut:]
                 if len(chunks) == MAX_CHUNKS:
                     break
             pending.append(item)
@@ -131,6 +175,14 @@ def tokenise(tokenizer: TextTokenizer, prompt: Prompt) -> Tokens:
             ids[row, column] = token
             weights[row, column] = weight
     return Tokens(ids, weights, truncated)
+
+
+def _cut(chunk: Sequence[tuple[int, float]], comma: int | None) -> int:
+    """Return how many tokens of a full `chunk` stay in it."""
+    for at in range(len(chunk) - 1, max(len(chunk) - BACKTRACK, 0) - 1, -1):
+        if chunk[at][0] == comma:
+            return at + 1
+    return len(chunk)
 
 
 def encode(backend: Backend, tokens: Tokens) -> Array:
@@ -185,14 +237,6 @@ def _weighted(tokenizer: TextTokenizer, part: Sequence[tuple[str, float]]) -> It
             yield token, weight
 
 
-def _special(bpe: Tokenizer, files: ModelFiles, key: str, default: str) -> int:
-    text = _content(files.tokenizer.get(key, default))
-    token = bpe.token_to_id(text)
-    if token is None:
-        raise damaged(files.vocab, f"does not hold the {key} {text!r}")
-    return token
-
-
 def _content(value: Any) -> str:
     # Written as a plain string, or as the fields of an added token.
     return str(value["content"] if isinstance(value, dict) and "content" in value else value)
@@ -201,21 +245,5 @@ def _content(value: Any) -> str:
 def _vocabulary_size(files: ModelFiles) -> int:
     size = files.text_encoder.config.get("vocab_size")
     if not isinstance(size, int):
-        raise ModelFileError(
-            "text_encoder/config.json holds no vocab_size", field="model", value=str(files.folder)
-        )
+        raise damaged(files.text_encoder.weights.parent / "config.json", "holds no vocab_size")
     return size
-
-
-def _max_length(files: ModelFiles) -> int:
-    encoder: Config = files.text_encoder.config
-    limit = encoder.get("max_position_embeddings", 77)
-    length = files.tokenizer.get("model_max_length", limit)
-    if not isinstance(limit, int) or not isinstance(length, int | float) or min(limit, length) < 3:
-        raise ModelFileError(
-            "the model's text length cannot be used",
-            field="model_max_length",
-            value=length,
-            hint="tokenizer_config.json and text_encoder/config.json must agree on at least 3.",
-        )
-    return int(min(limit, length))

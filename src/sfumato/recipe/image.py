@@ -5,9 +5,19 @@ Both are immutable values. Build a `Recipe` from outside data with
 themselves raise pydantic's ValidationError.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    model_serializer,
+    model_validator,
+)
 
 from sfumato.recipe.syntax import clean_text
 
@@ -108,7 +118,8 @@ class Recipe(BaseModel):
     """What to draw. None means "as the model likes it" (for `seed`: another one each time).
 
     No parts: an unconditional drawing. `count` pictures use the seeds `seed`, `seed + 1`, ...
-    `width` and `height` are pixels, rounded to the nearest size the model can draw.
+    `width` and `height` are pixels, rounded to the nearest size the model can draw. `eta` in [0, 1] is the
+    share of noise that the sampler ddim puts back at every step; other samplers take none.
     """
 
     model_config = _FROZEN
@@ -120,6 +131,7 @@ class Recipe(BaseModel):
     steps: Steps | None = None
     sampler: Name | None = None
     spacing: Name | None = None
+    eta: Fraction | None = None
     guidance: Guidance | None = None
     seed: Seed | None = None
     count: Count = 1
@@ -188,7 +200,8 @@ class Resolved(BaseModel):
     """What runs, what is stored, and what every picture carries: the run, and which of its pictures this is.
 
     `parts` is empty (unconditional), a text, or a text and a mix, in this order. `model_digest` identifies
-    the weights. The picture's own noise comes from `picture_seed`, so it does not depend on `count`.
+    the weights. The picture's own noise comes from `picture_seed`, so it does not depend on `count`. An `eta`
+    of 0 is not written, so that recipes keep the digest they had before there was one.
     """
 
     model_config = _FROZEN
@@ -201,6 +214,7 @@ class Resolved(BaseModel):
     steps: Steps
     sampler: Name
     spacing: Name
+    eta: Fraction = 0.0
     guidance: Guidance
     seed: Seed
     count: Count
@@ -216,6 +230,13 @@ class Resolved(BaseModel):
         if tuple(part.kind for part in self.parts) not in ((), ("text",), ("text", "mix")):
             raise ValueError("resolved parts are a text, or a text and a mix")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_zero_eta(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if self.eta == 0.0:
+            data.pop("eta", None)
+        return data
 
     @property
     def text(self) -> ResolvedText | None:

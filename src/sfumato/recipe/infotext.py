@@ -13,7 +13,13 @@ from typing import Any, Final
 
 from sfumato.errors import RecipeError
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS, sampler_name, spacing_name, split_sampler
+from sfumato.recipe.labels import (
+    ETA_SAMPLERS,
+    SAMPLER_LABELS,
+    SPACING_LABELS,
+    spacing_name,
+    split_sampler,
+)
 from sfumato.recipe.validation import read_mapping
 
 _NEGATIVE: Final = "Negative prompt:"
@@ -40,6 +46,8 @@ def to_parameters(resolved: Resolved, *, software: str = "Sfumato") -> str:
         "Model hash": resolved.model_digest[:10],
         "Model": resolved.model,
     }
+    if resolved.eta > 0:
+        pairs["Eta"] = _number(resolved.eta)
     if text is None:
         pairs["Unconditional"] = "yes"
     else:
@@ -73,12 +81,14 @@ def parse_parameters(text: str) -> Recipe:
         prompt = _json(pairs, "Exact prompt")
     if "Exact negative" in pairs:
         negative = _json(pairs, "Exact negative")
+    sampler = _sampler(pairs)
     data: dict[str, Any] = {
         "steps": _whole(pairs, "Steps"),
         "guidance": _real(pairs, "CFG scale"),
         "seed": _whole(pairs, "Seed"),
         **_size(pairs),
-        **_sampler(pairs),
+        **sampler,
+        **_eta(pairs, sampler.get("sampler")),
     }
     if pairs.get("Model"):
         data["model"] = pairs["Model"]
@@ -182,10 +192,15 @@ def _sampler(pairs: dict[str, str]) -> dict[str, str | None]:
     spacing = spacing_name(pairs["Schedule type"]) if "Schedule type" in pairs else None
     if not pairs.get("Sampler"):
         return {"spacing": spacing}
-    if "Schedule type" in pairs:
-        return {"sampler": sampler_name(pairs["Sampler"]), "spacing": spacing}
     sampler, old_spacing = split_sampler(pairs["Sampler"])
-    return {"sampler": sampler, "spacing": old_spacing}
+    return {"sampler": sampler, "spacing": spacing if "Schedule type" in pairs else old_spacing}
+
+
+def _eta(pairs: dict[str, str], sampler: str | None) -> dict[str, float | None]:
+    # A1111 gives every sampler an eta; older versions call DDIM's "Eta", newer ones "Eta DDIM".
+    if sampler not in ETA_SAMPLERS:
+        return {}
+    return {"eta": _real(pairs, "Eta DDIM" if "Eta DDIM" in pairs else "Eta")}
 
 
 def _guidance(pairs: dict[str, str]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sfumato.errors import RecipeError, closest
 from sfumato.recipe.image import (
     MAX_SEED,
+    MAX_STEPS,
     MixPart,
     MixPrompt,
     Recipe,
@@ -15,7 +16,14 @@ from sfumato.recipe.image import (
     ResolvedText,
     TextPart,
 )
-from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS, find_name
+from sfumato.recipe.labels import (
+    ETA_SAMPLERS,
+    SAMPLER_LABELS,
+    SPACING_LABELS,
+    find_name,
+    spacing_name,
+    split_sampler,
+)
 from sfumato.recipe.validation import read_mapping
 from sfumato.settings import Settings
 
@@ -27,7 +35,7 @@ class ModelDefaults:
     """What a model says about itself: its identity, the sizes it draws, and what it likes.
 
     Sizes are pixels: multiples of `multiple` in [`min_size`, `max_size`]. `samplers` and `spacings` are the
-    names that can be asked for.
+    names that can be asked for, `max_steps` the timesteps the model was trained on.
     """
 
     name: str
@@ -44,6 +52,7 @@ class ModelDefaults:
     guidance_rescale: float
     samplers: tuple[str, ...]
     spacings: tuple[str, ...]
+    max_steps: int = MAX_STEPS
 
 
 def recipe_from_mapping(data: Mapping[str, object]) -> Recipe:
@@ -79,18 +88,22 @@ def resolve(
     width = _size("width", defaults.width if recipe.width is None else recipe.width, defaults)
     height = _size("height", defaults.height if recipe.height is None else recipe.height, defaults)
     if settings is not None and width * height > settings.max_pixels:
-        raise RecipeError(f"more than {settings.max_pixels} pixels", field="size", value=f"{width}x{height}")
-    steps = defaults.steps if recipe.steps is None else recipe.steps
-    sampler = defaults.sampler if recipe.sampler is None else recipe.sampler
-    spacing = defaults.spacing if recipe.spacing is None else recipe.spacing
+        raise RecipeError(
+            f"more than {settings.max_pixels} pixels",
+            field="size",
+            value=f"{width}x{height}",
+            hint="Give a smaller width or height.",
+        )
+    sampler, spacing = _sampler(recipe, defaults)
     return Resolved(
         model=defaults.name,
         model_digest=defaults.digest,
         width=width,
         height=height,
-        steps=steps,
-        sampler=_choice("sampler", sampler, defaults.samplers, SAMPLER_LABELS),
-        spacing=_choice("spacing", spacing, defaults.spacings, SPACING_LABELS),
+        steps=_steps(recipe, defaults),
+        sampler=sampler,
+        spacing=spacing,
+        eta=_eta(recipe, sampler),
         guidance=defaults.guidance if recipe.guidance is None else recipe.guidance,
         seed=_seed(recipe, new_seed),
         count=recipe.count,
@@ -117,6 +130,7 @@ def recipe_of(resolved: Resolved) -> Recipe:
         steps=resolved.steps,
         sampler=resolved.sampler,
         spacing=resolved.spacing,
+        eta=resolved.eta if resolved.eta > 0 else None,
         guidance=resolved.guidance,
         seed=resolved.seed,
         count=resolved.count,
@@ -131,9 +145,19 @@ def single(resolved: Resolved) -> Resolved:
 
 def _check_limits(recipe: Recipe, settings: Settings) -> None:
     if recipe.count > settings.max_count:
-        raise RecipeError(f"must be at most {settings.max_count}", field="count", value=recipe.count)
+        raise RecipeError(
+            f"must be at most {settings.max_count}",
+            field="count",
+            value=recipe.count,
+            hint=f"Give 1 to {settings.max_count}.",
+        )
     if recipe.steps is not None and recipe.steps > settings.max_steps:
-        raise RecipeError(f"must be at most {settings.max_steps}", field="steps", value=recipe.steps)
+        raise RecipeError(
+            f"must be at most {settings.max_steps}",
+            field="steps",
+            value=recipe.steps,
+            hint=f"Give 1 to {settings.max_steps}.",
+        )
     prompts: list[tuple[str, str]] = []
     if recipe.text is not None:
         prompts += [("prompt", recipe.text.prompt), ("negative", recipe.text.negative)]
@@ -142,15 +166,58 @@ def _check_limits(recipe: Recipe, settings: Settings) -> None:
     for field, prompt in prompts:
         if len(prompt) > settings.max_prompt_chars:
             raise RecipeError(
-                f"is too long; characters at most {settings.max_prompt_chars}", field=field, value=prompt
+                f"is too long; characters at most {settings.max_prompt_chars}",
+                field=field,
+                value=prompt,
+                hint="The model reads a few hundred words at most.",
             )
+
+
+def _steps(recipe: Recipe, defaults: ModelDefaults) -> int:
+    if recipe.steps is None:
+        return min(defaults.steps, defaults.max_steps)
+    if recipe.steps > defaults.max_steps:
+        raise RecipeError(
+            f"must be at most {defaults.max_steps}",
+            field="steps",
+            value=recipe.steps,
+            hint=f"The model {defaults.name} was trained on {defaults.max_steps} of them; give 1 to that.",
+        )
+    return recipe.steps
+
+
+def _sampler(recipe: Recipe, defaults: ModelDefaults) -> tuple[str, str]:
+    """Return the names of the sampler and the spacing. A sampler may bring its spacing, as in A1111's
+    "DPM++ 2M Karras"; "Automatic" leaves it to the model.
+    """
+    sampler, brought = (defaults.sampler, None) if recipe.sampler is None else split_sampler(recipe.sampler)
+    written = brought if recipe.spacing is None else spacing_name(recipe.spacing)
+    return (
+        _choice("sampler", sampler, defaults.samplers, SAMPLER_LABELS),
+        _choice(
+            "spacing", defaults.spacing if written is None else written, defaults.spacings, SPACING_LABELS
+        ),
+    )
+
+
+def _eta(recipe: Recipe, sampler: str) -> float:
+    if recipe.eta is None:
+        return 0.0
+    if sampler not in ETA_SAMPLERS:
+        raise RecipeError(
+            f"the sampler {sampler} has none",
+            field="eta",
+            value=recipe.eta,
+            hint=f"Leave it out, or choose the sampler {' or '.join(ETA_SAMPLERS)}.",
+        )
+    return recipe.eta
 
 
 def _size(field: str, size: int, defaults: ModelDefaults) -> int:
     if not defaults.min_size <= size <= defaults.max_size:
         raise RecipeError(
-            f"must be between {defaults.min_size} and {defaults.max_size}",
-            field=field,
+            f"the {field} must be between {defaults.min_size} and {defaults.max_size}",
+            field="size",
             value=size,
             hint=f"The model {defaults.name} is at its best at {defaults.width}x{defaults.height}.",
         )
@@ -178,6 +245,7 @@ def _seed(recipe: Recipe, new_seed: Callable[[], int]) -> int:
             f"the seeds of {recipe.count} pictures must lie between 0 and {MAX_SEED}",
             field="seed",
             value=seed,
+            hint="Give a smaller seed, or leave it out for a random one.",
         )
     return seed
 
@@ -226,7 +294,16 @@ def _shares(text: TextPart | None, mix: MixPart) -> list[float]:
     shares = [main, *mixed] if abs(total - 1.0) < 1e-9 else [share / total for share in (main, *mixed)]
     for share, item in zip(shares[1:], mix.prompts, strict=True):
         if share < MIN_SHARE:
-            raise RecipeError("is too small beside the others", field="mix.ratio", value=item.ratio)
+            raise _too_small(item.ratio)
     if text is not None and shares[0] < MIN_SHARE:
-        raise RecipeError("is too small beside the others", field="mix.ratio", value=main)
+        raise _too_small(main)
     return shares
+
+
+def _too_small(ratio: float) -> RecipeError:
+    return RecipeError(
+        "a ratio is too small beside the others",
+        field="mix",
+        value=ratio,
+        hint=f"Leave out what has less than {MIN_SHARE:g} of the picture.",
+    )

@@ -13,6 +13,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sfumato.errors import RecipeError, closest
+from sfumato.recipe.image import (
+    MAX_COUNT,
+    MAX_GUIDANCE,
+    MAX_MIXED,
+    MAX_PROMPT_CHARS,
+    MAX_RATIO,
+    MAX_SEED,
+    MAX_SIZE,
+    MAX_STEPS,
+    Recipe,
+    Resolved,
+)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
@@ -45,6 +57,31 @@ _BOUNDS: Final = {
     "string_too_long": ("is too long; characters at most", "max_length"),
     "too_long": ("has too many entries; at most", "max_length"),
 }
+
+
+_RANGES: Final = MappingProxyType(
+    {
+        "steps": f"1 to {MAX_STEPS}",
+        "width": f"1 to {MAX_SIZE}",
+        "height": f"1 to {MAX_SIZE}",
+        "guidance": f"0 to {MAX_GUIDANCE:g}",
+        "guidance_rescale": "0 to 1",
+        "guidance_start": "0 to 1, a fraction of the steps",
+        "guidance_stop": "0 to 1, a fraction of the steps",
+        "eta": "0 to 1",
+        "seed": f"0 to {MAX_SEED}, or leave it out for a random one",
+        "count": f"1 to {MAX_COUNT}",
+        "index": f"0 to {MAX_COUNT - 1}",
+        "ratio": f"above 0 and up to {MAX_RATIO:g}",
+        "prompt": f"up to {MAX_PROMPT_CHARS} characters",
+        "negative": f"up to {MAX_PROMPT_CHARS} characters",
+        "prompts": f"1 to {MAX_MIXED} prompts",
+        "model": "a name from: sfumato models",
+        "sampler": "a name from: sfumato samplers",
+        "spacing": "a name from: sfumato samplers",
+    }
+)
+"""The whole range of every field of a picture's recipe, for hints."""
 
 
 def read_mapping(
@@ -99,6 +136,9 @@ def _one_line(error: ValidationError, model: type[BaseModel]) -> RecipeError:
     if kind == "extra_forbidden":
         near = closest(str(detail["loc"][-1]), _field_names(model))
         hint = None if near is None else f"Did you mean {near}?"
+    field = str(detail["loc"][-1]) if detail["loc"] else ""
+    if model in (Recipe, Resolved) and field in _RANGES and kind not in ("missing", "extra_forbidden"):
+        hint = f"Give {_RANGES[field]}."
     if kind == "value_error":
         value = None  # the whole table; our own messages name what is wrong in it
     return RecipeError(_message(detail), field=path, value=value, hint=hint)

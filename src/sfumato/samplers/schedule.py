@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from array_api_compat import array_namespace
 
-from sfumato.errors import ModelFileError, RecipeError, closest
+from sfumato.errors import ModelFileError, RecipeError
 from sfumato.samplers.spacings import SPACINGS, Floats, sigma_at
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "add_noise",
     "grid",
     "min_snr_weight",
-    "parse_spacing",
     "scale_in",
     "snr",
     "target",
@@ -190,25 +189,16 @@ def grid(schedule: Schedule, num_steps: int, spacing: str) -> tuple[float, ...]:
     """Return `num_steps + 1` noise levels for a drawing: falling, from the noisiest the spacing visits to
     exactly 0.0.
 
-    `num_steps` in [1, N]. Raises RecipeError for a number outside it or for an unknown spacing.
+    `num_steps` in [1, N], `spacing` a key of `SPACINGS`. Raises RecipeError for anything else.
     """
-    row = SPACINGS[parse_spacing(spacing)]
+    if spacing not in SPACINGS:
+        known = ", ".join(SPACINGS)
+        raise RecipeError("unknown spacing", field="spacing", value=spacing, hint=f"Choose one of {known}.")
+    row = SPACINGS[spacing]
     limit = len(schedule.sigmas)
     if not 1 <= num_steps <= limit:
         raise RecipeError(f"must be between 1 and {limit}", field="steps", value=num_steps)
     return (*row.sigmas(schedule.sigmas, num_steps, schedule.steps_offset).tolist(), 0.0)
-
-
-def parse_spacing(name: str) -> str:
-    """Return the key in `SPACINGS` of a name or of an A1111 schedule type ("Karras"); raises RecipeError when
-    there is none."""
-    wanted = plain(name)
-    for row in SPACINGS.values():
-        if wanted in (plain(row.name), plain(row.label)):
-            return row.name
-    near = closest(name, SPACINGS)
-    hint = f'Did you mean "{near}"?' if near is not None else f"Known: {', '.join(SPACINGS)}."
-    raise RecipeError("unknown spacing", field="spacing", value=name, hint=hint)
 
 
 def scale_in(x: Array, sigma: float | Array) -> Array:
@@ -321,8 +311,3 @@ def _per_sample(values: Array, like: Array) -> Array:
     xp = array_namespace(like)
     values = xp.astype(values, like.dtype)
     return xp.reshape(values, (-1,) + (1,) * (like.ndim - 1)) if values.ndim == 1 else values
-
-
-def plain(name: str) -> str:
-    """Return a name as it is compared: letters, digits and plus signs in one case."""
-    return "".join(c for c in name.casefold() if c.isalnum() or c == "+")

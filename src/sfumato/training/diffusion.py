@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from sfumato.errors import InputError
+from sfumato.errors import InputError, ModelFileError
 from sfumato.recipe.train import DiffusionStage
 from sfumato.samplers.schedule import Schedule, add_noise
 from sfumato.scenes import scene
@@ -60,8 +61,25 @@ def build_unet(
 
 
 def load_text_encoder(folder: Path) -> CLIPTextModel:
-    """The text encoder in `folder` (a text run's, or a model's), in float32."""
-    return CLIPTextModel.from_pretrained(folder, use_safetensors=True, local_files_only=True).float()
+    """The text encoder in `folder` (a text run's, or a model's), in float32. Raises `ModelFileError`."""
+    try:
+        return CLIPTextModel.from_pretrained(folder, use_safetensors=True, local_files_only=True).float()
+    except (OSError, SafetensorError, ValueError) as error:
+        raise unreadable(folder, error) from error
+
+
+def unreadable(folder: Path, why: Exception) -> ModelFileError:
+    """The error for a network of an earlier stage that is damaged."""
+    hint = "Run the recipe that makes it again."
+    return ModelFileError(f"the network cannot be read: {why}", field="task", value=str(folder), hint=hint)
+
+
+def _load_unet(folder: Path) -> UNet2DConditionModel:
+    try:
+        unet = UNet2DConditionModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise unreadable(folder, error) from error
+    return unet.float()
 
 
 @dataclass(frozen=True)
@@ -80,9 +98,7 @@ class Origin:
         """Fresh copies, the same every time; seeds torch's global generator."""
         torch.manual_seed(self.seed)
         if self.model is not None:
-            unet = UNet2DConditionModel.from_pretrained(
-                self.model, subfolder="unet", use_safetensors=True, local_files_only=True
-            ).float()
+            unet = _load_unet(self.model / "unet")
             return {"unet": unet, "text_encoder": load_text_encoder(self.model / "text_encoder")}
         encoder = load_text_encoder(self.text)
         width = int(encoder.config.hidden_size)

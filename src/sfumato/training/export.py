@@ -14,6 +14,8 @@ import diffusers
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
+from sfumato.training.card import model_card
+
 INDEX: dict[str, Any] = {
     "_class_name": "StableDiffusionPipeline",
     "feature_extractor": [None, None],
@@ -64,10 +66,11 @@ def export_pipeline(
 
     `tokenizer` is a folder to copy, `scheduler` the scheduler_config.json, `defaults` what Sfumato draws
     with when nothing is asked for (`sfumato.json`). The networks are written as float16 and left as they
-    are.
+    are. A model card, `README.md`, says what the model is.
     """
+    networks = {"unet": unet, "vae": vae, "text_encoder": text_encoder}
     with replacing(folder) as draft:
-        for name, network in {"unet": unet, "vae": vae, "text_encoder": text_encoder}.items():
+        for name, network in networks.items():
             deepcopy(network).half().save_pretrained(draft / name, safe_serialization=True)
         _load_as_float32(draft / "text_encoder" / "config.json")
         shutil.copytree(tokenizer, draft / "tokenizer")
@@ -75,6 +78,13 @@ def export_pipeline(
         _write_json(draft / "scheduler" / "scheduler_config.json", {**scheduler, **version})
         _write_json(draft / "model_index.json", {**INDEX, **version})
         _write_json(draft / "sfumato.json", defaults)
+        parts = {
+            name: (type(network).__name__, sum(parameter.numel() for parameter in network.parameters()))
+            for name, network in networks.items()
+        }
+        tokens = text_encoder.config.max_position_embeddings
+        card = model_card(parts, scheduler, defaults, tokens)
+        (draft / "README.md").write_text(card, encoding="utf-8")
 
 
 def _load_as_float32(config: Path) -> None:

@@ -15,9 +15,6 @@ from sfumato.training.autoencoder import scene_font, scene_mix, to_tensor
 from sfumato.training.loop import Batch
 from sfumato.training.objectives import scene_labels_loss
 
-#: Styles without colour: whoever sees them cannot tell a plain colour, so the judge is not asked.
-COLOURLESS = ("pencil sketch", "black and white")
-
 
 def labels(scenes: list[scene.Scene]) -> dict[str, Tensor]:
     """Targets of `scene_labels_loss`: objects `(B,N)` multi-hot; background, time and style `(B,)` classes,
@@ -26,13 +23,16 @@ def labels(scenes: list[scene.Scene]) -> dict[str, Tensor]:
     for row, shown in enumerate(scenes):
         objects[row, [words.OBJECT_NAMES.index(name) for name in shown.objects]] = 1
     times = tuple(words.TIMES)
-    unknown_colour = [shown.background in words.COLOURS and shown.style in COLOURLESS for shown in scenes]
+    # Whoever sees no colour cannot tell a plain one, so the judge is not asked.
+    unknown_colour = [s.background in words.COLOURS and s.style in words.COLOURLESS_STYLES for s in scenes]
     background = [
         -1 if unknown else words.BACKGROUNDS.index(s.background)
         for s, unknown in zip(scenes, unknown_colour, strict=True)
     ]
     time = [
-        times.index(s.time) if s.background in words.TIMED_PLACES and s.style not in COLOURLESS else -1
+        times.index(s.time)
+        if s.background in words.TIMED_PLACES and s.style not in words.COLOURLESS_STYLES
+        else -1
         for s in scenes
     ]
     style = [words.STYLE_NAMES.index(s.style) for s in scenes]

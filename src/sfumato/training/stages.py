@@ -8,19 +8,22 @@ finished one only writes the same result again.
 
 import hashlib
 import json
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors import SafetensorError
 from torch import nn
 from transformers import CLIPTextModel
 
-from sfumato.errors import InputError, ModelFileError, RecipeError
+from sfumato.errors import InputError, ModelFileError, OutputError, RecipeError
+from sfumato.models.files import BYTE_PAIRS
 from sfumato.models.judge import Judge, JudgeNet, bundled_judge, load_judge, save_judge
 from sfumato.recipe.train import (
     AutoencoderStage,
@@ -47,11 +50,12 @@ DEFAULTS = {
     "steps": 20,
     "sampler": "ddim",
     "spacing": "trailing",
-    "guidance": 3.0,
+    "guidance": 2.0,
     "guidance_rescale": 0.0,
 }
 
 Steps = Generator[TrainStep, None, None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,29 @@ class _Run:
         return found
 
 
-def digest(recipe: TrainRecipe) -> str:
-    """sha256 (hex) of all that decides a run's weights: everything but its name and how often it reports."""
-    return _sha256(recipe.model_dump(mode="json", exclude={"name", "reporting"}))
+def digest(recipe: TrainRecipe, earlier: Mapping[str, Any] | None = None) -> str:
+    """sha256 (hex) of all that decides a run's weights: everything in the recipe but its name and how often
+    it reports, and what `earlier` stages made, when it builds on some."""
+    data = recipe.model_dump(mode="json", exclude={"name", "reporting"})
+    return _sha256(data if earlier is None else {**data, "earlier": earlier})
+
+
+def earlier_results(recipe: TrainRecipe, runs: Path) -> dict[str, Any] | None:
+    """What a diffusion run builds on, for `digest`: the facts of its caches, and the sha256 of every weight
+    and of the tokenizer. None for other stages."""
+    if not isinstance(recipe.task, DiffusionStage):
+        return None
+    stage = recipe.task
+    places = [f"{stage.autoencoder}/vae", f"{stage.text}/text_encoder", f"{stage.text}/tokenizer"]
+    if stage.start is not None:
+        places += [f"{stage.start}/model/unet", f"{stage.start}/model/text_encoder"]
+    files = [path for place in places for path in sorted((runs / place).glob("*"))]
+    deciding = [path for path in files if path.suffix == ".safetensors" or path.name in BYTE_PAIRS]
+    hashes: dict[str, str] = {}
+    for path in deciding:
+        with path.open("rb") as file:
+            hashes[path.relative_to(runs).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"files": hashes, "latents": [latents.facts(runs / name) for name in stage.latents]}
 
 
 def start(
@@ -95,21 +119,39 @@ def start(
     """Run `recipe` to its end, from where it stopped if it was begun before; yields its progress.
 
     Nothing happens before the first step is asked for. Raises `RecipeError` and `InputError` when the
-    recipe cannot run here or needs an earlier stage, and what `loop.train` raises. Closing the generator
-    stops the run; the last checkpoint stays.
+    recipe cannot run here or needs an earlier stage, `OutputError` when its folder cannot be written, and
+    what `loop.train` raises. Closing the generator stops the run; the last checkpoint stays.
     """
     run = _Run(recipe, runs, settings)
     match recipe.task:
         case AutoencoderStage() as stage:
-            return _autoencoder(run, stage)
+            return _writing(run, _autoencoder(run, stage))
         case LatentStage() as stage:
-            return _latents(run, stage)
+            return _writing(run, _latents(run, stage))
         case TextStage() as stage:
-            return _text(run, stage)
+            return _writing(run, _text(run, stage))
         case DiffusionStage() as stage:
-            return _diffusion(run, stage)
+            return _writing(run, _diffusion(run, stage))
         case JudgeStage() as stage:
-            return _judge(run, stage)
+            return _writing(run, _judge(run, stage))
+
+
+def _writing(run: _Run, steps: Generator[T, None, None]) -> Generator[T, None, None]:
+    """`steps`, after a look whether the run's folder can be written; `OutputError` when it cannot, then or
+    later."""
+    try:
+        place = run.folder
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        with tempfile.TemporaryFile(dir=place):
+            pass
+        with closing(steps):
+            yield from steps
+    except (OSError, SafetensorError) as error:
+        hint = "Make room or choose another place for runs; the last checkpoint, if there is one, is intact."
+        raise OutputError(
+            f"the run's files cannot be written: {error}", field="runs", value=str(run.folder), hint=hint
+        ) from error
 
 
 # --- the stages -------------------------------------------------------------------------------------------
@@ -166,7 +208,7 @@ def _diffusion(run: _Run, stage: DiffusionStage) -> Steps:
     tokenizer = run.result(stage.text, "tokenizer")
     export = _Export(run, origin, _load_vae(run.result(stage.autoencoder, "vae")), tokenizer)
     task = diffusion.DiffusionTask(origin, run.plan.steps, cache, text.CaptionEncoder(tokenizer))
-    yield from _with_samples(run, _steps(run, task), export)
+    yield from _with_samples(run, _steps(run, task, earlier_results(run.recipe, run.runs)), export)
     export.write(run.folder / "model")
 
 
@@ -227,14 +269,14 @@ def _with_samples(run: _Run, steps: Steps, export: _Export) -> Steps:
                 yield replace(step, figures={**step.figures, **figures})
 
 
-def _steps(run: _Run, task: Task) -> Steps:
+def _steps(run: _Run, task: Task, earlier: Mapping[str, Any] | None = None) -> Steps:
     return train(
         task,
         run.plan,
         run.recipe.reporting,
         seed=run.recipe.seed,
         folder=run.folder,
-        digest=digest(run.recipe),
+        digest=digest(run.recipe, earlier),
         device=run.settings.device,
     )
 
@@ -249,7 +291,10 @@ def _load_averages(run: _Run, modules: dict[str, nn.Module]) -> None:
 
 
 def _load_vae(folder: Path) -> AutoencoderKL:
-    return AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True).eval()
+    try:
+        return AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True).eval()
+    except (OSError, SafetensorError, ValueError) as error:
+        raise diffusion.unreadable(folder, error) from error
 
 
 def _scenes(run: _Run, first: int, count: int, mix: scene.SceneMix) -> list[tuple[torch.Tensor, scene.Scene]]:

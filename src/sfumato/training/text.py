@@ -8,7 +8,7 @@ to find there.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +21,8 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from sfumato.errors import ModelFileError
-from sfumato.models.text import clip_words
+from sfumato.models.files import locate_byte_pairs, read_json
+from sfumato.models.text import TextTokenizer, clip_words
 from sfumato.recipe.train import SceneData, TextStage
 from sfumato.scenes import scene
 from sfumato.scenes import vocabulary as words
@@ -132,28 +133,26 @@ class CaptionEncoder:
     def __init__(self, folder: Path) -> None:
         """Load the files of `write_tokenizer`. Raises `ModelFileError` when they are damaged."""
         try:
-            config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-            self.max_length = int(config["model_max_length"])
-            model = BPE.from_file(
-                str(folder / "vocab.json"),
-                str(folder / "merges.txt"),
-                end_of_word_suffix="</w>",
-                unk_token=END,
-            )
-            self._tokenizer = clip_words(Tokenizer(model))
-            known = self._tokenizer.get_vocab()
-            self.start, self.end = known[START], known[END]
-        except Exception as error:  # tokenizers raises bare Exceptions
+            config = read_json(folder, "tokenizer_config.json")
+            vocab, merges = locate_byte_pairs(folder)
+            self._tokenizer = TextTokenizer.read(vocab, merges, config, config.get("model_max_length"))
+        except ModelFileError as error:
             hint = "Run the text recipe again in another folder."
             raise ModelFileError(
-                f"the tokenizer cannot be read: {error}", field="tokenizer", value=str(folder), hint=hint
+                f"the tokenizer cannot be read: {error.message}",
+                field="tokenizer",
+                value=error.value,
+                hint=hint,
             ) from error
-        self.vocabulary = len(known)
+        self.max_length = self._tokenizer.max_length
+        self.start, self.end = self._tokenizer.start, self._tokenizer.end
+        self.vocabulary = self._tokenizer.bpe.get_vocab_size()
 
     def __call__(self, captions: list[str]) -> Tensor:
         ids = torch.full((len(captions), self.max_length), self.end, dtype=torch.int64)
-        for row, encoding in enumerate(self._tokenizer.encode_batch(captions, add_special_tokens=False)):
-            tokens = [self.start, *encoding.ids[: self.max_length - 2]]
+        for row, caption in enumerate(captions):
+            # Cut off, where drawing goes on in another chunk.
+            tokens = [self.start, *islice(self._tokenizer.tokens(caption), self.max_length - 2)]
             ids[row, : len(tokens)] = torch.tensor(tokens)
         return ids
 
