@@ -23,11 +23,11 @@ help: ## list the targets
 demo: $(READY) ## draw four pictures from four prompts, into the folder demo
 	@mkdir -p demo
 	$(SFUMATO) generate "a frog on a beach" --seed $(SEED) --output demo/frog.png
-	$(SFUMATO) generate "an astronaut riding a horse" --seed $(SEED) --output demo/astronaut.png
-	$(SFUMATO) generate "pencil sketch of a black cat" --seed $(SEED) --output demo/cat.png
-	$(SFUMATO) generate "a red apple on a tree" --seed $(SEED) --output demo/apple.png
+	$(SFUMATO) generate "a house in the snow at night" --seed $(SEED) --output demo/house.png
+	$(SFUMATO) generate "two penguins on a blue background" --seed $(SEED) --output demo/penguins.png
+	$(SFUMATO) generate "a sailboat on the sea at sunset" --seed $(SEED) --output demo/sailboat.png
 	@echo "The four pictures are in $(CURDIR)/demo:"
-	@ls demo/frog.png demo/astronaut.png demo/cat.png demo/apple.png
+	@ls demo/frog.png demo/house.png demo/penguins.png demo/sailboat.png
 
 check: lint test ## everything that has to pass: lint, then test
 
