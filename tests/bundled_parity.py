@@ -43,7 +43,7 @@ def ours() -> ModelBundle:
 
 @lru_cache
 def theirs() -> Any:
-    pipe = StableDiffusionPipeline.from_pretrained(FOLDER, torch_dtype=torch.float32, local_files_only=True)
+    pipe = StableDiffusionPipeline.from_pretrained(FOLDER, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
