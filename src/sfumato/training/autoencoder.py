@@ -47,7 +47,7 @@ class AutoencoderTask:
     def modules(self) -> dict[str, nn.Module]:
         vae: Any = build(self._stage, self._data.size)
         with torch.no_grad():
-            # Latents begin almost without noise, so that the decoder has something to read from the first step.
+            # Latents begin almost without noise, so that the decoder can read them from the first step.
             vae.quant_conv.bias[self._stage.latent_channels :] -= 6
         return {"vae": vae}
 
