@@ -6,12 +6,35 @@ that solvers keep their precision whatever the networks compute in. Switching gr
 dtypes are the backend's business, inside each call.
 """
 
-from typing import Any, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = Any  # Python has no static type for "follows the Array API" yet
+
+
+@dataclass(frozen=True, eq=False)
+class Extra:
+    """What a UNet may take beside a picture, a time and a text; what is None or empty is not given.
+
+    `pooled (B,P)` and `time_ids (B,6)` are SDXL's added conditions: the pooled text, and original size, crop
+    and target size as (height, width, top, left, height, width) in pixels (Podell et al. 2023, arXiv
+    2307.01952, Section 2.2). `guidance` is the guidance scale that a guidance-distilled UNet is told (Luo et
+    al. 2023, arXiv 2310.04378, Section 4.1). `down` and `mid` are a ControlNet's residuals, each
+    `(B,C,h,w)`: `down` in the order in which the UNet makes its skip connections (Zhang et al. 2023, arXiv
+    2302.05543). The extra channels of an inpainting UNet are no extra: they are channels of `x`.
+    """
+
+    pooled: Array | None = None
+    time_ids: Array | None = None
+    guidance: float | None = None
+    down: tuple[Array, ...] = ()
+    mid: Array | None = None
+
+
+NOTHING: Final = Extra()
 
 
 class Backend(Protocol):
@@ -34,10 +57,22 @@ class Backend(Protocol):
         """Return the text encoder's last hidden states after its final layer norm: `(N,T)` -> `(N,T,D)`."""
         ...
 
-    def predict(self, x: Array, t: float, context: Array) -> Array:
+    def predict(self, x: Array, t: float, context: Array, extra: Extra = NOTHING) -> Array:
         """Return the UNet's output `(B,C,h,w)` for network inputs `x (B,C,h,w)` of unit variance.
 
         `t` is the timestep, possibly fractional, one for the whole batch; `context (B,T,D)`.
+        """
+        ...
+
+    def predict_reusing(
+        self, x: Array, t: float, context: Array, features: Array | None, extra: Extra = NOTHING
+    ) -> tuple[Array, Array]:
+        """Return the UNet's output `(B,C,h,w)` and its deep features `(B,F,h,w)`.
+
+        The features are what enters the last up block: everything below full resolution has been computed by
+        then. With `features` None the whole UNet runs, and the output is that of `predict`; with the features
+        of a step nearby only the layers at full resolution run, and the same features come back (Ma et al.
+        2023, arXiv 2312.00858, Section 3.2).
         """
         ...
 
