@@ -1,0 +1,207 @@
+"""diffusers' UNet2DConditionModel as a graph, whole or only its last layers, as feature caching needs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.models.backends.openvino.layers import Layers, output_of, spatial_of, upsample
+from sfumato.models.backends.openvino.runtime import op, ov
+from sfumato.models.backends.openvino.weights import Node, Weights
+from sfumato.models.files import Config
+
+Part = Literal["whole", "both", "shallow"]
+DYNAMIC = -1
+PERIOD = 10_000  # of the slowest wave of a sinusoidal embedding (Vaswani et al. 2017, Section 3.5)
+
+
+@dataclass(frozen=True)
+class UNetShape:
+    """For what a graph is built: rows, latent height and width, tokens. Any of them may be DYNAMIC."""
+
+    rows: int = DYNAMIC
+    height: int = DYNAMIC
+    width: int = DYNAMIC
+    tokens: int = DYNAMIC
+
+
+def build_unet(
+    weights: Weights, config: Config, shape: UNetShape, part: Part = "whole", *, residuals: bool = False
+) -> Any:
+    """Return the UNet as an openvino model.
+
+    `part` "whole" gives `output`; "both" gives `output` and `features`; "shallow" takes `features` and gives
+    `output`: see `Backend.predict_reusing` for what they are. Inputs: `x (B,C,h,w)`, `time (1,F)` (see
+    `time_features`), `context (B,T,D)` and, where the UNet or the call has them, `added (B,A)`, `guidance
+    (1,G)`, `down_0`, `down_1`, ..., `mid`. Raises ModelFileError for weights that do not fit.
+    """
+    return _Builder(weights, config, shape, residuals).model(part)
+
+
+def time_features(t: float | NDArray[np.float32], config: Config) -> NDArray[np.float32]:
+    """Return the sinusoidal embedding `(n,F)` of timesteps `t`, a number or `(n,)`.
+
+    Computed outside of the graph, in double precision: bfloat16 cannot tell neighbouring timesteps apart.
+    """
+    width = config["block_out_channels"][0]
+    return sinusoid(t, width, bool(config.get("flip_sin_to_cos", True)), config.get("freq_shift", 0))
+
+
+def added_features(
+    pooled: NDArray[np.float32], time_ids: NDArray[np.float32], config: Config
+) -> NDArray[np.float32]:
+    """Return SDXL's added condition `(B,A)`: the pooled text beside the embedding of six sizes."""
+    flip, shift = bool(config.get("flip_sin_to_cos", True)), config.get("freq_shift", 0)
+    sizes = sinusoid(time_ids.reshape(-1), config["addition_time_embed_dim"], flip, shift)
+    return np.concatenate([pooled, sizes.reshape(len(pooled), -1)], axis=1)
+
+
+def guidance_features(guidance: float, config: Config) -> NDArray[np.float32]:
+    """Return the embedding `(1,G)` of a guidance scale, for UNets that are told theirs (Luo et al. 2023)."""
+    width = config["time_cond_proj_dim"]
+    waves = np.exp(-math.log(PERIOD) / (width // 2 - 1) * np.arange(width // 2)) * (guidance - 1) * 1000
+    return np.concatenate([np.sin(waves), np.cos(waves)])[None].astype(np.float32)
+
+
+def sinusoid(
+    t: float | NDArray[np.float32], width: int, cosine_first: bool, shift: float
+) -> NDArray[np.float32]:
+    """Return waves of `t` `(n,)` in `width` numbers, `(n,width)`, as diffusers' Timesteps does."""
+    half = width // 2
+    frequencies = np.exp(-math.log(PERIOD) * np.arange(half) / (half - shift))
+    angles = np.atleast_1d(np.asarray(t, np.float64))[:, None] * frequencies
+    waves = [np.cos(angles), np.sin(angles)] if cosine_first else [np.sin(angles), np.cos(angles)]
+    return np.concatenate(waves, axis=1).astype(np.float32)
+
+
+class _Builder:
+    """What the parts of one graph share."""
+
+    def __init__(self, weights: Weights, config: Config, shape: UNetShape, residuals: bool) -> None:
+        self.config = config
+        self.shape = shape
+        self.residuals = residuals
+        self.weights = weights
+        self.layers = Layers(weights, config.get("norm_num_groups", 32))
+        self.eps = config.get("norm_eps", 1e-5)
+        self.channels: Sequence[int] = config["block_out_channels"]
+        self.down_types: Sequence[str] = config["down_block_types"]
+        self.up_types: Sequence[str] = config["up_block_types"]
+        self.depths = per_level(config.get("layers_per_block", 2), len(self.channels))
+        # What diffusers calls attention_head_dim has always been the number of heads.
+        heads = config.get("num_attention_heads")
+        heads = config.get("attention_head_dim", 8) if heads is None else heads
+        self.heads = per_level(heads, len(self.channels))
+        self.inputs: list[Node] = []
+        self.x = self._input("x", [shape.rows, config["in_channels"], shape.height, shape.width])
+        self.time = self._input("time", [1, self.channels[0]])
+        width = config.get("cross_attention_dim", 1280)
+        self.context = self._input("context", [shape.rows, shape.tokens, width])
+        self.embedding = self._embedding()
+
+    def model(self, part: Part) -> Any:
+        levels = range(len(self.channels))
+        h = self.layers.conv(self.x, "conv_in")
+        skips = [self._steered(h, 0)]
+        if part == "shallow":
+            features = self._input(
+                "features", [self.shape.rows, self.channels[0], self.shape.height, self.shape.width]
+            )
+        else:
+            for level in levels:
+                h = self._down(h, level, skips)
+            h = self._middle(h)
+            for level in levels:
+                h = self._up(h, level, skips)
+            features = h
+        h = self._up_layer(features, levels[-1], self.depths[0], skips)
+        h = op.swish(self.layers.group_norm(h, "conv_norm_out", self.eps))
+        results = [_named(self.layers.conv(h, "conv_out"), "output")]
+        if part == "both":
+            results.append(_named(features, "features"))
+        return ov.Model([op.result(one) for one in results], self.inputs, "unet")
+
+    def _input(self, name: str, shape: Sequence[int]) -> Node:
+        node = op.parameter(list(shape), ov.Type.f32, name=name)
+        self.inputs.append(_named(node, name))
+        return node
+
+    def _embedding(self) -> Node:
+        """Return what every resnet adds, after its activation: `(1,E)`, or `(B,E)` with added conditions."""
+        guided = None
+        if self.config.get("time_cond_proj_dim") is not None:
+            guidance = self._input("guidance", [1, self.config["time_cond_proj_dim"]])
+            guided = self.layers.linear(guidance, "time_embedding.cond_proj")
+        embedding = self.layers.time_mlp(self.time, "time_embedding", guided)
+        if self.config.get("addition_embed_type") == "text_time":
+            added = self._input(
+                "added", [self.shape.rows, self.config["projection_class_embeddings_input_dim"]]
+            )
+            embedding = op.add(embedding, self.layers.time_mlp(added, "add_embedding"))
+        return op.swish(embedding)
+
+    def _steered(self, skip: Node, number: int) -> Node:
+        """Return skip connection `number`, with a ControlNet's residual when there is one."""
+        if not self.residuals:
+            return skip
+        channels = output_of(skip).get_partial_shape()[1].get_length()
+        return op.add(skip, self._input(f"down_{number}", [self.shape.rows, channels, DYNAMIC, DYNAMIC]))
+
+    def _down(self, h: Node, level: int, skips: list[Node]) -> Node:
+        for layer in range(self.depths[level]):
+            h = self.layers.resnet(h, self.embedding, f"down_blocks.{level}.resnets.{layer}", self.eps)
+            if self.down_types[level] == "CrossAttnDownBlock2D":
+                h = self._transformer(h, f"down_blocks.{level}.attentions.{layer}", level)
+            skips.append(self._steered(h, len(skips)))
+        if level < len(self.channels) - 1:
+            h = self.layers.conv(h, f"down_blocks.{level}.downsamplers.0.conv", stride=2)
+            skips.append(self._steered(h, len(skips)))
+        return h
+
+    def _middle(self, h: Node) -> Node:
+        if self.config.get("mid_block_type", "UNetMidBlock2DCrossAttn") is not None:
+            h = self.layers.resnet(h, self.embedding, "mid_block.resnets.0", self.eps)
+            h = self._transformer(h, "mid_block.attentions.0", len(self.channels) - 1)
+            h = self.layers.resnet(h, self.embedding, "mid_block.resnets.1", self.eps)
+        if self.residuals:
+            h = op.add(h, self._input("mid", [self.shape.rows, self.channels[-1], DYNAMIC, DYNAMIC]))
+        return h
+
+    def _up(self, h: Node, level: int, skips: list[Node]) -> Node:
+        """Up block `level`, counted from the deepest, without the very last layer of the last block."""
+        last = level == len(self.channels) - 1
+        count = self.depths[self._across(level)] + 1
+        for layer in range(count - 1 if last else count):
+            h = self._up_layer(h, level, layer, skips)
+        if last:
+            return h
+        # The size of the next skip connection decides when a side was odd on the way down.
+        size = spatial_of(skips[-1])
+        return self.layers.conv(upsample(h, size), f"up_blocks.{level}.upsamplers.0.conv")
+
+    def _up_layer(self, h: Node, level: int, layer: int, skips: list[Node]) -> Node:
+        h = op.concat([h, skips.pop()], 1)
+        h = self.layers.resnet(h, self.embedding, f"up_blocks.{level}.resnets.{layer}", self.eps)
+        if self.up_types[level] == "CrossAttnUpBlock2D":
+            h = self._transformer(h, f"up_blocks.{level}.attentions.{layer}", self._across(level))
+        return h
+
+    def _across(self, level: int) -> int:
+        """Return the down block that up block `level` faces."""
+        return len(self.channels) - 1 - level
+
+    def _transformer(self, h: Node, name: str, level: int) -> Node:
+        return self.layers.transformer(h, self.context, name, self.heads[level])
+
+
+def _named(node: Node, name: str) -> Node:
+    output_of(node).get_tensor().set_names({name})
+    return node
+
+
+def per_level(value: int | Sequence[int], levels: int) -> tuple[int, ...]:
+    """Return a setting that is one number, or one for every level, as one for every level."""
+    return (value,) * levels if isinstance(value, int) else tuple(value)

@@ -1,0 +1,190 @@
+"""The tensors of a safetensors file as constants of a graph, mapped from the file and not copied.
+
+A graph built this way shares the model's own file: nothing is stored twice, and what runs is what the digest
+of the model says.
+"""
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.models.backends.openvino.runtime import op, ov
+from sfumato.models.files import damaged
+from sfumato.models.names import current_name
+
+Node = Any  # openvino's own types are generated and incomplete
+
+_LENGTH = 8  # bytes before the header: its length, little-endian
+_KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
+    # numpy has no bfloat16: its bytes go to openvino as they are
+    "F32": (np.float32, ov.Type.f32),
+    "F16": (np.float16, ov.Type.f16),
+    "BF16": (np.uint16, ov.Type.bf16),
+}
+# Smaller matrices gain nothing from eight bits, and lose digits where it matters most: first and last layers.
+_LEAST_INT8 = 64 * 1024
+
+
+class Weights:
+    """The tensors of one safetensors file that `sfumato.models.files` has checked.
+
+    With `int8`, large matrices and kernels become whole numbers of 8 bits with one scale for every output,
+    `w ~ scale * round(w / scale)`, `scale = max|w| / 127`; the network then computes with their products.
+    Names are those of today's diffusers and transformers, whatever the file's age. Every tensor that is
+    taken is remembered, so that `check_all_taken` can tell a file that holds more than the network uses.
+    Keep the object as long as a graph made with it: the file stays mapped as long.
+    """
+
+    def __init__(self, path: Path, *, int8: bool = False) -> None:
+        self.path = path
+        self.int8 = int8
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(_LENGTH), "little")
+            header: dict[str, Any] = json.loads(file.read(length))
+        self._start = _LENGTH + length
+        # Private, so that it is writable as openvino wants; nobody writes.
+        self._bytes = np.memmap(path, np.uint8, "c")
+        self._entries = {
+            current_name(key): entry
+            for key, entry in header.items()
+            if key != "__metadata__" and not key.endswith("position_ids")  # a counter that old files stored
+        }
+        self._taken: set[str] = set()
+        self._used: list[NDArray[Any]] = []
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of the tensor `key`; raises ModelFileError when there is none."""
+        return tuple(self._entry(key)["shape"])
+
+    def vector(self, key: str, shape: Sequence[int] = (-1,)) -> Node:
+        """Return the tensor `key` as a float32 constant of `shape`: biases, norms, positions."""
+        return self._floating(key, shape)
+
+    def table(self, key: str) -> Node:
+        """Return the tensor `key` as it is stored: rows to gather from, converted only then."""
+        return self._constant(key, self.shape(key))
+
+    def matrix(self, key: str) -> Node:
+        """Return the weight `key` of a linear layer, `(outputs, inputs)`.
+
+        The oldest files keep the attention of a VAE as 1x1 convolutions; they are matrices all the same.
+        """
+        return self._weight(key, self.shape(key)[:2])
+
+    def kernel(self, key: str) -> Node:
+        """Return the kernel `key` of a convolution, `(outputs, inputs, height, width)`."""
+        return self._weight(key, self.shape(key))
+
+    def array(self, key: str) -> NDArray[np.float32]:
+        """Return the tensor `key` as float32 numbers."""
+        entry = self._entry(key)
+        raw = self._raw(key).reshape(entry["shape"])
+        if entry["dtype"] == "BF16":
+            return (raw.astype(np.uint32) << 16).view(np.float32)
+        return raw.astype(np.float32)
+
+    def check_all_taken(self, prefixes: Iterable[str] = ("",)) -> None:
+        """Raise ModelFileError when a tensor whose name begins with one of `prefixes` was never taken."""
+        extra = sorted(
+            key for key in self._entries.keys() - self._taken if any(map(key.startswith, prefixes))
+        )
+        if extra:
+            raise damaged(
+                self.path, f"holds {extra[0]}, unknown to its config.json ({len(extra)} tensors unknown)"
+            )
+
+    def _entry(self, key: str) -> dict[str, Any]:
+        try:
+            entry = self._entries[key]
+        except KeyError:
+            raise damaged(self.path, f"lacks {key}") from None
+        if entry["dtype"] not in _KINDS:
+            raise damaged(self.path, f"holds {entry['dtype']} in {key} where fractions belong")
+        self._taken.add(key)
+        return entry
+
+    def _raw(self, key: str) -> NDArray[Any]:
+        entry = self._entry(key)
+        first, last = (self._start + offset for offset in entry["data_offsets"])
+        kind, _ = _KINDS[entry["dtype"]]
+        part = self._bytes[first:last]
+        # Tensors need not begin at a multiple of their size; those that do not are copied.
+        return (part if first % np.dtype(kind).itemsize == 0 else part.copy()).view(kind)
+
+    def _floating(self, key: str, shape: Sequence[int]) -> Node:
+        constant = self._constant(key, shape)
+        return constant if self._entry(key)["dtype"] == "F32" else widened(constant)
+
+    def _constant(self, key: str, shape: Sequence[int]) -> Node:
+        numbers = self._raw(key).reshape(shape)
+        _, kind = _KINDS[self._entry(key)["dtype"]]
+        self._used.append(numbers)  # openvino does not hold on to the array behind a tensor
+        if kind == ov.Type.bf16:
+            return op.constant(ov.Tensor(numbers, list(numbers.shape), kind), shared_memory=True)
+        return op.constant(numbers, shared_memory=True)
+
+    def _weight(self, key: str, shape: Sequence[int]) -> Node:
+        if not self.int8 or np.prod(shape) < _LEAST_INT8:
+            return self._floating(key, shape)
+        whole, scale = quantised(self.array(key).reshape(shape))
+        return op.multiply(op.convert(op.constant(whole), "f32"), op.constant(scale))
+
+
+def widened(constant: Node) -> Node:
+    """Return a constant of 16 bits as float32, marked as stored in fewer bits than it is computed in.
+
+    Without the mark, openvino replaces such constants by float32 copies before it lays weights out for the
+    processor, and keeps both: at the size of Stable Diffusion 1.5 in bfloat16, 5.3 GB instead of 2.0.
+    """
+    node = op.convert(constant, "f32")
+    node.set_rt_info(_stored_narrow(), "decompression_0")
+    return node
+
+
+@functools.cache
+def _stored_narrow() -> Any:
+    """Return openvino's mark, read from a graph that carries it: there is no constructor for it in Python."""
+    model = ov.Core().read_model(_MARKED, ov.Tensor(np.zeros(2, np.uint8)))
+    (node,) = [node for node in model.get_ops() if node.get_type_name() == "Convert"]
+    return node.get_rt_info()["decompression_0"]
+
+
+_MARKED = b"""<?xml version="1.0"?>
+<net name="marked" version="11">
+<layers>
+<layer id="0" name="c" type="Const" version="opset1">
+<data element_type="f16" shape="1" offset="0" size="2"/>
+<output><port id="0" precision="FP16"><dim>1</dim></port></output>
+</layer>
+<layer id="1" name="w" type="Convert" version="opset1">
+<data destination_type="f32"/>
+<rt_info><attribute name="decompression" version="0"/></rt_info>
+<input><port id="0" precision="FP16"><dim>1</dim></port></input>
+<output><port id="1" precision="FP32"><dim>1</dim></port></output>
+</layer>
+<layer id="2" name="r" type="Result" version="opset1">
+<input><port id="0" precision="FP32"><dim>1</dim></port></input>
+</layer>
+</layers>
+<edges>
+<edge from-layer="0" from-port="0" to-layer="1" to-port="0"/>
+<edge from-layer="1" from-port="1" to-layer="2" to-port="0"/>
+</edges>
+</net>
+"""
+
+
+def quantised(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return `weight (outputs, ...)` as whole numbers in [-127, 127] and their scales `(outputs, 1, ...)`."""
+    over = tuple(range(1, weight.ndim))
+    largest = np.abs(weight).max(axis=over, keepdims=True)
+    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    return np.rint(weight / scale).astype(np.int8), scale
