@@ -92,8 +92,10 @@ def test_eight_bits_stay_within_half_a_step() -> None:
 
 def test_only_large_matrices_become_eight_bits(tmp_path: Path) -> None:
     large, small = torch.randn(300, 300), torch.randn(30, 30)
-    save_file({"large": large, "small": small}, tmp_path / "w.safetensors")
+    kernel = torch.randn(300, 300, 1, 1)
+    save_file({"large": large, "small": small, "kernel": kernel}, tmp_path / "w.safetensors")
     weights = Weights(tmp_path / "w.safetensors", int8=True)
     whole, scale = quantised(large.numpy())
     np.testing.assert_allclose(value(weights.matrix("large")), whole * scale, rtol=1e-6)
     np.testing.assert_array_equal(value(weights.matrix("small")), small.numpy())
+    np.testing.assert_array_equal(value(weights.kernel("kernel")), kernel.numpy())

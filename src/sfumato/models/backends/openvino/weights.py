@@ -33,8 +33,9 @@ _LEAST_INT8 = 64 * 1024
 class Weights:
     """The tensors of one safetensors file that `sfumato.models.files` has checked.
 
-    With `int8`, large matrices and kernels become whole numbers of 8 bits with one scale for every output,
-    `w ~ scale * round(w / scale)`, `scale = max|w| / 127`; the network then computes with their products.
+    With `int8`, large matrices become whole numbers of 8 bits with one scale for every output, `w ~ scale *
+    round(w / scale)`, `scale = max|w| / 127`. Kernels of convolutions do not: openvino would widen them to
+    float32 before it starts, and need twice the memory of bfloat16 where half is the aim.
     Names are those of today's diffusers and transformers, whatever the file's age. Every tensor that is
     taken is remembered, so that `check_all_taken` can tell a file that holds more than the network uses.
     Keep the object as long as a graph made with it: the file stays mapped as long.
@@ -77,11 +78,15 @@ class Weights:
 
         The oldest files keep the attention of a VAE as 1x1 convolutions; they are matrices all the same.
         """
-        return self._weight(key, self.shape(key)[:2])
+        shape = self.shape(key)[:2]
+        if not self.int8 or np.prod(shape) < _LEAST_INT8:
+            return self._floating(key, shape)
+        whole, scale = quantised(self.array(key).reshape(shape))
+        return op.multiply(op.convert(op.constant(whole), "f32"), op.constant(scale))
 
     def kernel(self, key: str) -> Node:
         """Return the kernel `key` of a convolution, `(outputs, inputs, height, width)`."""
-        return self._weight(key, self.shape(key))
+        return self._floating(key, self.shape(key))
 
     def array(self, key: str) -> NDArray[np.float32]:
         """Return the tensor `key` as float32 numbers."""
@@ -130,12 +135,6 @@ class Weights:
         if kind == ov.Type.bf16:
             return op.constant(ov.Tensor(numbers, list(numbers.shape), kind), shared_memory=True)
         return op.constant(numbers, shared_memory=True)
-
-    def _weight(self, key: str, shape: Sequence[int]) -> Node:
-        if not self.int8 or np.prod(shape) < _LEAST_INT8:
-            return self._floating(key, shape)
-        whole, scale = quantised(self.array(key).reshape(shape))
-        return op.multiply(op.convert(op.constant(whole), "f32"), op.constant(scale))
 
 
 def widened(constant: Node) -> Node:
