@@ -2,13 +2,14 @@
 
 # The Python that makes .venv: python3, or say `make PYTHON=python3.12 check`.
 PYTHON ?= python3
-# Another package index for PyTorch alone. On Linux without a GPU, the CPU index that PyTorch's install page names
-# saves gigabytes: make TORCH_INDEX=URL demo
+# Another package index for PyTorch alone, which everything but the demo needs. On Linux without a GPU, the CPU
+# index that PyTorch's install page names saves gigabytes: make TORCH_INDEX=URL check
 TORCH_INDEX ?=
 # The seed of the first demo picture.
 SEED ?= 7
 
 BIN := .venv/bin
+BASE := .venv/.base
 READY := .venv/.installed
 SFUMATO := $(BIN)/sfumato
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -20,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## draw four pictures from four prompts, into the folder demo
+demo: $(BASE) ## draw four pictures from four prompts, into the folder demo
 	@mkdir -p demo
 	$(SFUMATO) generate "a frog on a beach" --seed $(SEED) --output demo/frog.png
 	$(SFUMATO) generate "a house in the snow at night" --seed $(SEED) --output demo/house.png
@@ -55,9 +56,10 @@ golden: $(READY) ## draw the reference pictures of tests/golden again, each from
 clean: ## remove .venv and the caches
 	rm -rf .venv build dist src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-# The stamp is written last: an installation that failed half way is done again. A new constraints.txt or
-# pyproject.toml updates the environment in place.
-$(READY): pyproject.toml constraints.txt
+# Each stamp is written last: an installation that failed half way is done again. A new constraints.txt or
+# pyproject.toml updates the environment in place. The base draws without torch; what develops and trains adds to
+# it, in the same .venv.
+$(BASE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Sfumato needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
 		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
@@ -65,6 +67,10 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
 		echo "Making .venv failed. On Debian and Ubuntu: apt install python3-venv" >&2; rm -rf .venv; exit 1; }
 	$(PIP) install --quiet --constraint constraints.txt setuptools
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable .
+	@touch $@
+
+$(READY): $(BASE)
 	$(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[torch,dev]'
 	@touch $@

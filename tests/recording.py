@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.models.backends.base import Backend
+from sfumato.models.backends.base import NOTHING, Backend, Extra
 
 
 @dataclass(eq=False)
 class Recorder:
-    """Counts the rows of every `predict`, keeps its timesteps, and may cap rows or break numbers.
+    """Counts the rows of every prediction, keeps its timesteps, and may cap rows or break numbers.
 
-    From the call after `poison_after` on, outputs are NaN, as from a damaged model; likewise the decoder's.
+    `reused` tells of each whether it was given features. From the call after `poison_after` on, outputs are
+    NaN, as from a damaged model; likewise the decoder's.
     """
 
     inner: Backend
@@ -22,10 +23,15 @@ class Recorder:
     poison_decoder: bool = False
     rows: list[int] = field(default_factory=list)
     timesteps: list[float] = field(default_factory=list)
+    reused: list[bool] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return f"recorded {self.inner.name}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.inner.notes
 
     def asarray(self, a: NDArray[np.float32]) -> Any:
         return self.inner.asarray(a)
@@ -33,15 +39,23 @@ class Recorder:
     def to_numpy(self, x: Any) -> NDArray[np.float32]:
         return self.inner.to_numpy(x)
 
+    @property
+    def has_tiny_decoder(self) -> bool:
+        return self.inner.has_tiny_decoder
+
     def encode_text(self, ids: NDArray[np.int64]) -> Any:
         return self.inner.encode_text(ids)
 
-    def predict(self, x: Any, t: float, context: Any) -> Any:
-        self.rows.append(x.shape[0])
-        self.timesteps.append(t)
-        output = self.inner.predict(x, t, context)
-        broken = self.poison_after is not None and len(self.rows) > self.poison_after
-        return output * float("nan") if broken else output
+    def predict(self, x: Any, t: float, context: Any, extra: Extra = NOTHING) -> Any:
+        self._note(x, t, reused=False)
+        return self.inner.predict(x, t, context, extra) * self._poison()
+
+    def predict_reusing(
+        self, x: Any, t: float, context: Any, features: Any, extra: Extra = NOTHING
+    ) -> tuple[Any, Any]:
+        self._note(x, t, reused=features is not None)
+        output, features = self.inner.predict_reusing(x, t, context, features, extra)
+        return output * self._poison(), features
 
     def encode_image(self, pixels: NDArray[np.float32]) -> Any:
         return self.inner.encode_image(pixels)
@@ -50,6 +64,18 @@ class Recorder:
         pixels = self.inner.decode(latents)
         return pixels * np.float32("nan") if self.poison_decoder else pixels
 
+    def decode_tiny(self, latents: Any) -> NDArray[np.float32]:
+        return self.inner.decode_tiny(latents)
+
     def max_rows(self, height: int, width: int) -> int:
         most = self.inner.max_rows(height, width)
         return most if self.limit is None else min(most, self.limit)
+
+    def _note(self, x: Any, t: float, *, reused: bool) -> None:
+        self.rows.append(x.shape[0])
+        self.timesteps.append(t)
+        self.reused.append(reused)
+
+    def _poison(self) -> float:
+        broken = self.poison_after is not None and len(self.rows) > self.poison_after
+        return float("nan") if broken else 1.0

@@ -12,7 +12,7 @@ def test_defaults_need_only_a_home() -> None:
     settings = Settings.from_environment({"HOME": "/home/ada"})
     assert settings.data_dir == Path("/home/ada/.local/share/sfumato")
     assert settings.model_dirs == ()
-    assert (settings.device, settings.dtype) == ("auto", "auto")
+    assert (settings.backend, settings.device, settings.dtype) == ("auto", "auto", "auto")
 
 
 def test_an_empty_environment_still_finds_a_home() -> None:
@@ -52,6 +52,47 @@ def test_a_misspelt_dtype_gets_a_suggestion() -> None:
     with pytest.raises(InputError, match="Did you mean bfloat16"):
         Settings.from_environment({"SFUMATO_DTYPE": "bfloat"})
     assert Settings.from_environment({"SFUMATO_DTYPE": ""}).dtype == "auto"
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("auto", "auto"),
+        ("f32", "float32"),
+        ("float32", "float32"),
+        ("bf16", "bfloat16"),
+        ("f16", "float16"),
+        ("int8", "int8"),
+    ],
+)
+def test_precisions_have_short_names(name: str, dtype: str) -> None:
+    assert Settings.from_environment({"SFUMATO_DTYPE": name}).dtype == dtype
+    assert Settings.from_environment({}).asked(precision=name).dtype == dtype
+
+
+@pytest.mark.parametrize("name", ["auto", "torch", "openvino"])
+def test_backends(name: str) -> None:
+    assert Settings.from_environment({"SFUMATO_BACKEND": name}).backend == name
+    assert Settings.from_environment({}).asked(backend=name).backend == name
+
+
+def test_what_was_asked_for_wins_over_the_environment() -> None:
+    settings = Settings.from_environment({"SFUMATO_BACKEND": "torch", "SFUMATO_DTYPE": "float32"})
+    assert settings.asked() == settings
+    asked = settings.asked(backend="openvino", precision="bf16")
+    assert (asked.backend, asked.dtype, asked.data_dir) == ("openvino", "bfloat16", settings.data_dir)
+
+
+def test_unknown_backends_and_precisions_name_the_flag() -> None:
+    settings = Settings.from_environment({})
+    with pytest.raises(InputError, match=r"^backend: unknown name \(got 'openvin'\)\. Did you mean openvino"):
+        settings.asked(backend="openvin")
+    with pytest.raises(InputError, match=r"^precision: unknown name \(got 'fp16'\)\. Did you mean f16"):
+        settings.asked(precision="fp16")
+    with pytest.raises(InputError, match=r"^precision: unknown name"):
+        settings.asked(precision="")
+    with pytest.raises(InputError, match=r"^SFUMATO_BACKEND: unknown name .* Did you mean openvino"):
+        Settings.from_environment({"SFUMATO_BACKEND": "compiled"})
 
 
 def test_settings_do_not_change() -> None:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, UNet2DConditionModel
 from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -42,9 +42,13 @@ def tiny_bundle(prediction: str = "v_prediction", zero_terminal_snr: bool = True
 
 
 def tiny_settings(*model_dirs: Path) -> Settings:
-    """Return settings that see no model folders of this machine and run on the CPU in float32."""
+    """Return settings that see no model folders of this machine and run torch on the CPU in float32."""
     return Settings(
-        data_dir=_temporary_folder() / "data", model_dirs=model_dirs, device="cpu", dtype="float32"
+        data_dir=_temporary_folder() / "data",
+        model_dirs=model_dirs,
+        backend="torch",
+        device="cpu",
+        dtype="float32",
     )
 
 
@@ -82,6 +86,22 @@ def write_tiny_model(
     _write_json(folder / "model_index.json", _model_index())
     defaults = {"steps": 4, "sampler": "ddim", "spacing": "trailing", "guidance": 3.0}
     _write_json(folder / "sfumato.json", {**defaults, "guidance_rescale": 0.0})
+    return folder
+
+
+def write_tiny_decoder(folder: Path, *, latent_channels: int = 4, levels: int = 4, width: int = 8) -> Path:
+    """Write a random AutoencoderTiny, encoder and all, as people have it, into `folder`, and return it."""
+    widths, blocks = (width,) * levels, (2, *(1,) * (levels - 1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tiny = AutoencoderTiny(
+            latent_channels=latent_channels,
+            encoder_block_out_channels=widths,
+            decoder_block_out_channels=widths,
+            num_encoder_blocks=(1,) * levels,
+            num_decoder_blocks=blocks,
+        )
+    tiny.save_pretrained(folder)
     return folder
 
 

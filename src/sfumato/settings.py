@@ -2,27 +2,37 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from sfumato.errors import InputError, closest
 
+BACKENDS: Final = ("auto", "torch", "openvino")
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
-_USUAL_WORDS: Final = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps"}
-DTYPES: Final = ("auto", "float32", "float16", "bfloat16")
+DTYPES: Final = ("auto", "float32", "float16", "bfloat16", "int8")
+PRECISIONS: Final = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}  # the short names of dtypes
+
+_USUAL_WORDS: Final = {
+    **{"gpu": "cuda", "nvidia": "cuda", "metal": "mps"},
+    **{"compiled": "openvino", "pytorch": "torch"},
+    **{"fp32": "f32", "fp16": "f16", "half": "f16"},
+}
 
 
 @dataclass(frozen=True)
 class Settings:
     """Paths, device and limits of one process.
 
-    `max_pixels` bounds width * height of one picture, read or drawn; `max_count` the pictures of one recipe;
-    `max_steps` the steps of one picture; `max_prompt_chars` the characters of one prompt.
+    `backend` says what runs the networks, `device` where, and `dtype` what they compute in (int8: weights of
+    eight bits, openvino alone); "auto" leaves it to `sfumato.models.backends.selection`. `max_pixels` bounds
+    width * height of one picture, read or drawn; `max_count` the pictures of one recipe; `max_steps` the
+    steps of one picture; `max_prompt_chars` the characters of one prompt.
     """
 
     data_dir: Path
     model_dirs: tuple[Path, ...] = ()
+    backend: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
     max_pixels: int = 16_777_216  # 4096 x 4096: 50 MB as RGB, far below what a decompression bomb asks for
@@ -35,16 +45,29 @@ class Settings:
         """Build the settings from environment variables (give it `os.environ`).
 
         Read: ``SFUMATO_HOME`` (data folder), ``SFUMATO_MODELS`` (model folders, separated as in PATH),
-        ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N), ``SFUMATO_DTYPE``; ``XDG_DATA_HOME`` and ``HOME``
-        for the default data folder. An empty variable counts as not set.
+        ``SFUMATO_BACKEND`` (auto, torch or openvino), ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N),
+        ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`); ``XDG_DATA_HOME`` and ``HOME`` for the default
+        data folder. An empty variable counts as not set.
 
-        Raises InputError for a device or dtype that does not exist.
+        Raises InputError for a backend, device or dtype that does not exist.
         """
         return cls(
             data_dir=_data_dir(environ),
             model_dirs=_model_dirs(environ),
+            backend=_backend("SFUMATO_BACKEND", environ.get("SFUMATO_BACKEND") or "auto"),
             device=_device(environ),
-            dtype=_dtype(environ),
+            dtype=_dtype("SFUMATO_DTYPE", environ.get("SFUMATO_DTYPE") or "auto"),
+        )
+
+    def asked(self, *, backend: str | None = None, precision: str | None = None) -> "Settings":
+        """Return these settings with what was asked for on the command line; None leaves a value as it is.
+
+        Raises InputError naming the flag for a name that does not exist.
+        """
+        return replace(
+            self,
+            backend=self.backend if backend is None else _backend("backend", backend),
+            dtype=self.dtype if precision is None else _dtype("precision", precision),
         )
 
 
@@ -70,11 +93,17 @@ def _device(environ: Mapping[str, str]) -> str:
     raise _unknown("SFUMATO_DEVICE", name, DEVICES)
 
 
-def _dtype(environ: Mapping[str, str]) -> str:
-    name = environ.get("SFUMATO_DTYPE") or "auto"
+def _backend(field: str, name: str) -> str:
+    if name in BACKENDS:
+        return name
+    raise _unknown(field, name, BACKENDS)
+
+
+def _dtype(field: str, name: str) -> str:
+    name = PRECISIONS.get(name, name)
     if name in DTYPES:
         return name
-    raise _unknown("SFUMATO_DTYPE", name, DTYPES)
+    raise _unknown(field, name, (*DTYPES, *PRECISIONS))
 
 
 def _unknown(field: str, name: str, known: tuple[str, ...]) -> InputError:

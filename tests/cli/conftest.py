@@ -33,6 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SFUMATO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SFUMATO_MODELS", str(tiny_folder().parent))
+    monkeypatch.setenv("SFUMATO_BACKEND", "torch")
     monkeypatch.setenv("SFUMATO_DEVICE", "cpu")
     monkeypatch.setenv("NO_COLOR", "1")
     return folder

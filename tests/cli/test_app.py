@@ -14,6 +14,7 @@ COMMANDS = [
     "redo",
     "verify",
     "show",
+    "compile",
     "train",
     "evaluate",
     "models",

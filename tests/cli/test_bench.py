@@ -3,24 +3,42 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--repeats", "0"], "repeats: must be between 1 and 1000 (got 0)"),
-        (["--steps", "x"], "steps: must be a whole number (got 'x')"),
-        (["--model", "tny"], "model: unknown model (got 'tny')"),
-        (["--model", "tiny", "--sampler", "eulr"], "sampler: unknown sampler (got 'eulr')"),
-    ],
-)
-def test_bad_input_is_one_line(arguments: list[str], said: str, bad: Any) -> None:
-    assert said in bad("bench", *arguments)
+@pytest.mark.slow
+def test_warm_as_json(sfumato: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SFUMATO_BACKEND", "openvino")
+    ran = sfumato(
+        "bench",
+        "warm",
+        "--model",
+        "tiny",
+        "--repeats",
+        "1",
+        "--steps",
+        "1",
+        "--quick",
+        "--json",
+        "--precision",
+        "f32",
+    )
+    assert ran.code == 0, ran.err
+    assert ran.json["version"] == 1
+    assert ran.json["quick"] is True
+    names = {row["contestant"] for row in ran.json["warm"]["rows"]}
+    assert names == {"sfumato openvino float32", "diffusers float32"}
+    assert ran.json["cold"] is None
 
 
 @pytest.mark.slow
-def test_cold_and_warm(sfumato: Any) -> None:
-    ran = sfumato("bench", "--model", "tiny", "--repeats", "1", "--steps", "2", "--json")
+def test_cold_as_a_table(sfumato: Any) -> None:
+    ran = sfumato("bench", "cold", "--model", "tiny", "--repeats", "1", "--steps", "1")
     assert ran.code == 0, ran.err
-    cold, warm = ran.json["cold_seconds"], ran.json["warm_seconds"]
-    assert cold["total"] > cold["import"] > 0
-    assert cold["total"] > warm["total"] > warm["steps"] > 0
-    assert ran.json["peak_rss_bytes"] > 100e6
+    assert "COLD: 'a frog on a beach', 64x64, 1 steps of ddim" in ran.out
+    assert "sfumato draws with torch cpu float32" in ran.out  # as this folder's environment says
+
+
+def test_bad_input(bad: Any) -> None:
+    assert "section: unknown name (got 'hot')" in bad("bench", "hot")
+    assert "repeats: must be between 1 and 1000" in bad("bench", "cold", "--repeats", "0")
+    assert "steps: must be a whole number" in bad("bench", "cold", "--steps", "few")
+    assert "model" in bad("bench", "warm", "--model", "nothing")
+    assert "nothing that can be measured" in bad("bench", "warm", "--precision", "int8")

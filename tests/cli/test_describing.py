@@ -36,6 +36,8 @@ def test_everything_is_said() -> None:
     assert lines["negative"] == "snow"
     assert lines["guidance rescale"] == "0.7"
     assert lines["guided steps"] == "10% to 100%"
+    assert "cache interval" not in lines
+    assert described(resolve(Recipe(seed=7, cache_interval=3), DEFAULTS))["cache interval"] == "3"
     assert lines["seed"] == "8"
     assert lines["drawn as"] == "number 2 of 3, from seed 7"
     bare = described(resolve(Recipe(seed=7), DEFAULTS))

@@ -12,10 +12,18 @@ def test_findings() -> None:
     assert found.machine["memory"].endswith(" GB")
 
 
+def test_what_cannot_draw_is_a_problem() -> None:
+    found = examine(replace(tiny_settings(), dtype="int8"))
+    assert (found.backend, found.reason) == (None, None)
+    assert str(found.problem).startswith("precision: only openvino draws with weights of eight bits")
+
+
 def test_good_and_bad_news_in_words() -> None:
     found = examine(tiny_settings())
-    good = replace(found, backend="torch cpu float32", problem=None, libraries={"torch": None})
-    assert good.text().endswith("draws with   torch cpu float32")
+    assert (found.backend, found.reason) == ("torch cpu float32", "as asked")
+    good = replace(found, reason="fastest here; no GPU", libraries={"torch": None})
+    assert good.text().endswith("draws with   torch cpu float32 (fastest here; no GPU)")
+    assert good.report()["reason"] == "fastest here; no GPU"
     assert "torch        not installed" in good.text()
     bad = replace(found, backend=None, problem="model: is missing")
     assert bad.text().endswith("cannot draw   model: is missing")

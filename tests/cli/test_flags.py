@@ -1,9 +1,42 @@
+from collections.abc import Callable
 from dataclasses import fields
 from inspect import signature
+from pathlib import Path
+from typing import Any
 
-from sfumato.cli.flags import Flags
+import pytest
+
+from sfumato.cli.bench import bench
+from sfumato.cli.evaluate import evaluate
+from sfumato.cli.flags import Flags, settings_with
 from sfumato.cli.generate import generate
-from sfumato.cli.redo import redo
+from sfumato.cli.info import doctor
+from sfumato.cli.redo import redo, verify
+
+
+def test_settings_take_what_was_asked(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SFUMATO_BACKEND", "openvino")
+    monkeypatch.setenv("SFUMATO_DTYPE", "f32")
+    assert (settings_with(None, None).backend, settings_with(None, None).dtype) == ("openvino", "float32")
+    asked = settings_with("torch", "bf16")
+    assert (asked.backend, asked.dtype, asked.device) == ("torch", "bfloat16", "cpu")
+
+
+@pytest.mark.parametrize("command", [generate, redo, verify, evaluate, bench, doctor])
+def test_whatever_draws_takes_a_backend_and_a_precision(command: Callable[..., None]) -> None:
+    parameters = signature(command).parameters
+    assert [parameters[name].default for name in ("backend", "precision")] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["generate", "x"], ["redo", "x.png"], ["verify", "x.png"], ["evaluate"], ["bench"], ["doctor"]],
+    ids=lambda words: words[0],
+)
+def test_an_unknown_backend_or_precision_is_one_line(words: list[str], bad: Any) -> None:
+    said = bad(*words, "--backend", "trch")
+    assert said.startswith("error: backend: unknown name (got 'trch'). Did you mean torch?")
+    assert "error: precision: unknown name (got 'f64')" in bad(*words, "--precision", "f64")
 
 
 def test_generate_and_redo_take_every_flag() -> None:

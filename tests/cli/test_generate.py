@@ -34,6 +34,22 @@ def test_json_tells_everything(sfumato: Any, here: Path) -> None:
     assert ran.err == ""
 
 
+def test_a_backend_and_a_precision(sfumato: Any, bad: Any) -> None:
+    ran = sfumato("generate", "a frog", *TINY, "--precision", "bf16", "--json")
+    assert ran.json["backend"] == "torch cpu bfloat16"
+    assert "backend   torch cpu bfloat16\n" in sfumato("show", "a-frog-7.png").out
+    ran = sfumato("generate", "a frog", *TINY, "--backend", "openvino", "--precision", "int8", "--json")
+    assert ran.json["backend"] == "openvino cpu int8"
+    said = bad("generate", "a frog", *TINY, "--precision", "int8")
+    assert said.startswith("error: precision: only openvino draws with weights of eight bits")
+
+
+def test_a_slower_backend_is_a_warning(sfumato: Any) -> None:
+    ran = sfumato("generate", "a frog", *TINY, "--backend", "auto", "--precision", "f16")
+    assert ran.code == 0
+    assert "warning: Drawing with torch, which is slower here: float16 is not compiled (bf16" in ran.err
+
+
 def test_previews_come_and_go(sfumato: Any, here: Path) -> None:
     assert sfumato("generate", "a frog", *TINY, "--preview", "1", "--output", "frog.png").code == 0
     assert [path.name for path in here.iterdir()] == ["frog.png"]

@@ -10,7 +10,7 @@ from tiny_models import tiny_folder
 
 def test_models_are_listed(sfumato: Any) -> None:
     lines = sfumato("models").out.splitlines()
-    assert lines[0].split() == ["NAME", "PICTURES", "SIZE", "FOLDER"]
+    assert lines[0].split() == ["NAME", "PICTURES", "SIZE", "COMPILED", "FOLDER"]
     assert lines[1].startswith("bundled ")
     assert [line.split()[:2] for line in lines if line.startswith("tiny ")] == [["tiny", "64x64"]]
     (tiny,) = [model for model in sfumato("models", "--json").json if model["name"] == "tiny"]

@@ -57,7 +57,7 @@ def test_without_an_output_pictures_get_new_names_here(here: Path) -> None:
 def test_a_name_taken_meanwhile_is_not_overwritten(here: Path) -> None:
     outputs = plan_outputs(resolved(), here)
     (here / "a-frog-7.png").write_text("mine")
-    saved = outputs.save(Picture(0, resolved(), PIXELS))
+    saved = outputs.save(Picture(0, resolved(), PIXELS), "torch cpu float32")
     assert saved == here / "a-frog-7-2.png"
     assert (here / "a-frog-7.png").read_text() == "mine"
     metadata = read_metadata(saved)
@@ -70,7 +70,7 @@ def test_a_name_taken_meanwhile_is_not_overwritten(here: Path) -> None:
 def test_a_file_that_was_named_is_replaced(here: Path) -> None:
     (here / "a.webp").write_text("old")
     outputs = plan_outputs(resolved(), here / "a.webp")
-    assert outputs.save(Picture(0, resolved(), PIXELS)) == here / "a.webp"
+    assert outputs.save(Picture(0, resolved(), PIXELS), "torch cpu float32") == here / "a.webp"
     assert read_metadata(here / "a.webp").resolved_json
 
 

@@ -37,6 +37,8 @@ def test_every_flag_lands_in_its_field() -> None:
         guidance_rescale="0.5",
         guidance_start="0.1",
         guidance_stop="0.9",
+        cache_interval="3",
+        fast=True,
         model="tiny",
     )
     text = TextPart(
@@ -52,6 +54,8 @@ def test_every_flag_lands_in_its_field() -> None:
         spacing="karras",
         eta=0.5,
         guidance=2.0,
+        cache_interval=3,
+        fast=True,
         seed=8,
         count=3,
         parts=(text, MixPart(prompts=mixed, mode="embeddings")),
@@ -67,6 +71,17 @@ def test_flags_keep_what_they_do_not_name() -> None:
         prompts=(MixPrompt(prompt="c", ratio=0.5),), mode="embeddings"
     )
     assert with_flags(mixed, Flags(unconditional=True)).parts == ()
+
+
+def test_fast_opens_what_a_picture_says_and_flags_still_win() -> None:
+    part = TextPart(prompt="a frog", guidance_start=0.1, guidance_stop=0.5)
+    slow = FROG.model_copy(update={"parts": (part,), "cache_interval": 2})
+    assert with_flags(slow, Flags()) == slow
+    assert with_flags(slow, Flags(fast=True)) == FROG.model_copy(update={"fast": True})
+    some = with_flags(slow, Flags(fast=True, cache_interval="5", guidance_stop="0.7"))
+    assert some.text == TextPart(prompt="a frog", guidance_stop=0.7)
+    assert (some.fast, some.cache_interval) == (True, 5)
+    assert with_flags(slow, Flags(cache_interval="1")).cache_interval == 1
 
 
 def test_a_sampler_may_bring_its_spacing() -> None:
@@ -88,6 +103,8 @@ def test_a_sampler_may_bring_its_spacing() -> None:
             Flags(seed="-1"),
             f"seed: must be at least 0 (got -1). Give 0 to {MAX_SEED}, or leave --seed out for a random one.",
         ),
+        (Flags(cache_interval="0"), "cache-interval: must be at least 1 (got 0). Give 1 to 16."),
+        (Flags(cache_interval="often"), "cache-interval: must be a whole number (got 'often')"),
         (Flags(eta="2"), "eta: must be at most 1.0 (got 2.0). Give 0 to 1."),
         (Flags(seed=str(2**63)), "seed: must be at most"),
         (Flags(count="many"), "count: must be a whole number (got 'many')"),
@@ -111,6 +128,10 @@ def test_a_sampler_may_bring_its_spacing() -> None:
             "unconditional: means without any prompt. Leave it out, or leave out PROMPT.",
         ),
         (Flags(mix_mode="branches", unconditional=True), "unconditional: means without any prompt"),
+        (
+            Flags(guidance="2", unconditional=True),
+            "unconditional: means without any prompt. Leave it out, or leave out --guidance.",
+        ),
         (Flags(guidance_rescale="0.5", unconditional=True), "unconditional: means without any prompt"),
         (Flags(guidance_start="0.5", unconditional=True), "unconditional: means without any prompt"),
         (Flags(guidance_stop="0.5", unconditional=True), "unconditional: means without any prompt"),
@@ -173,3 +194,14 @@ def test_a_picture_is_a_recipe_whatever_its_name(frog: Path) -> None:
     for name in ("frog.jfif", "frog"):
         Path(name).write_bytes(frog.read_bytes())
         assert read_recipe(Path(name)) == read_recipe(frog)
+
+
+def test_a_fast_picture_says_how_and_verifies(sfumato: Any) -> None:
+    words = ("a frog", "--model", "tiny", "--seed", "7", "--steps", "6")
+    recipe = sfumato("generate", *words, "--fast", "--json").json["pictures"][0]["recipe"]
+    assert recipe["cache_interval"] == 3
+    assert "fast" not in recipe
+    assert "cache interval  3\n" in sfumato("show", "a-frog-7.png").out
+    assert sfumato("verify", "a-frog-7.png").code == 0
+    again = sfumato("redo", "a-frog-7.png", "--cache-interval", "1", "--json").json["pictures"][0]["recipe"]
+    assert "cache_interval" not in again

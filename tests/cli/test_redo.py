@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ def pixels(path: str | Path) -> Any:
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def rewritten(picture: Path, target: str, **changes: object) -> None:
+def rewritten(picture: Path, target: str, *, backend: str | None = None, **changes: object) -> None:
     metadata = read_metadata(picture)
+    if backend is not None:
+        metadata = replace(metadata, backend=backend)
     recipe = json.dumps({**json.loads(metadata.resolved_json), **changes})
     with Image.open(picture) as image:
         save_picture(image.convert("RGB"), Path(target), replace(metadata, resolved_json=recipe))
@@ -89,6 +92,49 @@ def test_another_programs_picture_can_be_drawn(sfumato: Any, bad: Any) -> None:
     assert "warning: there is no model 'v1-5-pruned' here" in ran.err
 
 
+def test_verify_draws_with_what_drew_the_picture(
+    frog: Path, sfumato: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_metadata(frog).backend == "torch cpu float32"
+    monkeypatch.setenv("SFUMATO_BACKEND", "auto")
+    assert (
+        sfumato("redo", frog, "--backend", "openvino", "--precision", "f32", "--output", "ov.png").code == 0
+    )
+    assert read_metadata(Path("ov.png")).backend == "openvino cpu float32"
+    rewritten(frog, "old.png", backend="")  # from before pictures said it
+    for name in (frog.name, "ov.png", "old.png"):
+        ran = sfumato("verify", name)
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.out.startswith(f"{name}: identical (largest difference ")
+        assert "drawn by" not in ran.out
+
+
+def test_verify_says_when_another_backend_drew(frog: Path, sfumato: Any, bad: Any) -> None:
+    ran = sfumato("verify", frog, "--backend", "openvino", "--precision", "f32")
+    assert ran.out.endswith("; drawn by torch cpu float32, now by openvino cpu float32\n"), ran
+    assert ran.code == (0 if "identical" in ran.out else 1)
+    rewritten(frog, "mac.png", backend="torch mps float16")
+    rewritten(frog, "evil.png", backend="\x1b[2J" * 100)
+    for name, drew in (("mac.png", "torch mps float16"), ("evil.png", "'\ufffd[2J")):
+        ran = sfumato("verify", name)
+        assert f"; drawn by {drew}" in ran.out
+        assert ran.out.endswith("now by torch cpu float32\n")
+        assert sfumato("verify", name, "--json").json["backends"][1] == "torch cpu float32"
+    assert "precision: only openvino draws" in bad(
+        "verify", frog, "--backend", "torch", "--precision", "int8"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="has the device")
+def test_verify_draws_with_what_there_is(frog: Path, sfumato: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SFUMATO_BACKEND", "SFUMATO_DEVICE"):
+        monkeypatch.setenv(name, "auto")
+    rewritten(frog, "mac.png", backend="torch mps float16")
+    ran = sfumato("verify", "mac.png", "--precision", "f32")
+    assert ran.out.startswith("mac.png: ")
+    assert "; drawn by torch mps float16, now by " in ran.out
+
+
 def test_verify_finds_a_difference(frog: Path, sfumato: Any) -> None:
     rewritten(frog, "other.png", steps=3)
     ran = sfumato("verify", "other.png")
@@ -112,6 +158,9 @@ def test_show_prints_the_recipe(frog: Path, sfumato: Any) -> None:
     ran = sfumato("show", frog)
     assert ran.out.startswith("prompt    a frog\nnegative  snow\n")
     assert "drawn as  number 2 of 2, from seed 7" in ran.out
+    assert "backend   torch cpu float32\n" in ran.out
+    rewritten(frog, "old.png", backend="")
+    assert "backend" not in sfumato("show", "old.png").out
     assert sfumato("show", frog, "--json").json["index"] == 1
     assert sfumato("show", frog, "--parameters").out.startswith("a frog\nNegative prompt: snow\n")
 

@@ -8,12 +8,13 @@ import pytest
 
 from recording import Recorder
 from sfumato.cli.console import bar
-from sfumato.cli.verifying import difference, redraw
+from sfumato.cli.verifying import as_drawn, difference, redraw
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
 from sfumato.imaging.io import open_picture, save_picture
 from sfumato.recipe.image import Recipe, TextPart
 from sfumato.recipe.resolve import resolve
+from sfumato.settings import Settings
 from tiny_models import tiny_bundle
 
 GREY = np.full((4, 6, 3), 100, np.uint8)
@@ -51,7 +52,44 @@ def test_another_size_is_another_picture() -> None:
         "mean": None,
         "share": None,
         "psnr": None,
+        "backends": None,
     }
+
+
+def test_two_backends_are_told() -> None:
+    names = ("openvino cpu bfloat16", "torch cpu float32")
+    near, far = (replace(difference(GREY + n, GREY), backends=names) for n in (1, 2))
+    assert near.identical
+    said = "drawn by openvino cpu bfloat16, now by torch cpu float32"
+    assert str(near) == f"identical (largest difference 1/255); {said}"
+    assert str(far).endswith(f"PSNR 42.1 dB; {said}")
+    assert "the PSNR says" in far.advice
+    assert "processor" in difference(GREY + 2, GREY).advice
+    assert far.report()["backends"] == list(names)
+
+
+@pytest.mark.parametrize(
+    ("drew", "asked", "expected"),
+    [
+        ("openvino cpu bfloat16", {}, ("openvino", "cpu", "bfloat16")),
+        ("torch cuda:1 float16", {}, ("torch", "cuda", "float16")),
+        ("torch cuda:1 float16", {"device": "cuda:0"}, ("torch", "cuda:0", "float16")),
+        ("openvino cpu bfloat16", {"dtype": "float32"}, ("openvino", "cpu", "float32")),
+        # What contradicts the picture stays as it was asked for, with everything else.
+        ("openvino cpu bfloat16", {"backend": "torch"}, ("torch", "auto", "auto")),
+        ("torch cuda float16", {"device": "cpu"}, ("auto", "cpu", "auto")),
+        ("something else", {}, ("auto", "auto", "auto")),
+        ("torch cpu float64", {}, ("auto", "auto", "auto")),
+        ("auto cpu auto", {}, ("auto", "auto", "auto")),
+        ("torch  cpu float32", {}, ("auto", "auto", "auto")),
+        ("", {}, ("auto", "auto", "auto")),
+    ],
+)
+def test_auto_means_as_it_was_drawn(drew: str, asked: dict[str, Any], expected: tuple[str, ...]) -> None:
+    before = Settings(data_dir=Path("x"), **asked)
+    after = as_drawn(drew, before)
+    assert (after.backend, after.device, after.dtype) == expected
+    assert replace(after, backend="auto", device="auto", dtype="auto") == Settings(data_dir=Path("x"))
 
 
 class Rounding(Recorder):

@@ -1,6 +1,7 @@
 """Plans: weights that sum to one, windows, AND, mixes, and the equality with nested evaluation."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from sfumato.engine.conditions import (
     Guided,
     Plan,
     compile_plan,
+    reusing_steps,
 )
 from sfumato.recipe.image import MixPrompt, Resolved, ResolvedMix, ResolvedText
 from sfumato.samplers.schedule import to_x0
@@ -36,6 +38,7 @@ def resolved(
     guidance: float = 5.0,
     rescale: float = 0.0,
     window: tuple[float, float] = (0.0, 1.0),
+    interval: int = 1,
 ) -> Resolved:
     parts: list[ResolvedText | ResolvedMix] = []
     if prompt is not None:
@@ -60,6 +63,7 @@ def resolved(
         sampler="ddim",
         spacing="trailing",
         guidance=guidance,
+        cache_interval=interval,
         seed=0,
         count=1,
         parts=tuple(parts),
@@ -191,3 +195,47 @@ def test_rescale_keeps_what_it_measures_against() -> None:
     plan = compile_plan(resolved(guidance=0, rescale=0.5))
     assert {branch.conditioning: branch.reference for branch in plan.branches}[only("frog")] == 1
     assert plan.project == (GuidanceRescale(0.5),)
+
+
+def full_steps(recipe: Resolved) -> list[int]:
+    return [step for step in range(recipe.steps) if step not in compile_plan(recipe).reusing]
+
+
+def test_every_nth_step_runs_in_full() -> None:
+    assert full_steps(resolved()) == list(range(10))
+    assert full_steps(resolved(interval=2)) == [0, 2, 4, 6, 8]
+    assert full_steps(resolved(interval=3)) == [0, 3, 6, 9]
+    assert full_steps(resolved(interval=16)) == [0]
+    assert full_steps(resolved(None, interval=4)) == [0, 4, 8]
+
+
+def test_a_branch_that_ends_changes_nothing_and_one_that_comes_is_run_in_full() -> None:
+    assert full_steps(resolved(interval=3, window=(0.0, 0.5))) == [0, 3, 6, 9]
+    assert full_steps(resolved(interval=3, window=(0.2, 1.0))) == [0, 2, 5, 8]
+    assert full_steps(resolved("[frog:snow:0.4]", interval=3)) == [0, 3, 4, 7]
+    assert full_steps(resolved("[frog:snow:0.6]", interval=3)) == [0, 3, 6, 9]
+
+
+def test_turns_reuse_only_what_is_recent() -> None:
+    assert full_steps(resolved("[frog|snow]", interval=2)) == list(range(10))
+    assert full_steps(resolved("[frog|snow]", interval=3)) == [0, 1, 4, 5, 8, 9]
+
+
+def test_a_plan_that_starts_later_begins_with_a_full_step() -> None:
+    plan = replace(compile_plan(resolved()), start=4)
+    assert reusing_steps(plan, 10, 3) == {5, 6, 8, 9}
+
+
+@given(prompts, prompts, st.integers(1, 16), st.floats(0, 1), st.floats(0, 1))
+def test_features_are_always_there_and_never_too_old(
+    prompt: str, negative: str, interval: int, start: float, stop: float
+) -> None:
+    window = min(start, stop), max(start, stop)
+    plan = compile_plan(resolved(prompt, negative=negative, window=window, interval=interval))
+    made: dict[Conditioning, int] = {}
+    for step in range(10):
+        for one in weights(plan, step):
+            if step in plan.reusing:
+                assert step - made[one] < interval
+            else:
+                made[one] = step

@@ -1,5 +1,6 @@
 """The denoiser against nested evaluation on a real network, and the rows it really runs."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from recording import Recorder
 from sfumato.engine.conditions import Plan, compile_plan
 from sfumato.engine.denoiser import Denoiser
+from sfumato.engine.features import Features
 from sfumato.engine.run import encode_plan
 from sfumato.recipe.image import MixPart, MixPrompt, Part, Recipe, TextPart
 from sfumato.recipe.resolve import resolve
@@ -16,8 +18,8 @@ from tiny_models import tiny_bundle
 STEPS = 10
 
 
-def plan_of(*parts: Part, guidance: float = 4.0) -> Plan:
-    recipe = Recipe(seed=0, steps=STEPS, guidance=guidance, parts=parts)
+def plan_of(*parts: Part, guidance: float = 4.0, interval: int = 1) -> Plan:
+    recipe = Recipe(seed=0, steps=STEPS, guidance=guidance, cache_interval=interval, parts=parts)
     return compile_plan(resolve(recipe, tiny_bundle().defaults))
 
 
@@ -95,3 +97,58 @@ def test_no_gradients_flow_and_none_are_switched_off_outside() -> None:
     out = run.at(0)(x, 3.0)
     assert torch.is_grad_enabled()
     assert not out.is_inference()
+
+
+def test_features_are_reused_between_full_steps() -> None:
+    recorder = Recorder(tiny_bundle().backend)
+    run = denoiser(plan_of(TextPart(prompt="a frog"), interval=3), recorder)
+    for step in range(STEPS):
+        run.at(step)(latent(), 3.0)
+    assert recorder.reused == [step % 3 > 0 for step in range(STEPS)]
+    assert recorder.rows == [4] * STEPS
+
+
+def test_reusing_at_the_same_place_is_exact_and_elsewhere_it_is_not() -> None:
+    part, x = TextPart(prompt="a frog"), latent()
+    exact, cached = denoiser(plan_of(part)), denoiser(plan_of(part, interval=2))
+    assert torch.equal(cached.at(0)(x, 3.0), exact.at(0)(x, 3.0))
+    assert torch.allclose(cached.at(1)(x, 3.0), exact.at(1)(x, 3.0), atol=1e-5)
+    assert not torch.allclose(cached.at(1)(x * 0.5, 1.5), exact.at(1)(x * 0.5, 1.5), atol=1e-3)
+
+
+@pytest.mark.parametrize("max_rows", [1, 2, 3, 5])
+def test_bounding_the_rows_keeps_each_row_its_features(max_rows: int) -> None:
+    recorder = Recorder(tiny_bundle().backend)
+    plan = plan_of(TextPart(prompt="a frog"), interval=2)
+    bounded, whole = denoiser(plan, recorder, max_rows), denoiser(plan)
+    for step, scale in ((0, 1.0), (1, 0.5)):
+        ours, theirs = (one.at(step)(latent(3) * scale, 3.0 * scale) for one in (bounded, whole))
+        assert torch.allclose(ours, theirs, atol=1e-4)
+    assert max(recorder.rows) <= max_rows
+
+
+def test_branches_that_end_leave_the_others_their_features() -> None:
+    recorder = Recorder(tiny_bundle().backend)
+    plan = plan_of(TextPart(prompt="a frog", guidance_stop=0.1), interval=2)
+    run = denoiser(plan, recorder)
+    run.at(0)(latent(), 3.0)
+    alone = run.at(1)(latent(), 3.0)
+    assert (recorder.rows, recorder.reused) == ([4, 2], [False, True])
+    unguided = denoiser(plan_of(TextPart(prompt="a frog"), guidance=1.0)).at(0)(latent(), 3.0)
+    assert torch.allclose(alone, unguided, atol=1e-5)
+
+
+def test_a_prompt_that_comes_back_is_given_its_own_features() -> None:
+    plan = plan_of(TextPart(prompt="[a frog|a rabbit]"), guidance=1.0, interval=3)
+    assert plan.reusing == {2, 3, 6, 7}
+    run, exact = denoiser(plan), denoiser(plan_of(TextPart(prompt="[a frog|a rabbit]"), guidance=1.0))
+    for step in range(4):
+        assert torch.allclose(run.at(step)(latent(), 3.0), exact.at(step)(latent(), 3.0), atol=1e-5)
+
+
+def test_every_batch_has_features_of_its_own() -> None:
+    first = denoiser(plan_of(TextPart(prompt="a frog"), interval=2))
+    first.at(0)(latent(), 3.0)
+    assert first.features.last
+    assert not denoiser(first.plan).features.last
+    assert not replace(first, features=Features()).features.last

@@ -12,6 +12,7 @@ from sfumato.engine.conditions import UNCONDITIONAL, Branch, Plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.loop import Step, advice, denoise
 from sfumato.errors import NumericalError
+from sfumato.models.backends.base import NOTHING, Extra
 from sfumato.samplers.noise import FreshNoise
 from sfumato.samplers.schedule import Schedule, grid
 from sfumato.samplers.solvers import SOLVERS
@@ -29,6 +30,7 @@ class Exact:
 
     def __init__(self, breaks_below: float = -1.0) -> None:
         self.breaks_below = breaks_below
+        self.reused: list[bool] = []
 
     def asarray(self, a: NDArray[np.float32]) -> Any:
         return a
@@ -39,8 +41,14 @@ class Exact:
     def encode_text(self, ids: NDArray[np.int64]) -> Any:
         return np.zeros((*ids.shape, 4), np.float32)
 
-    def predict(self, x: Any, t: float, context: Any) -> Any:
+    def predict(self, x: Any, t: float, context: Any, extra: Extra = NOTHING) -> Any:
         return np.full_like(x, np.inf if t < self.breaks_below else 0.5)
+
+    def predict_reusing(
+        self, x: Any, t: float, context: Any, features: Any, extra: Extra = NOTHING
+    ) -> tuple[Any, Any]:
+        self.reused.append(features is not None)
+        return self.predict(x, t, context), x if features is None else features
 
     def encode_image(self, pixels: NDArray[np.float32]) -> Any:
         return pixels
@@ -52,8 +60,8 @@ class Exact:
         return 64
 
 
-def denoiser(backend: Exact) -> Denoiser:
-    plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(STEPS))),))
+def denoiser(backend: Exact, reusing: frozenset[int] = frozenset()) -> Denoiser:
+    plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(STEPS))),), reusing=reusing)
     return Denoiser(backend, SCHEDULE, plan, {UNCONDITIONAL: np.zeros((1, 5, 4), np.float32)}, 64)
 
 
@@ -86,6 +94,15 @@ def test_a_run_can_begin_at_a_later_step(name: str) -> None:
     rest = steps(name, x=whole[2].x, first=3)
     assert [step.index for step in rest] == list(range(3, STEPS))
     assert np.array_equal(rest[-1].x, whole[-1].x)
+
+
+def test_both_evaluations_of_a_step_run_in_full_or_reuse() -> None:
+    backend = Exact()
+    cached = denoiser(backend, frozenset({2, 3, 5}))
+    list(denoise(cached, SOLVERS["heun"], SIGMAS, start(), FreshNoise((), SHAPE[1:])))
+    wanted = [step in cached.plan.reusing for step in range(STEPS)]
+    # Heun evaluates at both ends of a step; the last step has one evaluation.
+    assert backend.reused == [one for step in wanted[:-1] for one in (step, step)] + wanted[-1:]
 
 
 def test_steps_come_one_at_a_time() -> None:

@@ -1,11 +1,15 @@
-"""Previews: cheap, the right size, and like the picture at a coarse scale."""
+"""Previews: cheap, the right size, and like the picture."""
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recording import Recorder
-from sfumato.engine.preview import Previewer, fit_previewer, to_uint8
-from tiny_models import tiny_bundle
+from sfumato.engine.preview import LinearPreviewer, TinyPreviewer, fit_previewer, previewer_of, to_uint8
+from sfumato.models.load import load_bundle
+from tiny_models import tiny_bundle, tiny_folder, tiny_settings, write_tiny_decoder
 
 
 class PlainDecoder(Recorder):
@@ -27,7 +31,7 @@ def test_bytes_are_rounded_and_clipped() -> None:
 
 def test_a_preview_is_a_linear_map_of_every_latent() -> None:
     matrix = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
-    show = Previewer(matrix, np.array([0, 0, -1], np.float32), 8)
+    show = LinearPreviewer(matrix, np.array([0, 0, -1], np.float32), 8)
     x0 = np.zeros((1, 2, 3, 5), np.float32)
     x0[0, 0, 1, 2] = 1
     picture = show(x0)
@@ -50,3 +54,23 @@ def test_the_fit_is_always_the_same() -> None:
     first, second = (fit_previewer(bundle.backend, 4, 8) for _ in range(2))
     assert np.array_equal(first.matrix, second.matrix)
     assert np.array_equal(first.offset, second.offset)
+
+
+def test_a_model_without_a_tiny_decoder_is_previewed_by_its_colours() -> None:
+    bundle = tiny_bundle()
+    assert not bundle.backend.has_tiny_decoder
+    assert isinstance(previewer_of(bundle.backend, 4, 8), LinearPreviewer)
+
+
+def test_a_tiny_decoder_is_used_where_there_is_one(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder(), tmp_path / "tiny"))
+    write_tiny_decoder(folder / "taesd")
+    backend = load_bundle(str(folder), tiny_settings()).backend
+    show = previewer_of(backend, 4, 8)
+    assert isinstance(show, TinyPreviewer)
+    x0 = np.random.default_rng(5).standard_normal((3, 4, 8, 6)).astype(np.float32)
+    pictures = show(x0)
+    assert pictures.shape == (3, 64, 48, 3)
+    assert pictures.dtype == np.uint8
+    expected = to_uint8(np.moveaxis(backend.decode_tiny(backend.asarray(x0)), 1, -1))
+    assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1

@@ -207,6 +207,45 @@ def test_events_come_in_order_and_say_what_happened() -> None:
     assert done.seconds["total"] == pytest.approx(sum(done.seconds.values()) / 2)
 
 
+def test_what_could_not_be_loaded_as_asked_is_told() -> None:
+    bundle = replace(tiny_bundle(), notes=("Drawn with torch.",))
+    started = next(draw(resolved(bundle, FROG, steps=1), bundle))
+    assert isinstance(started, Started)
+    assert started.warnings == ("Drawn with torch.",)
+
+
+def test_caching_is_exact_at_one_and_near_at_two() -> None:
+    bundle = tiny_bundle()
+    exact = drawn(bundle, FROG, steps=8)
+    assert psnr(drawn(bundle, FROG, steps=8, cache_interval=1), exact) == math.inf
+    near, far = (drawn(bundle, FROG, steps=8, cache_interval=interval) for interval in (2, 8))
+    assert 20 < psnr(near, exact) < math.inf
+    assert psnr(near, exact) > psnr(far, exact)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "heun", "dpmpp_2m_sde", "dpmpp_sde"])
+def test_a_cached_picture_of_a_batch_equals_the_picture_alone(sampler: str) -> None:
+    bundle = tiny_bundle()
+    part = TextPart(prompt="[a frog:snow:0.6] AND a beach", guidance_start=0.2, guidance_stop=0.7)
+    mix = MixPart(prompts=(MixPrompt(prompt="a rabbit", ratio=0.3),))
+    recipe = resolved(bundle, part, mix, sampler=sampler, steps=8, count=3, cache_interval=3)
+    together = pictures(list(draw(recipe, bundle)))
+    few = replace(bundle, backend=Recorder(bundle.backend, limit=3))
+    in_chunks = pictures(list(draw(recipe, few)))
+    alone = pictures(list(draw(recipe, bundle, indices=[2])))
+    assert psnr(together[2], alone[0]) >= 50
+    assert all(psnr(a, b) >= 50 for a, b in zip(in_chunks, together, strict=True))
+    assert psnr(together[0], together[1]) < 40
+
+
+def test_every_batch_of_a_cached_run_begins_with_a_full_step() -> None:
+    recorder = Recorder(tiny_bundle().backend, limit=4)
+    recipe = resolved(tiny_bundle(), FROG, steps=5, count=3, guidance=3.0, cache_interval=2)
+    list(draw(recipe, replace(tiny_bundle(), backend=recorder)))
+    assert recorder.rows == [4] * 5 + [2] * 5
+    assert recorder.reused == [False, True, False, True, False] * 2
+
+
 def test_run_finds_resolves_loads_and_draws() -> None:
     recipe = Recipe(model=str(tiny_folder()), seed=7, steps=2, parts=(FROG,))
     events = list(run(recipe, tiny_settings()))

@@ -1,4 +1,6 @@
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,15 @@ def test_events_are_the_start_then_every_picture_then_the_report(judge: Path) ->
         assert score.ceiling is not None
         assert score.ceiling.n == score.share.n
     assert draw_grid(report.samples).width > 1000
+
+
+def test_a_slower_backend_is_noted(judge: Path) -> None:
+    settings = replace(tiny_settings(), backend="auto", dtype="float16")
+    with closing(evaluate(RECIPE, settings, budget=BUDGET, judge=judge)) as events:
+        start = next(events)
+    assert isinstance(start, EvaluationStarted)
+    assert start.setup.backend == "torch cpu float16"
+    assert start.notes[0].startswith("Drawing with torch, which is slower here: ")
 
 
 @needs_font

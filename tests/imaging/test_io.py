@@ -15,7 +15,9 @@ from sfumato.imaging.io import (
     as_saved,
     check_output,
     encode_picture,
+    make_folder,
     open_picture,
+    replacing,
     save_picture,
     suffix_of,
     write_file,
@@ -124,6 +126,56 @@ def test_a_read_only_file_system_is_named() -> None:
         pytest.skip("no /proc here")
     with pytest.raises(OutputError, match=r"read-only|does not exist|cannot be written"):
         write_file(Path("/proc/a.png"), b"x")  # nobody may create files there, root neither
+
+
+def test_a_file_is_replaced_when_all_of_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with replacing(path) as file:
+        file.write(b"..cd")
+        file.seek(0)
+        file.write(b"ab")
+        file.seek(0)
+        assert file.read() == b"abcd"
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"abcd"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_replacement_that_stops_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def stopped() -> None:
+        with replacing(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_folders_are_made_or_the_reason_is_named(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path / "file", tmp_path / "file" / "b"):
+        with pytest.raises(OutputError, match="this is no folder"):
+            make_folder(path)
+    if Path("/proc/self").is_dir():
+        with pytest.raises(OutputError):
+            make_folder(Path("/proc/a"))
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_in_which_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    for path in (tmp_path, tmp_path / "a"):
+        with pytest.raises(OutputError, match="read-only"):
+            make_folder(path)
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -26,6 +26,7 @@ PICTURE = np.zeros((16, 16, 3), np.uint8)
 SUFFIXES = [".png", ".jpg", ".webp"]
 PROMPT = 'a fr\u00f6g \U0001f438 on a "beach" <b>&amp; ]]>\ttab\r\nline'
 SOFTWARE = "Sfumato 0.1.0"
+BACKEND = "openvino cpu bfloat16"
 METADATA = PictureMetadata(
     json.dumps({"version": 1, "prompt": PROMPT}, ensure_ascii=False),
     f"{PROMPT}\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a",
@@ -43,10 +44,18 @@ def saved(folder: Path, suffix: str, metadata: PictureMetadata) -> Path:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("source", [TRAINED, COMPOSITE])
 def test_round_trip(tmp_path: Path, suffix: str, source: str) -> None:
-    metadata = PictureMetadata(METADATA.resolved_json, METADATA.parameters, SOFTWARE, source)
+    metadata = PictureMetadata(METADATA.resolved_json, METADATA.parameters, SOFTWARE, source, BACKEND)
     path = saved(tmp_path, suffix, metadata)
     assert read_metadata(path) == metadata
     assert read_parameters(path) == metadata.parameters
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_drew_it_is_there_or_empty(tmp_path: Path, suffix: str) -> None:
+    assert read_metadata(saved(tmp_path, suffix, METADATA)).backend == ""
+    # Long enough for extended XMP in a JPEG.
+    long = PictureMetadata(json.dumps({"p": "x" * 200_000}), "", SOFTWARE, backend='a "<\x00>&')
+    assert read_metadata(saved(tmp_path, suffix, long)).backend == 'a "<\ufffd>&'
 
 
 @given(st.sampled_from(SUFFIXES), ANY_TEXT)

@@ -28,6 +28,9 @@ DEFAULTS = ModelDefaults(
     guidance_rescale=0.7,
     samplers=SAMPLERS,
     spacings=SPACINGS,
+    fast_cache_interval=4,
+    fast_guidance_start=0.1,
+    fast_guidance_stop=0.6,
 )
 
 _PIECES = [
@@ -47,7 +50,12 @@ any_text = st.one_of(
 )
 
 fractions = st.floats(0.0, 1.0)
-windows = st.tuples(fractions, fractions).map(sorted)
+windows = st.one_of(
+    st.just((None, None)),
+    st.tuples(fractions, st.none()),
+    st.tuples(st.none(), fractions),
+    st.tuples(fractions, fractions).map(lambda ends: tuple(sorted(ends))),
+)
 
 
 @st.composite
@@ -95,6 +103,8 @@ recipes = st.builds(
     spacing=st.none() | st.sampled_from([*SPACINGS, "Karras"]),
     eta=st.none() | fractions,
     guidance=st.none() | st.floats(0.0, 100.0),
+    cache_interval=st.none() | st.integers(1, 16),
+    fast=st.booleans(),
     seed=st.none() | st.integers(0, MAX_SEED - 10),
     count=st.integers(1, 10),
     parts=parts(),

@@ -60,7 +60,7 @@ def test_json_is_canonical():
     a = from_json('{"steps": 3, "guidance": 7, "parts": []}', Recipe)
     b = from_json('{"parts":[],"guidance":7.0e0,"steps":3}', Recipe)
     assert to_json(a) == to_json(b)
-    assert to_json(a).startswith('{"count":1,"eta":null,"guidance":7.0,"height":null,')
+    assert to_json(a).startswith('{"cache_interval":null,"count":1,"eta":null,"fast":false,"guidance":7.0,')
 
 
 def test_digest_is_stable():
@@ -85,6 +85,7 @@ def test_digests_differ():
         resolved.model_copy(update={"seed": 2}),
         resolved.model_copy(update={"guidance": 4.000001}),
         resolved.model_copy(update={"model_digest": "f" * 64}),
+        resolved.model_copy(update={"cache_interval": 2}),
     ]
     assert len({digest(item) for item in changed}) == len(changed)
 
@@ -154,9 +155,8 @@ def test_damaged_metadata_reads_or_is_a_recipe_error(resolved, data):
 
 def test_toml_is_readable():
     assert to_toml(FROG) == (
-        'version = 1\nmodel = "bundled"\nseed = 1\ncount = 2\n\n'
-        '[[parts]]\nkind = "text"\nprompt = "a (frog:1.2), 🐸"\nnegative = "blur"\n'
-        "guidance_start = 0.0\nguidance_stop = 1.0\n\n"
+        'version = 1\nmodel = "bundled"\nfast = false\nseed = 1\ncount = 2\n\n'
+        '[[parts]]\nkind = "text"\nprompt = "a (frog:1.2), 🐸"\nnegative = "blur"\n\n'
         '[[parts]]\nkind = "mix"\nmode = "branches"\n\n[[parts.prompts]]\nprompt = "rabbit"\nratio = 0.5\n'
     )
 

@@ -44,6 +44,15 @@ def test_eta_is_ddims():
     assert parse_parameters("x\nSteps: 4, Sampler: Euler a, Eta: 0.67, Seed: 1").eta is None
 
 
+def test_a_cache_interval_is_written_where_there_is_one():
+    written = parameters(cache_interval=3)
+    assert "Cache interval: 3" in written
+    assert parse_parameters(written).cache_interval == 3
+    assert "Cache" not in parameters(cache_interval=1)
+    with pytest.raises(RecipeError, match=r"cache_interval: must be at most 16 \(got 99\). Give 1 to 16."):
+        parse_parameters("x\nSteps: 4, Sampler: DDIM, Cache interval: 99, Seed: 1")
+
+
 def test_a_prompt_that_the_layout_would_change_is_written_twice():
     tricky = TextPart(prompt=" a\nNegative prompt: b\x00")
     written = parameters(parts=(tricky,))

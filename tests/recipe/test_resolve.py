@@ -104,6 +104,48 @@ def test_eta_is_for_ddim_and_leaves_old_digests_alone():
     )
 
 
+def test_a_fast_recipe_fills_what_is_open_with_the_models_own():
+    def window(**fields):
+        text = resolve(Recipe(fast=True, parts=(TextPart(prompt="frog", **fields),)), DEFAULTS).text
+        assert text is not None
+        return text.guidance_start, text.guidance_stop
+
+    assert resolve(Recipe(fast=True), DEFAULTS).cache_interval == 4
+    assert window() == (0.1, 0.6)
+    assert resolve(Recipe(fast=True, cache_interval=1), DEFAULTS).cache_interval == 1
+    assert resolve(Recipe(fast=True, cache_interval=7), DEFAULTS).cache_interval == 7
+    # One end of a window closes it: what the recipe says never meets the model's other end.
+    assert window(guidance_start=0.9) == (0.9, 1.0)
+    assert window(guidance_stop=0.05) == (0.0, 0.05)
+    assert window(guidance_start=0.0, guidance_stop=1.0) == (0.0, 1.0)
+
+
+def test_a_fast_mix_without_text_has_the_window_too():
+    mix = MixPart(prompts=(MixPrompt(prompt="a", ratio=0.5), MixPrompt(prompt="b", ratio=0.5)))
+    text = resolve(Recipe(fast=True, parts=(mix,)), DEFAULTS).text
+    assert text is not None
+    assert (text.guidance_start, text.guidance_stop) == (0.1, 0.6)
+
+
+def test_an_interval_of_one_leaves_old_digests_alone():
+    plain = resolve(Recipe(), DEFAULTS, new_seed=lambda: 42)
+    assert resolve(Recipe(cache_interval=1), DEFAULTS, new_seed=lambda: 42) == plain
+    assert "cache_interval" not in plain.model_dump()
+    cached = resolve(Recipe(cache_interval=3), DEFAULTS)
+    assert cached.model_dump()["cache_interval"] == 3
+    assert recipe_of(cached).cache_interval == 3
+
+
+def test_what_a_fast_recipe_became_is_what_is_asked_for_again():
+    resolved = resolve(Recipe(fast=True, seed=3, parts=(FROG,)), DEFAULTS)
+    again = recipe_of(resolved)
+    assert not again.fast
+    assert again.text is not None
+    assert (again.cache_interval, again.text.guidance_start, again.text.guidance_stop) == (4, 0.1, 0.6)
+    exact = resolve(Recipe(seed=3, parts=(FROG,)), DEFAULTS)
+    assert recipe_of(exact).text == TextPart(prompt="frog", guidance_rescale=0.7)
+
+
 def test_steps_beyond_the_schedule_are_found_early():
     short = replace(DEFAULTS, max_steps=10)
     assert resolve(Recipe(), short).steps == 10

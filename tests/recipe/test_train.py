@@ -13,6 +13,7 @@ from sfumato.recipe.codec import from_json, from_toml, to_json, to_toml
 from sfumato.recipe.train import (
     MAX_FILE_BYTES,
     DiffusionStage,
+    TinyDecoderStage,
     TrainRecipe,
     load_train_recipe,
     schema,
@@ -51,11 +52,13 @@ def test_shipped_recipes_load_and_round_trip(path: Path) -> None:
 def test_every_stage_is_shipped_and_named_as_the_next_one_needs_it() -> None:
     recipes = {load_train_recipe(path).name: load_train_recipe(path) for path in SHIPPED}
     assert {recipe.task.stage for recipe in recipes.values()} == {
-        "autoencoder", "latents", "text", "diffusion", "judge",
+        "autoencoder", "latents", "text", "diffusion", "tiny-decoder", "judge",
     }  # fmt: skip
     for recipe in recipes.values():
         if isinstance(recipe.task, DiffusionStage):
             assert {recipe.task.autoencoder, recipe.task.text, *recipe.task.latents} <= recipes.keys()
+        if isinstance(recipe.task, TinyDecoderStage):
+            assert {recipe.task.autoencoder, *recipe.task.latents} <= recipes.keys()
 
 
 def test_a_whole_number_will_do_for_a_rate(tmp_path: Path) -> None:
@@ -86,8 +89,8 @@ def test_a_whole_number_will_do_for_a_rate(tmp_path: Path) -> None:
         (
             'stage = "text"',
             'stage = "texts"',
-            "task.stage: must be one of 'autoencoder', 'latents', 'text', 'diffusion', 'judge' "
-            "(got 'texts'). Did you mean text?",
+            "task.stage: must be one of 'autoencoder', 'latents', 'text', 'diffusion', 'tiny-decoder', "
+            "'judge' (got 'texts'). Did you mean text?",
         ),
         ('stage = "text"', "width = 8", "task.stage: is missing"),
         (

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from judged import needs_font
 from sfumato.errors import InputError, ModelFileError, OutputError, RecipeError
 from sfumato.models.judge import judge_facts
 from sfumato.models.load import find_model
+from sfumato.models.tiny_decoder import load_tiny_decoder
 from sfumato.training.latents import CacheStep, load
 from sfumato.training.stages import digest, start
 from tiny_models import tiny_settings
-from training.tiny_runs import DIFFUSION, OPTIMISATION, TEXT, recipe, train_all, write_runs
+from training.tiny_runs import DIFFUSION, OPTIMISATION, TEXT, TINY_DECODER, recipe, train_all, write_runs
 
 AUTOENCODER = {
     "stage": "autoencoder",
@@ -67,7 +69,8 @@ def test_diffusion_makes_a_model_that_loads(runs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "task", "optimizer"), [("diffusion", DIFFUSION, "muon"), ("words", TEXT, "adamw")]
+    ("name", "task", "optimizer"),
+    [("diffusion", DIFFUSION, "muon"), ("words", TEXT, "adamw"), ("previews", TINY_DECODER, "muon")],
 )
 def test_a_stopped_stage_equals_an_uninterrupted_one(
     runs: Path, tmp_path: Path, name: str, task: dict[str, Any], optimizer: str
@@ -92,6 +95,39 @@ def test_diffusion_can_begin_with_a_finished_model(runs: Path) -> None:
         for name in ("diffusion", "more")
     )
     assert all((second[key] - value).abs().max() < 0.01 for key, value in first.items())
+
+
+def test_a_tiny_decoder_can_be_put_into_a_model(runs: Path) -> None:
+    steps = train_all(recipe("previews", TINY_DECODER), runs)
+    assert steps[-1].figures.keys() == {"psnr", "edges"}
+    made = runs / "previews" / "tiny_decoder"
+    with safe_open(made / "diffusion_pytorch_model.safetensors", "pt") as file:
+        facts = json.loads(file.metadata()["tiny_decoder"])
+    assert facts["held_out"] == 4
+    assert facts["recipe"] == digest(recipe("previews", TINY_DECODER))
+    assert 0 < facts["psnr"] < 50
+    train_all(recipe("diffusion", DIFFUSION), runs)
+    model = runs / "diffusion" / "model"
+    shutil.copytree(made, model / "tiny_decoder")
+    found = find_model(str(model), tiny_settings())
+    assert found.files.tiny_decoder is not None
+    decoder = load_tiny_decoder(found.files.tiny_decoder, torch.device("cpu"), torch.float32)
+    latents = load([runs / "latents"]).latents[-4:].float()
+    vae = AutoencoderKL.from_pretrained(runs / "autoencoder" / "vae")
+    with torch.no_grad():
+        error = (decoder(latents).clamp(-1, 1) - vae.decode(latents).sample.clamp(-1, 1)).square().mean()
+    assert float(10 * torch.log10(4 / error)) == pytest.approx(facts["psnr"], abs=0.02)
+
+
+def test_a_tiny_decoder_follows_its_autoencoder(runs: Path) -> None:
+    wanted = recipe("previews", TINY_DECODER)
+    stop_after(wanted, runs, 2)
+    weights = runs / "autoencoder" / "vae" / "diffusion_pytorch_model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(RecipeError, match="name: holds a run of another recipe"):
+        train_all(wanted, runs)
 
 
 def test_samples_come_with_checkpoints(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,15 @@ DIFFUSION = {
     "groups": 4,
 }
 
+TINY_DECODER = {
+    "stage": "tiny-decoder",
+    "autoencoder": "autoencoder",
+    "latents": ["latents"],
+    "width": 8,
+    "blocks": [1, 1, 0, 0],
+    "held_out": 4,
+}
+
 
 def recipe(name: str, task: dict[str, Any], **sections: Any) -> TrainRecipe:
     """Return a training recipe of four steps with the given stage; `sections` replace or add tables."""

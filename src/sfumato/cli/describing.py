@@ -32,6 +32,8 @@ def described(resolved: Resolved) -> dict[str, str]:
             lines["guidance rescale"] = f"{text.guidance_rescale:g}"
         if (text.guidance_start, text.guidance_stop) != (0.0, 1.0):
             lines["guided steps"] = f"{text.guidance_start:.0%} to {text.guidance_stop:.0%}"
+    if resolved.cache_interval > 1:
+        lines["cache interval"] = str(resolved.cache_interval)
     lines["model"] = f"{resolved.model} ({resolved.model_digest[:12]})"
     if resolved.count > 1:
         lines["drawn as"] = f"number {resolved.index + 1} of {resolved.count}, from seed {resolved.seed}"

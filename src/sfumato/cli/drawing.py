@@ -83,7 +83,7 @@ def _draw(
             _follow(event, progress, previews, drawn)
             if isinstance(event, Picture):
                 started = time.perf_counter()
-                path = outputs.save(event)
+                path = outputs.save(event, drawn.backend)
                 saving += time.perf_counter() - started
                 drawn.files.append((path, event.resolved))
                 if announce:
@@ -107,6 +107,9 @@ def _follow(event: Event, progress: Bar, previews: tuple[Path, ...], drawn: Draw
                     write_file(previews[index], encode_picture(pixels, ".png"))
         case Done():
             drawn.seconds = dict(event.seconds)
+            drawn.warnings += event.warnings
+            for warning in event.warnings:
+                warn(warning)
         case _:
             pass
 

@@ -1,6 +1,5 @@
 """`sfumato evaluate`: scores of a model, by a judge that never met it."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,6 @@ import typer
 from sfumato.cli import flags
 from sfumato.cli.console import examples
 from sfumato.cli.flags import Flags
-from sfumato.settings import Settings
 
 EXAMPLES = examples(
     "sfumato evaluate",
@@ -36,6 +34,8 @@ def evaluate(
     seed: Annotated[
         str | None, typer.Option(metavar="N", help="Decides prompts and noise.", rich_help_panel=flags.HOW)
     ] = None,
+    backend: flags.Backend = None,
+    precision: flags.Precision = None,
     judge: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Another judge than the bundled one.")
     ] = None,
@@ -62,7 +62,7 @@ def evaluate(
     comes with its sample size, a 95 % interval, and what the judge makes of real pictures. Prints a table,
     and the path of a sheet of pictures.
     """
-    settings = Settings.from_environment(os.environ)
+    settings = flags.settings_with(backend, precision)
     from sfumato.cli.recipes import with_flags
     from sfumato.cli.scoring import score
     from sfumato.recipe.image import Recipe

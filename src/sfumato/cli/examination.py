@@ -9,11 +9,13 @@ from importlib import metadata
 from sfumato import __version__
 from sfumato.cli.console import pairs
 from sfumato.errors import InputError, SfumatoError
-from sfumato.models.load import BUNDLED, list_models, load_bundle
+from sfumato.models.backends.selection import choose
+from sfumato.models.load import BUNDLED, find_model, list_models, load
 from sfumato.scenes.drawing import find_font
 from sfumato.settings import Settings
 
 LIBRARIES = (
+    "openvino",
     "torch",
     "diffusers",
     "transformers",
@@ -29,13 +31,14 @@ GB = 1e9
 @dataclass(frozen=True)
 class Examination:
     """Names and values for people, the library versions (None: not installed), and the verdict: the `backend`
-    that will draw, or the `problem` that prevents it.
+    that will draw and the `reason` for it, or the `problem` that prevents it.
     """
 
     machine: dict[str, str]
     libraries: dict[str, str | None]
     settings: dict[str, str]
     backend: str | None
+    reason: str | None
     problem: str | None
 
     def text(self) -> str:
@@ -44,7 +47,9 @@ class Examination:
             name: "not installed" if found is None else found for name, found in self.libraries.items()
         }
         verdict = (
-            {"draws with": self.backend} if self.backend is not None else {"cannot draw": str(self.problem)}
+            {"draws with": f"{self.backend} ({self.reason})"}
+            if self.backend is not None
+            else {"cannot draw": str(self.problem)}
         )
         return pairs({**self.machine, **versions, **self.settings, **verdict})
 
@@ -55,15 +60,18 @@ class Examination:
             "libraries": self.libraries,
             "settings": self.settings,
             "backend": self.backend,
+            "reason": self.reason,
             "problem": self.problem,
         }
 
 
 def examine(settings: Settings) -> Examination:
     """Look around, and load the bundled model: nothing else says for certain what will draw."""
-    backend, problem = None, None
+    backend, reason, problem = None, None, None
     try:
-        backend = load_bundle(BUNDLED, settings).backend.name
+        found = find_model(BUNDLED, settings)
+        reason = choose(found.files, settings).reason
+        backend = load(found, settings).backend.name
     except SfumatoError as error:
         problem = str(error)
     models = [model.name for model in list_models(settings) if model.problem is None]
@@ -71,6 +79,7 @@ def examine(settings: Settings) -> Examination:
         machine=_machine(),
         libraries={name: _version(name) for name in LIBRARIES},
         settings={
+            "backend": settings.backend,
             "device": settings.device,
             "dtype": settings.dtype,
             "data folder": str(settings.data_dir),
@@ -78,6 +87,7 @@ def examine(settings: Settings) -> Examination:
             "emoji font": _font(),
         },
         backend=backend,
+        reason=reason,
         problem=problem,
     )
 

@@ -1,10 +1,13 @@
 """The options that describe a picture, the same for every command that draws."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from sfumato.settings import Settings
 
 WHAT = "What to draw"
 HOW = "How to draw it"
@@ -98,9 +101,42 @@ GuidanceStop = Annotated[
     str | None,
     typer.Option(metavar="X", help="Guide up to this fraction of the steps, 0 to 1.", rich_help_panel=HOW),
 ]
+CacheInterval = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="Run the whole network at every Nth step only, and little of it between: 1 (off) to 16.",
+        rich_help_panel=HOW,
+    ),
+]
+Fast = Annotated[
+    bool,
+    typer.Option(
+        "--fast",
+        help="Draw about twice as fast and nearly as well: the model's own --cache-interval and guidance "
+        "window, where they are not given.",
+        rich_help_panel=HOW,
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="A model's name or folder; see: sfumato models.", rich_help_panel=HOW),
+]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What runs the networks: auto (the fastest that can draw the model), torch or openvino.",
+        rich_help_panel=HOW,
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What they compute in: auto, f32, bf16, f16, or int8 (weights alone; openvino).",
+        rich_help_panel=HOW,
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -154,4 +190,11 @@ class Flags:
     guidance_rescale: str | None = None
     guidance_start: str | None = None
     guidance_stop: str | None = None
+    cache_interval: str | None = None
+    fast: bool = False
     model: str | None = None
+
+
+def settings_with(backend: str | None, precision: str | None) -> Settings:
+    """Return the environment's settings with what --backend and --precision ask for. Raises InputError."""
+    return Settings.from_environment(os.environ).asked(backend=backend, precision=precision)

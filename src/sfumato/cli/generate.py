@@ -1,6 +1,5 @@
 """`sfumato generate`: a prompt in, pictures out."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,13 @@ from sfumato.cli import flags
 from sfumato.cli.console import examples
 from sfumato.cli.flags import Flags
 from sfumato.errors import RecipeError
-from sfumato.settings import Settings
 
 EXAMPLES = examples(
     'sfumato generate "a frog on a beach"',
     'sfumato generate "a frog" --seed 7 --steps 30 --output frog.png',
     'sfumato generate "a frog" --count 4 --output . --format webp',
     'sfumato generate "a frog" --mix "a rabbit:0.5"',
+    'sfumato generate "a frog" --backend torch --precision f32',
     'sfumato generate "a (red:1.3) house [in snow:at night:0.4]"',
     "sfumato generate --recipe frog.toml --seed 8",
     "echo a frog | sfumato generate -",
@@ -55,7 +54,11 @@ def generate(
     guidance_rescale: flags.GuidanceRescale = None,
     guidance_start: flags.GuidanceStart = None,
     guidance_stop: flags.GuidanceStop = None,
+    cache_interval: flags.CacheInterval = None,
+    fast: flags.Fast = False,
     model: flags.Model = None,
+    backend: flags.Backend = None,
+    precision: flags.Precision = None,
     output: flags.Output = None,
     format_: flags.Format = None,
     preview: flags.Preview = None,
@@ -82,6 +85,8 @@ def generate(
         guidance_rescale=guidance_rescale,
         guidance_start=guidance_start,
         guidance_stop=guidance_stop,
+        cache_interval=cache_interval,
+        fast=fast,
         model=model,
     )
     if prompt is None and not asked.mix and not unconditional and recipe is None:
@@ -90,7 +95,7 @@ def generate(
             field="prompt",
             hint='For example: sfumato generate "a frog on a beach"; or give --unconditional.',
         )
-    settings = Settings.from_environment(os.environ)
+    settings = flags.settings_with(backend, precision)
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.outputs import wanted_suffix
     from sfumato.cli.recipes import number_of, read_recipe, with_flags, with_stdin

@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from sfumato.cli import flags
 from sfumato.cli.console import bar, examples, result, result_json, table
 from sfumato.settings import Settings
 
 MODELS_EXAMPLES = examples("sfumato models", "SFUMATO_MODELS=/data/models sfumato models --json")
 SAMPLERS_EXAMPLES = examples("sfumato samplers", "sfumato samplers --orders")
-DOCTOR_EXAMPLES = examples("sfumato doctor", "SFUMATO_DEVICE=cuda sfumato doctor", "sfumato doctor --json")
+DOCTOR_EXAMPLES = examples(
+    "sfumato doctor",
+    "sfumato doctor --backend torch",
+    "SFUMATO_DEVICE=cuda sfumato doctor",
+    "sfumato doctor --json",
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
@@ -20,25 +26,41 @@ def models(as_json: Json = False) -> None:
     """List the models that --model can name.
 
     Besides the bundled one: every diffusers folder in the folders of SFUMATO_MODELS and in the folder
-    "models" of SFUMATO_HOME. A path to any other folder works as well.
+    "models" of SFUMATO_HOME. A path to any other folder works as well. COMPILED is what "sfumato compile"
+    stored: the precision, and how near its pictures are to those of float32 (the median PSNR).
     """
     settings = Settings.from_environment(os.environ)
+    from sfumato.evaluation.parity import stored_parities
+    from sfumato.models.backends.openvino.cache import COMPILED
     from sfumato.models.load import list_models
 
     listed = list_models(settings)
+    parities = {model.name: stored_parities(settings.data_dir / COMPILED, model.folder) for model in listed}
     if as_json:
-        result_json([{**asdict(model), "folder": str(model.folder)} for model in listed])
+        result_json(
+            [
+                {
+                    **asdict(model),
+                    "folder": str(model.folder),
+                    "compiled": [
+                        {**one.model_dump(mode="json"), "stale": one.stale} for one in parities[model.name]
+                    ],
+                }
+                for model in listed
+            ]
+        )
         return
     rows = [
         (
             model.name,
             "-" if model.width is None else f"{model.width}x{model.height}",
             f"{model.num_bytes / 1e6:.0f} MB",
+            ", ".join(one.text() for one in parities[model.name]) or "-",
             str(model.folder) if model.problem is None else f"cannot be used: {model.problem}",
         )
         for model in listed
     ]
-    result(table(rows, ("NAME", "PICTURES", "SIZE", "FOLDER")))
+    result(table(rows, ("NAME", "PICTURES", "SIZE", "COMPILED", "FOLDER")))
 
 
 def samplers(
@@ -86,12 +108,12 @@ def samplers(
     result(table(spacings, ("SPACING", "A1111 NAME", "")))
 
 
-def doctor(as_json: Json = False) -> None:
-    """Say what this machine has and what pictures will be drawn with.
+def doctor(backend: flags.Backend = None, precision: flags.Precision = None, as_json: Json = False) -> None:
+    """Say what this machine has, what pictures will be drawn with, and why.
 
     Loads the bundled model to find out. Exits with 1 when that fails.
     """
-    settings = Settings.from_environment(os.environ)
+    settings = flags.settings_with(backend, precision)
     from sfumato.cli.examination import examine
 
     with bar("loading the bundled model"):

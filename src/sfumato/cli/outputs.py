@@ -28,9 +28,9 @@ class Outputs:
     paths: tuple[Path, ...]
     replace: bool
 
-    def save(self, picture: Picture) -> Path:
-        """Write a picture with its recipe, and return where it is. Raises OutputError; then nothing is
-        written.
+    def save(self, picture: Picture, backend: str) -> Path:
+        """Write a picture with its recipe and the name of the backend that drew it, and return where it is.
+        Raises OutputError; then nothing is written.
         """
         path = self.paths[picture.index]
         if not self.replace:
@@ -39,6 +39,7 @@ class Outputs:
             resolved_json=to_json(picture.resolved),
             parameters=to_parameters(picture.resolved, software=SOFTWARE),
             software=SOFTWARE,
+            backend=backend,
         )
         save_picture(picture.pixels, path, metadata)
         return path

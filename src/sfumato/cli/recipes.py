@@ -31,9 +31,12 @@ _SIZE = re.compile(r"(\d{1,9})(?:[xX×](\d{1,9}))?")  # noqa: RUF001 - people pa
 def with_flags(base: Recipe, flags: Flags) -> Recipe:
     """Return `base` with everything that `flags` ask for. Raises RecipeError naming flag, value and hint."""
     data: dict[str, Any] = base.model_dump()
-    for field, text in (("seed", flags.seed), ("count", flags.count), ("steps", flags.steps)):
+    if flags.fast:
+        data = _opened(data)
+    numbers = {"seed": flags.seed, "count": flags.count, "steps": flags.steps}
+    for field, text in {**numbers, "cache_interval": flags.cache_interval}.items():
         if text is not None:
-            data[field] = whole(field, text)
+            data[field] = whole(field.replace("_", "-"), text)
     if flags.size is not None:
         data["width"], data["height"] = _size(flags.size)
     if flags.sampler is not None:
@@ -55,6 +58,13 @@ def with_flags(base: Recipe, flags: Flags) -> Recipe:
         return recipe_from_mapping(data)
     except RecipeError as error:
         raise _named_by_flag(error, flags) from None
+
+
+def _opened(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe's fields with open what a fast recipe fills: pictures carry all of them."""
+    window = {"guidance_start": None, "guidance_stop": None}
+    parts = [{**part, **window} if part["kind"] == "text" else part for part in data["parts"]]
+    return {**data, "fast": True, "cache_interval": None, "parts": parts}
 
 
 def _named_by_flag(error: RecipeError, flags: Flags) -> RecipeError:
@@ -202,6 +212,7 @@ def _parts(base: tuple[dict[str, Any], ...], flags: Flags) -> list[dict[str, Any
             "--negative": flags.negative,
             "--mix": flags.mix or None,
             "--mix-mode": flags.mix_mode,
+            "--guidance": flags.guidance,
             "--guidance-rescale": flags.guidance_rescale,
             "--guidance-start": flags.guidance_start,
             "--guidance-stop": flags.guidance_stop,

@@ -1,6 +1,5 @@
 """`sfumato redo`, `verify` and `show`: what a picture knows about itself, put to use."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,6 @@ from sfumato.cli import flags
 from sfumato.cli.console import bar, examples, pairs, printable, result, result_json, talk, warn
 from sfumato.cli.flags import Flags
 from sfumato.errors import PictureError, RecipeError
-from sfumato.settings import Settings
 
 REDO_EXAMPLES = examples(
     "sfumato redo frog.png",
@@ -49,7 +47,11 @@ def redo(
     guidance_rescale: flags.GuidanceRescale = None,
     guidance_start: flags.GuidanceStart = None,
     guidance_stop: flags.GuidanceStop = None,
+    cache_interval: flags.CacheInterval = None,
+    fast: flags.Fast = False,
     model: flags.Model = None,
+    backend: flags.Backend = None,
+    precision: flags.Precision = None,
     output: flags.Output = None,
     format_: flags.Format = None,
     preview: flags.Preview = None,
@@ -60,7 +62,7 @@ def redo(
     The new picture has the format of the old one, and never replaces it unless --output names it. Of a
     picture by another program that wrote A1111 parameters, these are read.
     """
-    settings = Settings.from_environment(os.environ)
+    settings = flags.settings_with(backend, precision)
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.outputs import wanted_suffix
     from sfumato.cli.recipes import number_of, read_picture, with_flags, with_stdin
@@ -84,6 +86,8 @@ def redo(
         guidance_rescale=guidance_rescale,
         guidance_start=guidance_start,
         guidance_stop=guidance_stop,
+        cache_interval=cache_interval,
+        fast=fast,
         model=model,
     )
     base, before = read_picture(picture, settings if model is None else None)
@@ -102,13 +106,20 @@ def redo(
     )
 
 
-def verify(picture: Source, model: flags.Model = None, as_json: flags.Json = False) -> None:
+def verify(
+    picture: Source,
+    model: flags.Model = None,
+    backend: flags.Backend = None,
+    precision: flags.Precision = None,
+    as_json: flags.Json = False,
+) -> None:
     """Draw a picture again and say whether it is the same.
 
     Exits with 0 when no pixel differs by more than 1/255, with 1 otherwise. A JPEG or WebP is compared with
-    the new drawing saved the same way.
+    the new drawing saved the same way. Backend and precision that are not asked for are those that drew the
+    picture, where this machine has them.
     """
-    settings = Settings.from_environment(os.environ)
+    settings = flags.settings_with(backend, precision)
     from sfumato.cli.verifying import compare
 
     with bar("drawing it again") as progress:
@@ -118,7 +129,7 @@ def verify(picture: Source, model: flags.Model = None, as_json: flags.Json = Fal
     else:
         result(f"{picture}: {comparison}")
     if not comparison.identical:
-        talk("Another processor or another version of a library may round differently.")
+        talk(comparison.advice)
         raise typer.Exit(1)
 
 
@@ -150,7 +161,7 @@ def show(
         result(printable(foreign))
         return
     try:
-        software = read_metadata(picture).software
+        metadata = read_metadata(picture)
     except PictureError:
         if not foreign or as_json or as_toml:
             raise
@@ -165,4 +176,5 @@ def show(
     else:
         from sfumato.cli.describing import described
 
-        result(printable(pairs({**described(resolved), "software": software})))
+        backend = {"backend": metadata.backend} if metadata.backend else {}
+        result(printable(pairs({**described(resolved), **backend, "software": metadata.software})))

@@ -1,8 +1,9 @@
 """Draw a picture again from its metadata and measure the difference."""
 
 import math
+import re
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,17 @@ from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import naming, read_resolved, with_flags
 from sfumato.engine.events import Picture, StepDone
 from sfumato.engine.run import batch_of, draw
-from sfumato.errors import SfumatoError
+from sfumato.errors import InputError, MissingExtraError, ModelFileError, RecipeError, SfumatoError, shown
 from sfumato.imaging.io import as_saved, open_picture
+from sfumato.imaging.metadata import read_metadata
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import find_model, load
+from sfumato.models.load import FoundModel, find_model, load
 from sfumato.recipe.image import Resolved
 from sfumato.recipe.resolve import recipe_of, resolve, single
-from sfumato.settings import Settings
+from sfumato.settings import BACKENDS, DEVICES, DTYPES, Settings
 
 TOLERANCE = 1  # of 255: what rounding may do
+UNNAMED = "torch cpu float32"  # drew the pictures that name no backend: there was no other then
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Comparison:
     nothing else is known.
 
     `largest` and `mean` are of the absolute differences, `share` the fraction of pixels beyond the tolerance,
-    `psnr` in decibels, infinite for equal pictures.
+    `psnr` in decibels, infinite for equal pictures. `backends` are the names of the two that drew them, the
+    picture's first, when these differ.
     """
 
     size: str | None
@@ -38,6 +42,7 @@ class Comparison:
     mean: float
     share: float
     psnr: float
+    backends: tuple[str, str] | None = None
 
     @property
     def identical(self) -> bool:
@@ -46,26 +51,37 @@ class Comparison:
     def __str__(self) -> str:
         if self.size is not None:
             return f"different: the file has another size, {self.size}"
+        by = "" if self.backends is None else f"; drawn by {self.backends[0]}, now by {self.backends[1]}"
         if self.identical:
-            return f"identical (largest difference {self.largest}/255)"
+            return f"identical (largest difference {self.largest}/255){by}"
         return (
             f"different: largest difference {self.largest}/255, mean {self.mean:.2g}/255, "
-            f"{self.share:.1%} of the pixels, PSNR {self.psnr:.1f} dB"
+            f"{self.share:.1%} of the pixels, PSNR {self.psnr:.1f} dB{by}"
         )
+
+    @property
+    def advice(self) -> str:
+        """What may be behind a difference, as a sentence."""
+        if self.backends is None:
+            return "Another processor or another version of a library may round differently."
+        return "Another backend or precision rounds differently; the PSNR says how near the two pictures are."
 
     def report(self) -> dict[str, object]:
         """Return the figures for JSON, which knows no infinity: null stands for it."""
         figures = {"largest": self.largest, "mean": self.mean, "share": self.share}
         known = figures if self.size is None else dict.fromkeys(figures)
         psnr = self.psnr if self.size is None and math.isfinite(self.psnr) else None
-        return {"identical": self.identical, "size": self.size, **known, "psnr": psnr}
+        names = None if self.backends is None else list(self.backends)
+        return {"identical": self.identical, "size": self.size, **known, "psnr": psnr, "backends": names}
 
 
 def compare(picture: Path, model: str | None, settings: Settings, progress: Bar) -> Comparison:
     """Draw what `picture` says it is and compare; `model` names the folder of its model when that has moved.
 
-    Raises PictureError and RecipeError for a picture that tells too little, ModelFileError, and SfumatoError
-    when the model found is not the one that drew it.
+    What is "auto" in `settings` is as it was when the picture was drawn; where that cannot be, `settings` are
+    taken as they are, and the comparison tells the two backends. Raises PictureError and RecipeError for a
+    picture that tells too little, ModelFileError, and SfumatoError when the model found is not the one that
+    drew it.
     """
     resolved = read_resolved(picture)
     reference = np.asarray(open_picture(picture, settings.max_pixels))
@@ -81,8 +97,55 @@ def compare(picture: Path, model: str | None, settings: Settings, progress: Bar)
     # Metadata is not trusted: what it asks for goes through the same checks as a user's recipe.
     with naming(picture):
         run = resolve(recipe, found.defaults, settings=settings)
-    bundle = load(found, settings)
-    return redraw(run.model_copy(update={"index": resolved.index}), bundle, picture, reference, progress)
+    drew = read_metadata(picture).backend or UNNAMED
+    bundle = _load_as_drawn(found, drew, settings)
+    run = run.model_copy(update={"index": resolved.index})
+    comparison = redraw(run, bundle, picture, reference, progress)
+    now = bundle.backend.name
+    if without_number(now) == without_number(drew):
+        return comparison
+    return replace(comparison, backends=(drew if is_backend(drew) else shown(drew), now))
+
+
+def as_drawn(drew: str, settings: Settings) -> Settings:
+    """Return `settings` with backend, device and dtype of the backend called `drew` where they are "auto".
+
+    They stay as they are for a name that says nothing, and where another backend or device is asked for.
+    """
+    if not is_backend(drew):
+        return settings
+    backend, device, dtype = without_number(drew).split()
+    if settings.backend not in ("auto", backend) or without_number(settings.device) not in ("auto", device):
+        return settings
+    return replace(
+        settings,
+        backend=backend,
+        device=device if settings.device == "auto" else settings.device,
+        dtype=dtype if settings.dtype == "auto" else settings.dtype,
+    )
+
+
+def is_backend(name: str) -> bool:
+    """Tell whether a name out of a picture is that of a backend: "torch cuda:0 float16"."""
+    words = without_number(name).split(" ")
+    known = (BACKENDS, DEVICES, DTYPES)
+    return len(words) == 3 and all(
+        word != "auto" and word in names for word, names in zip(words, known, strict=True)
+    )
+
+
+def without_number(name: str) -> str:
+    """Return the name of a backend or device without the device's number: which of two equal ones it was."""
+    return re.sub(r":[0-9]+", "", name)
+
+
+def _load_as_drawn(found: FoundModel, drew: str, settings: Settings) -> ModelBundle:
+    try:
+        return load(found, as_drawn(drew, settings))
+    except (ModelFileError, RecipeError):
+        raise
+    except (InputError, MissingExtraError):  # this machine lacks the device, or torch
+        return load(found, settings)
 
 
 def redraw(

@@ -73,11 +73,16 @@ class Projection(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """`start`: the index on the sigma grid where drawing begins. `project` is applied in order."""
+    """`start`: the index on the sigma grid where drawing begins. `project` is applied in order.
+
+    At the steps `reusing` the network reuses its deep features of an earlier step; at all others it runs in
+    full.
+    """
 
     branches: tuple[Branch, ...]
     project: tuple[Projection, ...] = ()
     start: int = 0
+    reusing: frozenset[int] = frozenset()
 
     @property
     def max_branches(self) -> int:
@@ -124,7 +129,7 @@ def compile_plan(resolved: Resolved) -> Plan:
     plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(resolved.steps))),))
     for part in resolved.parts:  # in the fixed order: text, mix
         plan = apply(part, plan, context)
-    return plan
+    return replace(plan, reusing=reusing_steps(plan, resolved.steps, resolved.cache_interval))
 
 
 def apply(part: ResolvedText | ResolvedMix, plan: Plan, context: Context) -> Plan:
@@ -134,6 +139,24 @@ def apply(part: ResolvedText | ResolvedMix, plan: Plan, context: Context) -> Pla
             return _text(part, plan, context)
         case ResolvedMix():
             return _mix(part, plan, context)
+
+
+def reusing_steps(plan: Plan, num_steps: int, interval: int) -> frozenset[int]:
+    """Return the steps at which every active branch has features less than `interval` steps old.
+
+    With branches that last, every `interval`-th step from the first runs in full. A conditioning that was not
+    there before, or not for long, has no features to reuse, so the step at which it comes runs in full as
+    well, for all branches.
+    """
+    made: dict[Conditioning, int] = {}
+    reusing: set[int] = set()
+    for step in range(plan.start, num_steps):
+        active = {branch.conditioning for branch in plan.branches if step in branch.steps}
+        if all(one in made and step - made[one] < interval for one in active):
+            reusing.add(step)
+        else:
+            made |= dict.fromkeys(active, step)
+    return frozenset(reusing)
 
 
 Reading: TypeAlias = tuple[tuple[float, Conditioning], ...]  # what AND joins, with weights

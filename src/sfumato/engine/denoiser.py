@@ -1,12 +1,13 @@
 """A plan and the networks, as the one function a solver needs: D(x, sigma) -> x0."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from array_api_compat import array_namespace
 
-from sfumato.engine.conditions import Branch, Conditioning, Guided, Plan
+from sfumato.engine.conditions import Conditioning, Guided, Plan
+from sfumato.engine.features import Features, Known
 from sfumato.models.backends.base import Array, Backend
 from sfumato.samplers.schedule import Schedule, scale_in, to_x0
 
@@ -16,7 +17,8 @@ class Denoiser:
     """Runs the branches of `plan` that are active at a step as one batch, and takes their weighted sum.
 
     `contexts` holds the encoded text `(1,T,D)` of every conditioning, all of one length; `max_rows` bounds
-    the rows of one network call, and with them its memory.
+    the rows of one network call, and with them its memory. `features` is for plans with steps that reuse:
+    those must be taken in order, as a step that reuses needs the full one before it.
     """
 
     backend: Backend
@@ -24,16 +26,17 @@ class Denoiser:
     plan: Plan
     contexts: Mapping[Conditioning, Array]
     max_rows: int
+    features: Features = field(default_factory=Features)
 
     def at(self, step: int) -> Callable[[Array, float], Array]:
         """Return D for step `step`, which may call it several times (Heun) at levels of its own choice."""
-        active = [branch for branch in self.plan.branches if step in branch.steps]
-        return partial(self._x0, active)
+        return partial(self._x0, step)
 
-    def _x0(self, active: Sequence[Branch], x: Array, sigma: float) -> Array:
+    def _x0(self, step: int, x: Array, sigma: float) -> Array:
+        active = [branch for branch in self.plan.branches if step in branch.steps]
         for projection in self.plan.project:
             x = projection.before(x, sigma)
-        outputs = self._outputs(active, x, sigma)
+        outputs = self._outputs([branch.conditioning for branch in active], step, x, sigma)
         # Weights sum to one and x0 is affine in the output, so summing outputs is summing x0, with one
         # conversion.
         output = _weighted([branch.weight for branch in active], outputs)
@@ -45,20 +48,31 @@ class Denoiser:
             x0 = projection.after(x0, guided)
         return x0
 
-    def _outputs(self, active: Sequence[Branch], x: Array, sigma: float) -> list[Array]:
-        """Return the network output `(B,C,h,w)` of every active branch."""
+    def _outputs(self, asked: Sequence[Conditioning], step: int, x: Array, sigma: float) -> list[Array]:
+        """Return the network output `(B,C,h,w)` for every conditioning of `asked`."""
         xp = array_namespace(x)
         num_pictures = x.shape[0]
         t = self.schedule.t_of(sigma)
-        contexts = [self.contexts[branch.conditioning] for branch in active]
-        rows = xp.concat([scale_in(x, sigma)] * len(active), axis=0)
-        context = xp.concat([xp.tile(one, (num_pictures, 1, 1)) for one in contexts], axis=0)
-        parts = [
-            self.backend.predict(rows[at : at + self.max_rows], t, context[at : at + self.max_rows])
-            for at in range(0, rows.shape[0], self.max_rows)
+        rows = xp.concat([scale_in(x, sigma)] * len(asked), axis=0)
+        context = xp.concat([xp.tile(self.contexts[one], (num_pictures, 1, 1)) for one in asked], axis=0)
+        chunks = [slice(at, at + self.max_rows) for at in range(0, rows.shape[0], self.max_rows)]
+
+        def by_branch(parts: Sequence[Array]) -> list[Array]:
+            whole = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+            return [whole[k * num_pictures : (k + 1) * num_pictures] for k in range(len(asked))]
+
+        if not self.plan.reusing:
+            return by_branch([self.backend.predict(rows[one], t, context[one]) for one in chunks])
+        reuse = step in self.plan.reusing
+        kept = xp.concat([self.features.at(one, sigma) for one in asked], axis=0) if reuse else None
+        made = [
+            self.backend.predict_reusing(rows[one], t, context[one], None if kept is None else kept[one])
+            for one in chunks
         ]
-        output = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
-        return [output[k * num_pictures : (k + 1) * num_pictures] for k in range(len(active))]
+        if not reuse:
+            for one, features in zip(asked, by_branch([features for _, features in made]), strict=True):
+                self.features.keep(one, Known(step, sigma, features))
+        return by_branch([output for output, _ in made])
 
 
 def _weighted(weights: Sequence[float], outputs: Sequence[Array]) -> Array:

@@ -53,10 +53,12 @@ class Picture:
 class Done:
     """The last event. `seconds` by stage: import, load, encode, steps, preview, decode, and their total.
 
-    `import` and `load` are zero when the model was loaded before the run.
+    `import` and `load` are zero when the model was loaded before the run. `warnings` are sentences about what
+    came up after Started.
     """
 
     seconds: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
 
 
 Event: TypeAlias = Started | StepDone | Picture | Done

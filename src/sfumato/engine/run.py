@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from sfumato.engine.conditions import Conditioning, Plan, compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone
+from sfumato.engine.features import Features
 from sfumato.engine.loop import advice, denoise
-from sfumato.engine.preview import Previewer, fit_previewer, to_uint8
+from sfumato.engine.preview import Previewer, previewer_of, to_uint8
 from sfumato.errors import NumericalError, RecipeError
 from sfumato.models.backends.base import Array
 from sfumato.models.bundle import ModelBundle
@@ -47,7 +49,8 @@ def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events
         for event in events:
             if isinstance(event, Done):
                 seconds = {**event.seconds, **bundle.seconds}
-                yield Done({**seconds, "total": sum(seconds[stage] for stage in STAGES)})
+                total = sum(seconds[stage] for stage in STAGES)
+                yield Done({**seconds, "total": total}, event.warnings)
             else:
                 yield event
 
@@ -73,6 +76,7 @@ def draw(
             hint="Find that model, or resolve the recipe again.",
         )
     clock = _Clock()
+    known = {*bundle.notes, *bundle.backend.notes}
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
     solver = solver_of(resolved.sampler).with_eta(resolved.eta)
@@ -81,11 +85,11 @@ def draw(
         contexts, warnings = encode_plan(plan, bundle)
     shape = _latent_shape(resolved, bundle)
     max_rows = bundle.backend.max_rows(*shape[1:])
-    denoiser = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows)
+    shared = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows)
     batches = _batches(wanted, _batch_size(plan, max_rows))
     steps_each = resolved.steps - plan.start
     total_steps = steps_each * len(batches)
-    yield Started(resolved, wanted, total_steps, bundle.backend.name, warnings)
+    yield Started(resolved, wanted, total_steps, bundle.backend.name, (*bundle.notes, *warnings))
 
     previewer: Previewer | None = None
     finished = 0
@@ -93,6 +97,7 @@ def draw(
         generators = tuple(picture_noise(resolved.seed, index) for index in batch)
         x = _starting_noise(bundle, generators, shape, sigmas[plan.start])
         noise = _noise_source(solver, bundle, resolved.seed, batch, generators, shape)
+        denoiser = replace(shared, features=Features())
         with closing(denoise(denoiser, solver, sigmas, x, noise, plan.start)) as steps:
             for step in steps:
                 clock.add("steps", step.seconds)
@@ -102,7 +107,7 @@ def draw(
                 if preview_every > 0 and finished % preview_every == 0:
                     with clock("preview"):
                         if previewer is None:
-                            previewer = fit_previewer(
+                            previewer = previewer_of(
                                 bundle.backend, bundle.latent_channels, bundle.downsample
                             )
                         preview = previewer(bundle.backend.to_numpy(step.x0))
@@ -111,7 +116,8 @@ def draw(
             with clock("decode"):
                 pixels = _decode(bundle, x[row : row + 1])
             yield Picture(index, resolved.model_copy(update={"index": index}), pixels)
-    yield Done(clock.seconds())
+    late = tuple(note for note in bundle.backend.notes if note not in known)
+    yield Done(clock.seconds(), late)
 
 
 def encode_plan(plan: Plan, bundle: ModelBundle) -> tuple[dict[Conditioning, Array], tuple[str, ...]]:

@@ -111,7 +111,7 @@ def evaluate(
     network, stored, judge_digest = _load_judge(judge)
     drawn_with = _find_font(font)
     bundle = load(found, settings)
-    notes = NOTES if drawn_with is not None else (*NOTES, NO_FONT)
+    notes = (*NOTES, *bundle.notes, *(() if drawn_with is not None else (NO_FONT,)))
     setup = _setup(resolved, bundle, judge_digest)
     asked = ask(resolved.seed, budget)
     yield EvaluationStarted(setup, len(asked), notes[len(NOTES) :])

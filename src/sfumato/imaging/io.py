@@ -3,9 +3,11 @@
 import errno
 import os
 import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,9 @@ __all__ = [
     "as_saved",
     "check_output",
     "encode_picture",
+    "make_folder",
     "open_picture",
+    "replacing",
     "save_picture",
     "suffix_of",
     "write_file",
@@ -112,16 +116,25 @@ def suffix_of(path: Path) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path` at once: under another name in the same folder, to the disk, then renamed.
+    """Write `data` to `path` at once, as `replacing` does. Raises OutputError."""
+    with replacing(path) as file:
+        file.write(data)
 
-    Raises OutputError when that fails; then `path` is as it was before and nothing else is left behind.
+
+@contextmanager
+def replacing(path: Path) -> Generator[BinaryIO]:
+    """Yield a file to write, read and seek in; when the block ends well, it becomes `path` at once: it is
+    under another name in the same folder until then, goes to the disk, and is renamed.
+
+    Raises OutputError when that fails. Then, and when the block raises, `path` is as it was before and
+    nothing else is left behind.
     """
     temporary = path.parent / f".sfumato-{secrets.token_hex(8)}.part"
     try:
         try:
             # "x" refuses to follow a link that somebody put there; the mode honours the umask.
-            with open(temporary, "xb") as file:
-                file.write(data)
+            with open(temporary, "x+b") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -131,6 +144,21 @@ def write_file(path: Path, data: bytes) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise _failed(path, error.errno) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder`, and those above it, where they are missing. Raises OutputError when it cannot be made or
+    written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        hint = "Remove the file in its place, or choose another folder."
+        raise OutputError("this is no folder", field="output", value=str(folder), hint=hint) from error
+    except OSError as error:
+        raise _failed(folder, error.errno) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _failed(folder, errno.EACCES)
 
 
 def _sync_folder(folder: Path) -> None:

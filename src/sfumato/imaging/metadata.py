@@ -5,7 +5,8 @@ Three texts travel with every picture:
 * the full Resolved recipe as JSON, for Sfumato itself;
 * the A1111 `parameters` text, for other programs;
 * an XMP packet with the IPTC digital source type, which says that the picture was generated
-  (IPTC Photo Metadata Standard 2024.1, NewsCodes "Digital Source Type").
+  (IPTC Photo Metadata Standard 2024.1, NewsCodes "Digital Source Type"), and with the property
+  `sfumato:backend`, which says what ran the networks.
 
 | format | Resolved | parameters | XMP |
 |---|---|---|---|
@@ -66,13 +67,15 @@ class PictureMetadata:
     """What is written into a picture.
 
     `resolved_json` is the Resolved recipe (a JSON object); `parameters` the A1111 text; `software` name and
-    version of the program; `digital_source_type` the last part of an IPTC Digital Source Type URI.
+    version of the program; `digital_source_type` the last part of an IPTC Digital Source Type URI; `backend`
+    the name of what ran the networks ("openvino cpu bfloat16"), "" in pictures that do not say it.
     """
 
     resolved_json: str
     parameters: str
     software: str
     digital_source_type: str = TRAINED
+    backend: str = ""
 
 
 def png_info(metadata: PictureMetadata) -> PngInfo:
@@ -166,6 +169,7 @@ def _texts(image: Image.Image) -> PictureMetadata:
         parameters=parameters,
         software=values.get("xmp:CreatorTool", ""),
         digital_source_type=values.get("Iptc4xmpExt:DigitalSourceType", "").removeprefix(_IPTC_CODES),
+        backend=values.get("sfumato:backend", ""),
     )
 
 
@@ -256,6 +260,7 @@ def _packet(
         "xmp:CreatorTool": _legal(metadata.software),
         "Iptc4xmpExt:AISystemUsed": _legal(metadata.software),
         "Iptc4xmpExt:DigitalSourceType": _IPTC_CODES + metadata.digital_source_type,
+        **({"sfumato:backend": _legal(metadata.backend)} if metadata.backend else {}),
         **({} if notes is None else notes),
     }
     body = _xmpmeta(_description(properties, attributes))

@@ -15,7 +15,8 @@ class ModelBundle:
     """Everything the engine needs of a model; drawing changes nothing in it.
 
     `latent_channels` is C of the latents `(B,C,h,w)`, `downsample` how many pixels one latent spans per side.
-    `seconds` says what loading cost: ``import`` of the libraries, ``load`` of the weights.
+    `seconds` says what loading cost: ``import`` of the libraries, ``load`` of the weights. `notes` are
+    sentences for people, about a faster backend that could not be used.
     """
 
     name: str
@@ -28,3 +29,4 @@ class ModelBundle:
     tokenizer: TextTokenizer
     defaults: ModelDefaults
     seconds: Mapping[str, float]
+    notes: tuple[str, ...] = ()

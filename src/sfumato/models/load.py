@@ -10,6 +10,7 @@ from typing import Any
 
 from sfumato.errors import MissingExtraError, ModelFileError, RecipeError, closest
 from sfumato.models.backends.base import Backend
+from sfumato.models.backends.selection import INSTALL_TORCH, choose
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.files import ModelFiles, NetworkFiles, damaged, locate
 from sfumato.models.text import TextTokenizer
@@ -51,7 +52,8 @@ def load_bundle(name_or_path: str, settings: Settings) -> ModelBundle:
     """Load the model called `name_or_path`: "bundled", a folder in `settings.model_dirs`, or a path.
 
     Raises RecipeError for a name that is not known, ModelFileError for a folder that is missing, damaged or
-    holds a pickle, InputError for a device this machine lacks, MissingExtraError without torch.
+    holds a pickle, InputError for a device this machine lacks and for a backend or precision that cannot draw
+    it, MissingExtraError without torch where it is needed.
     """
     return load(find_model(name_or_path, settings), settings)
 
@@ -72,23 +74,35 @@ def find_model(name_or_path: str, settings: Settings, *, paths: bool = True) -> 
 
 
 def load(found: FoundModel, settings: Settings) -> ModelBundle:
-    """Load the networks of a model that was found. Raises as `load_bundle` does."""
+    """Load the networks of a model that was found, in the backend that `choose` takes. Raises as
+    `load_bundle` does.
+    """
     started = time.perf_counter()
+    choice = choose(found.files, settings)
     # Imported here: torch takes seconds to import, and front ends show help and list models without it.
-    try:
-        from sfumato.models.backends.torch import load_torch
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"drawing with this model needs {error.name}", hint='Run: pip install "sfumato[torch]"'
-        ) from error
-    imported = time.perf_counter()
-    backend: Backend = load_torch(found.files, settings.device, settings.dtype)
+    if choice.backend == "openvino":
+        from sfumato.models.backends.openvino.backend import load_openvino
+        from sfumato.models.backends.openvino.cache import COMPILED, CachePlace
+
+        imported = time.perf_counter()
+        place = CachePlace(settings.data_dir / COMPILED, found.defaults.digest)
+        backend: Backend = load_openvino(found.files, settings.dtype, place)
+    else:
+        try:
+            from sfumato.models.backends.torch import load_torch
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(f"{error.name} is not installed", hint=INSTALL_TORCH) from error
+        imported = time.perf_counter()
+        backend = load_torch(found.files, settings.device, settings.dtype)
     loaded = time.perf_counter()
     seconds = {"import": imported - started, "load": loaded - imported + found.seconds}
-    return make_bundle(found, backend, seconds)
+    notes = backend.notes if choice.warning is None else (choice.warning, *backend.notes)
+    return make_bundle(found, backend, seconds, notes)
 
 
-def make_bundle(found: FoundModel, backend: Backend, seconds: Mapping[str, float]) -> ModelBundle:
+def make_bundle(
+    found: FoundModel, backend: Backend, seconds: Mapping[str, float], notes: tuple[str, ...] = ()
+) -> ModelBundle:
     """Return the bundle of a found model whose networks run in `backend`, of whatever kind."""
     return ModelBundle(
         name=found.defaults.name,
@@ -101,6 +115,7 @@ def make_bundle(found: FoundModel, backend: Backend, seconds: Mapping[str, float
         tokenizer=found.tokenizer,
         defaults=found.defaults,
         seconds=seconds,
+        notes=notes,
     )
 
 

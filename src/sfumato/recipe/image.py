@@ -30,6 +30,7 @@ MAX_COUNT: Final = 100_000
 MAX_PROMPT_CHARS: Final = 2_000_000
 MAX_MIXED: Final = 16  # each mixed prompt is one more network evaluation per step
 MAX_RATIO: Final = 1000.0
+MAX_CACHE_INTERVAL: Final = 16
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -53,6 +54,7 @@ Seed = Annotated[int, Strict(), Field(ge=0, le=MAX_SEED)]
 Count = Annotated[int, Strict(), Field(ge=1, le=MAX_COUNT)]
 Fraction = Annotated[float, Strict(), Field(ge=0.0, le=1.0), AfterValidator(_unsigned_zero)]
 Ratio = Annotated[float, Strict(), Field(gt=0.0, le=MAX_RATIO)]
+CacheInterval = Annotated[int, Strict(), Field(ge=1, le=MAX_CACHE_INTERVAL)]
 Index = Annotated[int, Strict(), Field(ge=0, lt=MAX_COUNT)]
 Version = Annotated[int, Strict(), Field(ge=1, le=RECIPE_VERSION)]
 
@@ -63,7 +65,8 @@ class TextPart(BaseModel):
     `guidance_rescale` in [0, 1] pulls the guided prediction back to the contrast of the unguided one (Lin et
     al. 2023, arXiv 2305.08891, section 3.4); None means the model's own default. Guidance acts at step `i` of
     `n` when `guidance_start <= i / n < guidance_stop`; at the other steps the unconditional branch is not
-    evaluated.
+    evaluated (Kynkäänniemi et al. 2024, arXiv 2404.07724). A window of which neither end is given is open:
+    all steps, or the model's own window in a fast recipe; an end that is missing beside the other is 0 or 1.
     """
 
     model_config = _FROZEN
@@ -72,12 +75,13 @@ class TextPart(BaseModel):
     prompt: PromptText
     negative: PromptText = ""
     guidance_rescale: Fraction | None = None
-    guidance_start: Fraction = 0.0
-    guidance_stop: Fraction = 1.0
+    guidance_start: Fraction | None = None
+    guidance_stop: Fraction | None = None
 
     @model_validator(mode="after")
     def _window(self) -> "TextPart":
-        _check_window(self.guidance_start, self.guidance_stop)
+        if self.guidance_start is not None and self.guidance_stop is not None:
+            _check_window(self.guidance_start, self.guidance_stop)
         return self
 
 
@@ -120,6 +124,11 @@ class Recipe(BaseModel):
     No parts: an unconditional drawing. `count` pictures use the seeds `seed`, `seed + 1`, ...
     `width` and `height` are pixels, rounded to the nearest size the model can draw. `eta` in [0, 1] is the
     share of noise that the sampler ddim puts back at every step; other samplers take none.
+
+    `cache_interval` n runs the whole network at every n-th step, and at the others only what is nearest to
+    the picture, with deep features carried on from the last whole runs (Ma et al. 2023, arXiv 2312.00858); 1
+    is off. `fast` fills `cache_interval` and the text part's guidance window, where they are open, with the
+    model's own values for speed.
     """
 
     model_config = _FROZEN
@@ -133,6 +142,8 @@ class Recipe(BaseModel):
     spacing: Name | None = None
     eta: Fraction | None = None
     guidance: Guidance | None = None
+    cache_interval: CacheInterval | None = None
+    fast: Annotated[bool, Strict()] = False
     seed: Seed | None = None
     count: Count = 1
     parts: tuple[Part, ...] = ()
@@ -201,7 +212,8 @@ class Resolved(BaseModel):
 
     `parts` is empty (unconditional), a text, or a text and a mix, in this order. `model_digest` identifies
     the weights. The picture's own noise comes from `picture_seed`, so it does not depend on `count`. An `eta`
-    of 0 is not written, so that recipes keep the digest they had before there was one.
+    of 0 and a `cache_interval` of 1 are not written, so that recipes keep the digest they had before there
+    were any.
     """
 
     model_config = _FROZEN
@@ -216,6 +228,7 @@ class Resolved(BaseModel):
     spacing: Name
     eta: Fraction = 0.0
     guidance: Guidance
+    cache_interval: CacheInterval = 1
     seed: Seed
     count: Count
     index: Index = 0
@@ -232,10 +245,12 @@ class Resolved(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_zero_eta(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_off(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
         if self.eta == 0.0:
             data.pop("eta", None)
+        if self.cache_interval == 1:
+            data.pop("cache_interval", None)
         return data
 
     @property

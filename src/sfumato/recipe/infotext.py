@@ -48,6 +48,8 @@ def to_parameters(resolved: Resolved, *, software: str = "Sfumato") -> str:
     }
     if resolved.eta > 0:
         pairs["Eta"] = _number(resolved.eta)
+    if resolved.cache_interval > 1:
+        pairs["Cache interval"] = str(resolved.cache_interval)
     if text is None:
         pairs["Unconditional"] = "yes"
     else:
@@ -85,6 +87,7 @@ def parse_parameters(text: str) -> Recipe:
     data: dict[str, Any] = {
         "steps": _whole(pairs, "Steps"),
         "guidance": _real(pairs, "CFG scale"),
+        "cache_interval": _whole(pairs, "Cache interval"),
         "seed": _whole(pairs, "Seed"),
         **_size(pairs),
         **sampler,

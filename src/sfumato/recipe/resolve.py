@@ -35,7 +35,8 @@ class ModelDefaults:
     """What a model says about itself: its identity, the sizes it draws, and what it likes.
 
     Sizes are pixels: multiples of `multiple` in [`min_size`, `max_size`]. `samplers` and `spacings` are the
-    names that can be asked for, `max_steps` the timesteps the model was trained on.
+    names that can be asked for, `max_steps` the timesteps the model was trained on. `fast_...` is what a fast
+    recipe means with this model.
     """
 
     name: str
@@ -53,6 +54,9 @@ class ModelDefaults:
     samplers: tuple[str, ...]
     spacings: tuple[str, ...]
     max_steps: int = MAX_STEPS
+    fast_cache_interval: int = 3
+    fast_guidance_start: float = 0.0
+    fast_guidance_stop: float = 1.0
 
 
 def recipe_from_mapping(data: Mapping[str, object]) -> Recipe:
@@ -105,6 +109,7 @@ def resolve(
         spacing=spacing,
         eta=_eta(recipe, sampler),
         guidance=defaults.guidance if recipe.guidance is None else recipe.guidance,
+        cache_interval=_cache_interval(recipe, defaults),
         seed=_seed(recipe, new_seed),
         count=recipe.count,
         parts=_parts(recipe, defaults),
@@ -119,7 +124,9 @@ def recipe_of(resolved: Resolved) -> Recipe:
     for part in resolved.parts:
         match part:
             case ResolvedText():
-                parts.append(TextPart(**part.model_dump()))
+                whole = (part.guidance_start, part.guidance_stop) == (0.0, 1.0)
+                window = {"guidance_start", "guidance_stop"} if whole else set[str]()
+                parts.append(TextPart(**part.model_dump(exclude=window)))
             case ResolvedMix():
                 parts.append(MixPart(prompts=part.prompts, ratio=part.ratio, mode=part.mode))
     return Recipe(
@@ -132,6 +139,7 @@ def recipe_of(resolved: Resolved) -> Recipe:
         spacing=resolved.spacing,
         eta=resolved.eta if resolved.eta > 0 else None,
         guidance=resolved.guidance,
+        cache_interval=resolved.cache_interval if resolved.cache_interval > 1 else None,
         seed=resolved.seed,
         count=resolved.count,
         parts=tuple(parts),
@@ -213,6 +221,12 @@ def _eta(recipe: Recipe, sampler: str) -> float:
     return recipe.eta
 
 
+def _cache_interval(recipe: Recipe, defaults: ModelDefaults) -> int:
+    if recipe.cache_interval is not None:
+        return recipe.cache_interval
+    return defaults.fast_cache_interval if recipe.fast else 1
+
+
 def _size(field: str, size: int, defaults: ModelDefaults) -> int:
     if not defaults.min_size <= size <= defaults.max_size:
         raise RecipeError(
@@ -253,7 +267,7 @@ def _seed(recipe: Recipe, new_seed: Callable[[], int]) -> int:
 def _parts(recipe: Recipe, defaults: ModelDefaults) -> tuple[ResolvedText | ResolvedMix, ...]:
     text, mix = recipe.text, recipe.mix
     if mix is None:
-        return () if text is None else (_text(text, defaults),)
+        return () if text is None else (_text(text, recipe.fast, defaults),)
     shares = _shares(text, mix)
     if text is None:
         main, rest, shares = mix.prompts[0], mix.prompts[1:], shares[1:]
@@ -261,21 +275,26 @@ def _parts(recipe: Recipe, defaults: ModelDefaults) -> tuple[ResolvedText | Reso
     else:
         rest = mix.prompts
     if not rest:
-        return (_text(text, defaults),)
+        return (_text(text, recipe.fast, defaults),)
     prompts = tuple(
         MixPrompt(prompt=item.prompt, ratio=share) for item, share in zip(rest, shares[1:], strict=True)
     )
-    return _text(text, defaults), ResolvedMix(prompts=prompts, ratio=shares[0], mode=mix.mode)
+    main_part = _text(text, recipe.fast, defaults)
+    return main_part, ResolvedMix(prompts=prompts, ratio=shares[0], mode=mix.mode)
 
 
-def _text(text: TextPart, defaults: ModelDefaults) -> ResolvedText:
+def _text(text: TextPart, fast: bool, defaults: ModelDefaults) -> ResolvedText:
     rescale = defaults.guidance_rescale if text.guidance_rescale is None else text.guidance_rescale
+    start, stop = text.guidance_start, text.guidance_stop
+    if fast and start is None and stop is None:
+        # One end of a window says little without the other, so a fast recipe fills both or none.
+        start, stop = defaults.fast_guidance_start, defaults.fast_guidance_stop
     return ResolvedText(
         prompt=text.prompt,
         negative=text.negative,
         guidance_rescale=rescale,
-        guidance_start=text.guidance_start,
-        guidance_stop=text.guidance_stop,
+        guidance_start=0.0 if start is None else start,
+        guidance_stop=1.0 if stop is None else stop,
     )
 
 

@@ -2,8 +2,8 @@
 
 A training recipe names a `stage` and holds every hyperparameter of it. The stages of the bundled model, in
 order: `autoencoder`, `latents` (a cache), `text` (the tokenizer and a warm start of the text encoder),
-`diffusion`; and `judge`, the classifier that evaluation uses. A later stage names the runs of the earlier
-ones.
+`diffusion`; beside them `tiny-decoder`, for previews, and `judge`, the classifier that evaluation uses. A
+later stage names the runs of the earlier ones.
 
 ``python -m sfumato.recipe.train --schema`` prints the schema that is committed as `train.schema.json`.
 """
@@ -181,6 +181,23 @@ class DiffusionStage(_Section):
         return self
 
 
+class TinyDecoderStage(_Section):
+    """A small decoder for previews, which learns from cached latents what an autoencoder's decoder makes of
+    them: the decoder of diffusers' AutoencoderTiny. `blocks` counts its blocks per level, the latents' level
+    first; the last `held_out` latents are kept for measuring; a share `blurred` is made like the predictions
+    early in a drawing."""
+
+    stage: Literal["tiny-decoder"]
+    autoencoder: RunName
+    latents: Annotated[tuple[RunName, ...], Field(min_length=1)]
+    width: Count = 32
+    blocks: Annotated[tuple[Natural, ...], Field(min_length=1)] = (5, 4, 2, 1)
+    held_out: Count = 256
+    blurred: Fraction = 0.25
+    square_weight: NotNegative = 1.0
+    edge_weight: NotNegative = 0.5
+
+
 class JudgeStage(_Section):
     """A classifier of freshly rendered scenes, which knows nothing of any generator."""
 
@@ -191,7 +208,8 @@ class JudgeStage(_Section):
 
 
 Stage: TypeAlias = Annotated[
-    AutoencoderStage | LatentStage | TextStage | DiffusionStage | JudgeStage, Field(discriminator="stage")
+    AutoencoderStage | LatentStage | TextStage | DiffusionStage | TinyDecoderStage | JudgeStage,
+    Field(discriminator="stage"),
 ]
 
 

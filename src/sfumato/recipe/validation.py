@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from sfumato.errors import RecipeError, closest
 from sfumato.recipe.image import (
+    MAX_CACHE_INTERVAL,
     MAX_COUNT,
     MAX_GUIDANCE,
     MAX_MIXED,
@@ -69,6 +70,7 @@ _RANGES: Final = MappingProxyType(
         "guidance_start": "0 to 1, a fraction of the steps",
         "guidance_stop": "0 to 1, a fraction of the steps",
         "eta": "0 to 1",
+        "cache_interval": f"1 to {MAX_CACHE_INTERVAL}",
         "seed": f"0 to {MAX_SEED}, or leave it out for a random one",
         "count": f"1 to {MAX_COUNT}",
         "index": f"0 to {MAX_COUNT - 1}",

@@ -75,9 +75,9 @@ def export_pipeline(
         _load_as_float32(draft / "text_encoder" / "config.json")
         shutil.copytree(tokenizer, draft / "tokenizer")
         version = {"_diffusers_version": diffusers.__version__}
-        _write_json(draft / "scheduler" / "scheduler_config.json", {**scheduler, **version})
-        _write_json(draft / "model_index.json", {**INDEX, **version})
-        _write_json(draft / "sfumato.json", defaults)
+        write_json(draft / "scheduler" / "scheduler_config.json", {**scheduler, **version})
+        write_json(draft / "model_index.json", {**INDEX, **version})
+        write_json(draft / "sfumato.json", defaults)
         parts = {
             name: (type(network).__name__, sum(parameter.numel() for parameter in network.parameters()))
             for name, network in networks.items()
@@ -92,9 +92,10 @@ def _load_as_float32(config: Path) -> None:
     # folder that says float16 the two would not fit together.
     data = json.loads(config.read_text(encoding="utf-8"))
     kept = {key: value for key, value in data.items() if key != "torch_dtype"}
-    _write_json(config, {**kept, "dtype": "float32"})
+    write_json(config, {**kept, "dtype": "float32"})
 
 
-def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write `data` as indented JSON into `path`, whose folder is made when it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -2,8 +2,8 @@
 next stage needs.
 
 Every run lives in `runs/NAME/`: `step-*` checkpoints and its result (`vae/`, `tokenizer/` and
-`text_encoder/`, `model/`, shards, or `judge.safetensors`). Running a recipe again resumes it; running a
-finished one only writes the same result again.
+`text_encoder/`, `model/`, `tiny_decoder/`, shards, or `judge.safetensors`). Running a recipe again resumes
+it; running a finished one only writes the same result again.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from transformers import CLIPTextModel
 from sfumato.errors import InputError, ModelFileError, OutputError, RecipeError
 from sfumato.models.files import BYTE_PAIRS
 from sfumato.models.judge import Judge, JudgeNet, bundled_judge, load_judge, save_judge
+from sfumato.models.tiny_decoder import decoder_config, save_decoder
 from sfumato.recipe.train import (
     AutoencoderStage,
     DiffusionStage,
@@ -32,13 +33,14 @@ from sfumato.recipe.train import (
     LatentStage,
     Optimisation,
     TextStage,
+    TinyDecoderStage,
     TrainRecipe,
 )
 from sfumato.scenes import scene
 from sfumato.settings import Settings
-from sfumato.training import autoencoder, checkpoints, diffusion, latents, text
+from sfumato.training import autoencoder, checkpoints, diffusion, latents, text, tiny_decoder
 from sfumato.training import judge as judging
-from sfumato.training.export import export_pipeline, replacing
+from sfumato.training.export import export_pipeline, replacing, write_json
 from sfumato.training.latents import CacheStep
 from sfumato.training.loop import Task, TrainStep, train
 from sfumato.training.samples import write_samples
@@ -96,14 +98,16 @@ def digest(recipe: TrainRecipe, earlier: Mapping[str, Any] | None = None) -> str
 
 
 def earlier_results(recipe: TrainRecipe, runs: Path) -> dict[str, Any] | None:
-    """What a diffusion run builds on, for `digest`: the facts of its caches, and the sha256 of every weight
-    and of the tokenizer. None for other stages."""
-    if not isinstance(recipe.task, DiffusionStage):
+    """What a diffusion or tiny-decoder run builds on, for `digest`: the facts of its caches, and the sha256
+    of every weight and of the tokenizer. None for other stages."""
+    if not isinstance(recipe.task, DiffusionStage | TinyDecoderStage):
         return None
     stage = recipe.task
-    places = [f"{stage.autoencoder}/vae", f"{stage.text}/text_encoder", f"{stage.text}/tokenizer"]
-    if stage.start is not None:
-        places += [f"{stage.start}/model/unet", f"{stage.start}/model/text_encoder"]
+    places = [f"{stage.autoencoder}/vae"]
+    if isinstance(stage, DiffusionStage):
+        places += [f"{stage.text}/text_encoder", f"{stage.text}/tokenizer"]
+        if stage.start is not None:
+            places += [f"{stage.start}/model/unet", f"{stage.start}/model/text_encoder"]
     files = [path for place in places for path in sorted((runs / place).glob("*"))]
     deciding = [path for path in files if path.suffix == ".safetensors" or path.name in BYTE_PAIRS]
     hashes: dict[str, str] = {}
@@ -132,6 +136,8 @@ def start(
             return _writing(run, _text(run, stage))
         case DiffusionStage() as stage:
             return _writing(run, _diffusion(run, stage))
+        case TinyDecoderStage() as stage:
+            return _writing(run, _tiny_decoder(run, stage))
         case JudgeStage() as stage:
             return _writing(run, _judge(run, stage))
 
@@ -210,6 +216,21 @@ def _diffusion(run: _Run, stage: DiffusionStage) -> Steps:
     task = diffusion.DiffusionTask(origin, run.plan.steps, cache, text.CaptionEncoder(tokenizer))
     yield from _with_samples(run, _steps(run, task, earlier_results(run.recipe, run.runs)), export)
     export.write(run.folder / "model")
+
+
+def _tiny_decoder(run: _Run, stage: TinyDecoderStage) -> Steps:
+    cache = latents.load([run.result(name, ".") for name in stage.latents])
+    vae = _load_vae(run.result(stage.autoencoder, "vae"))
+    task = tiny_decoder.TinyDecoderTask(stage, run.recipe.seed, cache.latents, vae)
+    yield from _steps(run, task, earlier_results(run.recipe, run.runs))
+    net = tiny_decoder.build(stage, cache.latents.shape[1])
+    _load_averages(run, {"decoder": net})
+    psnr = tiny_decoder.fidelity(net.eval(), vae.cpu(), cache.latents[-stage.held_out :])
+    facts = {"psnr": round(psnr, 2), "held_out": stage.held_out, "recipe": digest(run.recipe)}
+    config = decoder_config(cache.latents.shape[1], stage.width, stage.blocks)
+    with replacing(run.folder / "tiny_decoder") as draft:
+        write_json(draft / "config.json", config)
+        save_decoder(net, draft, facts)
 
 
 def _judge(run: _Run, stage: JudgeStage) -> Steps:

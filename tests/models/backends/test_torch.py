@@ -1,6 +1,7 @@
 """The torch backend against diffusers and transformers loading the same folder."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
+from sfumato.errors import InputError
+from sfumato.models.backends.base import Extra
 from sfumato.models.backends.torch import TorchBackend, load_torch
 from sfumato.models.files import locate
 from tiny_models import tiny_bundle, tiny_folder, write_tiny_model
@@ -40,6 +43,76 @@ def test_the_unet_equals_diffusers(backend: TorchBackend) -> None:
     ours = backend.predict(x, 500.0, context)
     assert torch.allclose(ours, unet(x, 500, context).sample, atol=1e-5)
     assert not torch.allclose(ours, backend.predict(x, 500.5, context), atol=1e-5)
+
+
+def test_reusing_features_of_the_same_inputs_gives_the_same_output(backend: TorchBackend) -> None:
+    x, context = torch.tensor(normal(2, 4, 8, 8)), backend.encode_text(ids())
+    whole, features = backend.predict_reusing(x, 500.0, context, None)
+    assert torch.equal(whole, backend.predict(x, 500.0, context))
+    again, same = backend.predict_reusing(x, 500.0, context, features)
+    assert torch.allclose(again, whole, atol=1e-6)
+    assert torch.equal(same, features)
+    cut, _ = backend.predict_reusing(x[:1], 500.0, context[:1], features[:1])
+    assert torch.allclose(cut, whole[:1], atol=1e-5)
+    assert not whole.requires_grad
+    assert not features.requires_grad
+    assert not features.is_inference()
+
+
+def test_residuals_reach_their_connections_alone_and_together(backend: TorchBackend) -> None:
+    x, context = torch.tensor(normal(2, 4, 8, 8)), backend.encode_text(ids())
+    shapes = [(16, 8), (16, 8), (16, 4), (32, 4)]
+    down = tuple(torch.tensor(normal(2, channels, side, side)) for channels, side in shapes)
+    mid = torch.tensor(normal(2, 32, 4, 4))
+
+    def predicted(extra: Extra) -> torch.Tensor:
+        whole, features = backend.predict_reusing(x, 500.0, context, None, extra)
+        output = backend.predict(x, 500.0, context, extra)
+        assert torch.equal(whole, output)
+        assert torch.allclose(
+            backend.predict_reusing(x, 500.0, context, features, extra)[0], whole, atol=1e-6
+        )
+        return output
+
+    plain = predicted(Extra())
+    zeros = tuple(torch.zeros_like(one) for one in down)
+    assert torch.allclose(predicted(Extra(down=zeros, mid=torch.zeros_like(mid))), plain, atol=1e-6)
+    assert torch.allclose(predicted(Extra(down=zeros)), plain, atol=1e-6)
+    together, only_down = predicted(Extra(down=down, mid=mid)), predicted(Extra(down=down))
+    assert torch.allclose(only_down, predicted(Extra(down=down, mid=torch.zeros_like(mid))), atol=1e-6)
+    assert torch.allclose(predicted(Extra(mid=mid)), predicted(Extra(down=zeros, mid=mid)), atol=1e-6)
+    outputs = (plain, together, only_down)
+    assert all(not torch.allclose(a, b, atol=1e-2) for n, a in enumerate(outputs) for b in outputs[n + 1 :])
+
+
+def test_guidance_is_told_only_to_a_unet_that_takes_it(backend: TorchBackend) -> None:
+    x, context = torch.tensor(normal(2, 4, 8, 8)), backend.encode_text(ids())
+    with pytest.raises(InputError, match="guidance: is told to a UNet that takes none"):
+        backend.predict(x, 500.0, context, Extra(guidance=7.5))
+    config = {**backend.unet.config, "time_cond_proj_dim": 8}
+    told = replace(backend, unet=UNet2DConditionModel.from_config(config).eval())
+    weak, strong = (told.predict(x, 500.0, context, Extra(guidance=scale)) for scale in (1.0, 9.0))
+    assert not torch.allclose(weak, strong, atol=1e-4)
+
+
+def test_added_conditions_reach_a_unet_built_like_sdxl(backend: TorchBackend) -> None:
+    added = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 16 + 6 * 8,
+    }
+    unet = UNet2DConditionModel.from_config({**backend.unet.config, **added}).eval()
+    like_sdxl = replace(backend, unet=unet)
+    x, context = torch.tensor(normal(2, 4, 8, 8)), backend.encode_text(ids())
+    extra = Extra(
+        pooled=torch.tensor(normal(2, 16)), time_ids=torch.tensor([[1024.0, 999, 0, 3, 1024, 1024]] * 2)
+    )
+    given = {"text_embeds": extra.pooled, "time_ids": extra.time_ids}
+    theirs = unet(x, 500, context, added_cond_kwargs=given).sample
+    assert torch.allclose(like_sdxl.predict(x, 500.0, context, extra), theirs, atol=1e-5)
+    whole, features = like_sdxl.predict_reusing(x, 500.0, context, None, extra)
+    assert torch.equal(whole, like_sdxl.predict(x, 500.0, context, extra))
+    assert torch.allclose(like_sdxl.predict_reusing(x, 500.0, context, features, extra)[0], whole, atol=1e-6)
 
 
 def test_the_autoencoder_equals_diffusers(backend: TorchBackend) -> None:
@@ -88,6 +161,9 @@ def test_bfloat16_crosses_the_border_as_float32() -> None:
     out = backend.predict(torch.tensor(normal(1, 4, 8, 8)), 9.0, context)
     assert (context.dtype, out.dtype, backend.unet.dtype) == (torch.float32, torch.float32, torch.bfloat16)
     assert backend.decode(out).dtype == np.float32
+    again, features = backend.predict_reusing(torch.tensor(normal(1, 4, 8, 8)), 9.0, context, None)
+    assert torch.equal(again, out)
+    assert features.dtype == torch.bfloat16
 
 
 def test_names_of_older_files_are_understood(tmp_path: Path, backend: TorchBackend) -> None:

@@ -21,10 +21,11 @@ class Extra:
 
     `pooled (B,P)` and `time_ids (B,6)` are SDXL's added conditions: the pooled text, and original size, crop
     and target size as (height, width, top, left, height, width) in pixels (Podell et al. 2023, arXiv
-    2307.01952, Section 2.2). `guidance` is the guidance scale that a guidance-distilled UNet is told (Luo et
-    al. 2023, arXiv 2310.04378, Section 4.1). `down` and `mid` are a ControlNet's residuals, each
-    `(B,C,h,w)`: `down` in the order in which the UNet makes its skip connections (Zhang et al. 2023, arXiv
-    2302.05543). The extra channels of an inpainting UNet are no extra: they are channels of `x`.
+    2307.01952, Section 2.2). `guidance` is the guidance scale `s` that a guidance-distilled UNet is told (Luo
+    et al. 2023, arXiv 2310.04378, Section 4.1, whose `w` is `s - 1`). `down` and `mid` are a ControlNet's
+    residuals, each `(B,C,h,w)`: `down` in the order in which the UNet makes its skip connections (Zhang et
+    al. 2023, arXiv 2302.05543). The extra channels of an inpainting UNet are no extra: they are channels of
+    `x`.
     """
 
     pooled: Array | None = None
@@ -45,12 +46,22 @@ class Backend(Protocol):
         """What ran, for people: for example ``torch cpu float32``."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for people about what was not used, so far: stored graphs that are damaged, say."""
+        ...
+
     def asarray(self, a: NDArray[np.float32]) -> Array:
         """Return `a` as this backend's float32 array, on its device."""
         ...
 
     def to_numpy(self, x: Array) -> NDArray[np.float32]:
         """Return `x` as a float32 numpy array; the inverse of `asarray`."""
+        ...
+
+    @property
+    def has_tiny_decoder(self) -> bool:
+        """Whether the model brings a tiny decoder, so that `decode_tiny` may be called."""
         ...
 
     def encode_text(self, ids: NDArray[np.int64]) -> Array:
@@ -69,10 +80,13 @@ class Backend(Protocol):
     ) -> tuple[Array, Array]:
         """Return the UNet's output `(B,C,h,w)` and its deep features `(B,F,h,w)`.
 
-        The features are what enters the last up block: everything below full resolution has been computed by
-        then. With `features` None the whole UNet runs, and the output is that of `predict`; with the features
-        of a step nearby only the layers at full resolution run, and the same features come back (Ma et al.
-        2023, arXiv 2312.00858, Section 3.2).
+        The features are what enters the last layer (a resnet, and its attention where the block has any) of
+        the last up block, before the skip connection of the first convolution is joined to it; F is that
+        layer's channels without the skip's. With `features` None the whole UNet runs, and the output is that
+        of `predict`; with the features of a step nearby only the time embedding, the first convolution, that
+        one layer and what follows it run, and the same features come back (Ma et al. 2023, arXiv 2312.00858,
+        Section 3.2). Of `extra.down` only the first residual matters then, and `mid` does not. Features are
+        in whatever dtype the backend likes; rows may be cut from them and joined, and sums taken.
         """
         ...
 
@@ -82,6 +96,10 @@ class Backend(Protocol):
 
     def decode(self, latents: Array) -> NDArray[np.float32]:
         """Return the pixels `(B,3,H,W)`, about [-1, 1] and not clipped, of scaled latents `(B,C,h,w)`."""
+        ...
+
+    def decode_tiny(self, latents: Array) -> NDArray[np.float32]:
+        """Return what `decode` does, roughly and quickly: previews are made of it."""
         ...
 
     def max_rows(self, height: int, width: int) -> int:

@@ -20,7 +20,10 @@ from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from sfumato.errors import InputError
+from sfumato.models.backends import torch_unet
+from sfumato.models.backends.base import NOTHING, Extra
 from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged
+from sfumato.models.tiny_decoder import TinyDecoder, load_tiny_decoder
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -46,10 +49,19 @@ class TorchBackend:
     text_encoder: CLIPTextModel
     device: torch.device
     dtype: torch.dtype
+    tiny: TinyDecoder | None = None
 
     @property
     def name(self) -> str:
         return f"torch {self.device} {str(self.dtype).removeprefix('torch.')}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def has_tiny_decoder(self) -> bool:
+        return self.tiny is not None
 
     def asarray(self, a: NDArray[np.float32]) -> torch.Tensor:
         return torch.tensor(a, dtype=torch.float32, device=self.device)
@@ -62,13 +74,24 @@ class TorchBackend:
             out = self.text_encoder(torch.tensor(ids, device=self.device))
             return out.last_hidden_state.float()
 
-    def predict(self, x: torch.Tensor, t: float, context: torch.Tensor) -> torch.Tensor:
+    def predict(
+        self, x: torch.Tensor, t: float, context: torch.Tensor, extra: Extra = NOTHING
+    ) -> torch.Tensor:
         with torch.no_grad():
-            time = torch.tensor(t, dtype=torch.float32, device=self.device)
-            out = self.unet(
-                x.to(self.dtype), time, encoder_hidden_states=context.to(self.dtype), return_dict=False
-            )
-            return out[0].float()
+            return torch_unet.predict(self.unet, self._inputs(x, t, context, extra)).float()
+
+    def predict_reusing(
+        self,
+        x: torch.Tensor,
+        t: float,
+        context: torch.Tensor,
+        features: torch.Tensor | None,
+        extra: Extra = NOTHING,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            inputs = self._inputs(x, t, context, extra)
+            output, features = torch_unet.predict_reusing(self.unet, inputs, features)
+            return output.float(), features
 
     def encode_image(self, pixels: NDArray[np.float32]) -> torch.Tensor:
         with torch.no_grad():
@@ -82,10 +105,44 @@ class TorchBackend:
             z: Any = (latents / scale + shift).to(self.vae.dtype)
             return self.to_numpy(self.vae.decode(z, return_dict=False)[0])
 
+    def decode_tiny(self, latents: torch.Tensor) -> NDArray[np.float32]:
+        assert self.tiny is not None  # see has_tiny_decoder
+        return self.to_numpy(self.tiny(latents))
+
     def max_rows(self, height: int, width: int) -> int:
         channels = _config(self.unet).block_out_channels[0]
         row = height * width * channels * ACTIVATIONS_PER_CHANNEL * 4
         return int(min(MAX_ROWS, max(1, _memory(self.device) // 4 // row)))
+
+    def _inputs(self, x: torch.Tensor, t: float, context: torch.Tensor, extra: Extra) -> torch_unet.Inputs:
+        """Return what the UNet takes, in its dtype; raises InputError for guidance that it cannot be told."""
+        config = _config(self.unet)
+        guidance: torch.Tensor | None = None
+        if extra.guidance is not None:
+            if config.time_cond_proj_dim is None:
+                raise InputError("is told to a UNet that takes none", field="guidance")
+            guidance = torch_unet.embed_guidance(extra.guidance, config.time_cond_proj_dim, x.shape[0])
+            guidance = guidance.to(self.device, self.dtype)
+        added: dict[str, torch.Tensor] = {}
+        if extra.pooled is not None:
+            added["text_embeds"] = extra.pooled.to(self.dtype)
+        if extra.time_ids is not None:
+            added["time_ids"] = extra.time_ids  # kept in float32: half precision cannot tell sizes apart
+        down, mid = extra.down, extra.mid
+        if down or mid is not None:
+            # diffusers takes the residuals of a ControlNet together or not at all.
+            nothing = torch.zeros((), device=self.device)
+            down = down if down else (nothing,) * torch_unet.num_skips(self.unet)
+            mid = nothing if mid is None else mid
+        return torch_unet.Inputs(
+            x=x.to(self.dtype),
+            time=torch.tensor(t, dtype=torch.float32, device=self.device),
+            context=context.to(self.dtype),
+            guidance=guidance,
+            added=added or None,
+            down=tuple(one.to(self.dtype) for one in down),
+            mid=None if mid is None else mid.to(self.dtype),
+        )
 
     @property
     def _scaling(self) -> tuple[float, float]:
@@ -102,14 +159,18 @@ def load_torch(files: ModelFiles, device: str, dtype: str) -> TorchBackend:
     device this machine does not have.
     """
     place = _device(device)
+    # On a CPU the bundled autoencoder decodes in 0.74 to 0.82 of the time with channels last; its UNet does
+    # not gain.
+    layout = torch.channels_last if place.type == "cpu" else torch.contiguous_format
     kind = DTYPES["float32" if place.type == "cpu" else "float16"] if dtype == "auto" else DTYPES[dtype]
     vae_kind = torch.float32 if kind == torch.float16 else kind
     return TorchBackend(
         unet=_network(files.unet, _unet, place, kind),
-        vae=_network(files.vae, _vae, place, vae_kind),
+        vae=_network(files.vae, _vae, place, vae_kind).to(memory_format=layout),
         text_encoder=_network(files.text_encoder, _text_encoder, place, kind),
         device=place,
         dtype=kind,
+        tiny=None if files.tiny_decoder is None else load_tiny_decoder(files.tiny_decoder, place, kind),
     )
 
 

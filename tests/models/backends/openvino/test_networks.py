@@ -1,5 +1,9 @@
-"""Compiled graphs are made once, kept, and dropped oldest first."""
+"""Compiled graphs are made once or read from the cache, kept, and dropped oldest first."""
 
+import io
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -7,10 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sfumato.errors import ModelFileError
-from sfumato.models.backends.openvino.networks import Network, has_bfloat16, new_core
+from sfumato.errors import ModelFileError, OutputError
+from sfumato.models.backends.openvino.cache import HEAD_BYTES, CachePlace, GraphCache, Maker
+from sfumato.models.backends.openvino.networks import (
+    Network,
+    export,
+    has_bfloat16,
+    processor,
+    shared_core,
+    version,
+)
 from sfumato.models.backends.openvino.runtime import op, ov
 from sfumato.models.files import NetworkFiles
+
+OPTIONS = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 class Doubling:
@@ -28,8 +42,16 @@ class Doubling:
 
 @pytest.fixture
 def network() -> Network:
+    return made()
+
+
+def made(cache: GraphCache | None = None) -> Network:
     files = NetworkFiles("unet", {}, Path("unet/weights.safetensors"))
-    return Network(new_core(), files, {"INFERENCE_PRECISION_HINT": "f32"})
+    return Network(shared_core(), files, OPTIONS, name="unet", cache=cache)
+
+
+def cache(folder: Path, *, storing: bool = False) -> GraphCache:
+    return GraphCache(CachePlace(folder, "d", storing=storing), "float32", Maker("", "", "", OPTIONS))
 
 
 def test_a_graph_is_compiled_once(network: Network) -> None:
@@ -83,4 +105,99 @@ def test_what_openvino_refuses_is_a_damaged_model(network: Network) -> None:
 
 
 def test_the_processor_is_asked_about_bfloat16() -> None:
-    assert has_bfloat16(new_core()) in (True, False)
+    assert has_bfloat16(shared_core()) in (True, False)
+
+
+def test_the_processor_and_openvino_have_names() -> None:
+    assert "FP32" in processor(shared_core())
+    assert version().startswith("20")
+
+
+def test_a_stored_graph_is_not_built_again(tmp_path: Path) -> None:
+    storing, reading = Doubling(), Doubling()
+    x = {"x": np.array([1.5, -3], np.float32)}
+    expected = made(cache(tmp_path, storing=True)).run("a", storing, x)
+    stored = cache(tmp_path)
+    network = made(stored)
+    np.testing.assert_array_equal(network.run("a", reading, x), expected)
+    assert (storing.built, reading.built) == (1, 0)
+    network.run("b", reading, x)
+    assert reading.built == 1
+    assert stored.notes == ()
+
+
+def test_a_graph_of_another_network_is_not_used(tmp_path: Path) -> None:
+    made(cache(tmp_path, storing=True)).compile("a", Doubling())
+    files = NetworkFiles("vae", {}, Path("vae/weights.safetensors"))
+    doubling = Doubling()
+    Network(shared_core(), files, OPTIONS, name="decoder", cache=cache(tmp_path)).compile("a", doubling)
+    assert doubling.built == 1
+
+
+def test_storing_builds_anew(tmp_path: Path) -> None:
+    doubling = Doubling()
+    for _ in range(2):
+        made(cache(tmp_path, storing=True)).compile("a", doubling)
+    assert doubling.built == 2
+
+
+def test_what_openvino_cannot_read_is_built(tmp_path: Path) -> None:
+    with cache(tmp_path, storing=True).writing("unet", "a") as file:
+        file.write(np.random.default_rng(0).bytes(5000))
+    stored, doubling = cache(tmp_path), Doubling()
+    (result,) = made(stored).run("a", doubling, {"x": np.ones(1, np.float32)})
+    np.testing.assert_array_equal(result, [2])
+    assert doubling.built == 1
+    assert "is refused by openvino" in stored.notes[0]
+
+
+def test_the_exported_bytes_are_openvinos_own() -> None:
+    model, _ = Doubling()()
+    compiled = shared_core().compile_model(model, "CPU", OPTIONS)
+    whole, ours = io.BytesIO(), io.BytesIO(bytes(HEAD_BYTES))
+    compiled.export_model(whole)
+    ours.seek(HEAD_BYTES)
+    export(compiled, ours)
+    assert ours.getvalue() == bytes(HEAD_BYTES) + whole.getvalue()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such limit")
+def test_a_graph_that_does_not_fit_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    import resource
+
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    network = made(cache(tmp_path, storing=True))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (HEAD_BYTES + 100, usual[1]))
+    try:
+        with pytest.raises(OutputError, match="the disk is full"):
+            network.compile("a", Doubling())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert list((tmp_path / "d" / "float32").iterdir()) == []
+
+
+INTERRUPTED = """
+import signal
+import numpy as np
+from sfumato.models.backends.openvino.networks import shared_core
+from sfumato.models.backends.openvino.runtime import op, ov
+
+def compiled():
+    x = op.parameter([-1], ov.Type.f32, name="x")
+    model = ov.Model([op.result(op.multiply(x, op.constant(np.float32(2))))], [x], "doubling")
+    return shared_core().compile_model(model, "CPU", {})
+
+first, second = compiled(), compiled()
+del first
+del second
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_is_survived_after_graphs_are_gone() -> None:
+    """With an entry point each, what is left of the first would be the stack that signals arrive on."""
+    ran = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "interrupted\n"), ran.stderr

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from sfumato.errors import InputError
 from sfumato.models.backends.base import NOTHING, Extra
 from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
+from sfumato.models.backends.openvino.cache import CachePlace, GraphCache, Maker, builder_version
 from sfumato.models.backends.openvino.clip import build_text_encoder
-from sfumato.models.backends.openvino.networks import Network, has_bfloat16, new_core
+from sfumato.models.backends.openvino.networks import Network, has_bfloat16, processor, shared_core, version
+from sfumato.models.backends.openvino.tiny import build_tiny_decoder
 from sfumato.models.backends.openvino.unet import (
     DYNAMIC,
     Part,
@@ -44,10 +46,20 @@ class OpenVinoBackend:
     unet: Network
     decoder: Network
     encoder: Network
+    tiny_decoder: Network | None = None
+    cache: GraphCache | None = None
 
     @property
     def name(self) -> str:
         return f"openvino cpu {self.dtype}"
+
+    @property
+    def has_tiny_decoder(self) -> bool:
+        return self.files.tiny_decoder is not None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return () if self.cache is None else self.cache.notes
 
     def asarray(self, a: Floats) -> Floats:
         return np.asarray(a, np.float32)
@@ -103,6 +115,18 @@ class OpenVinoBackend:
 
         return self.decoder.run(shape, build, {"latents": latents / np.float32(scale) + np.float32(shift)})[0]
 
+    def decode_tiny(self, latents: Floats) -> Floats:
+        network = self.files.tiny_decoder
+        if network is None or self.tiny_decoder is None:
+            raise ValueError("this model has no tiny decoder; ask has_tiny_decoder first")
+        shape = tuple(self._shape(network.weights, side) for side in latents.shape)
+
+        def build() -> tuple[Any, Weights]:
+            weights = Weights(network.weights)
+            return build_tiny_decoder(weights, network.config, shape), weights
+
+        return self.tiny_decoder.run(shape, build, {"latents": latents})[0]
+
     def max_rows(self, height: int, width: int) -> int:
         channels = self.files.unet.config["block_out_channels"][0]
         row = height * width * channels * ACTIVATIONS_PER_CHANNEL * 4
@@ -144,13 +168,14 @@ class OpenVinoBackend:
         return side if weights.stat().st_size <= SMALL_BYTES else DYNAMIC
 
 
-def load_openvino(files: ModelFiles, dtype: str) -> OpenVinoBackend:
+def load_openvino(files: ModelFiles, dtype: str, place: CachePlace | None = None) -> OpenVinoBackend:
     """Return the compiled backend of a checked folder that `support.unsupported` has nothing against.
 
     `dtype`: auto, float32, bfloat16 or int8; auto is bfloat16 where the processor has it, else float32.
+    Graphs that are stored at `place` need not be compiled.
     Raises InputError for another one. Weights that do not fit raise ModelFileError when they are first used.
     """
-    core = new_core()
+    core = shared_core()
     quick = "bfloat16" if has_bfloat16(core) else "float32"
     chosen = quick if dtype == "auto" else dtype
     if chosen not in ("float32", "bfloat16", "int8"):
@@ -165,13 +190,19 @@ def load_openvino(files: ModelFiles, dtype: str) -> OpenVinoBackend:
         "INFERENCE_PRECISION_HINT": "bf16" if computing == "bfloat16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
+    cache = None
+    if place is not None:
+        maker = Maker(builder_version(), version(), processor(core), options)
+        cache = GraphCache(place, chosen, maker)
     return OpenVinoBackend(
         files=files,
         dtype=chosen,
-        text_encoder=Network(core, files.text_encoder, options),
-        unet=Network(core, files.unet, options),
-        decoder=Network(core, files.vae, options),
-        encoder=Network(core, files.vae, options),
+        text_encoder=Network(core, files.text_encoder, options, name="text_encoder", cache=cache),
+        unet=Network(core, files.unet, options, name="unet", cache=cache),
+        decoder=Network(core, files.vae, options, name="decoder", cache=cache),
+        encoder=Network(core, files.vae, options, name="encoder", cache=cache),
+        tiny_decoder=None if files.tiny_decoder is None else Network(core, files.tiny_decoder, options),
+        cache=cache,
     )
 
 
