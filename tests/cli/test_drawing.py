@@ -1,10 +1,9 @@
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from interrupts import ctrl_c_after
 from sfumato.cli.drawing import draw_to_files, seconds_text
 from sfumato.errors import InterruptedRun
 from sfumato.models.load import find_model
@@ -12,15 +11,6 @@ from sfumato.recipe.image import Recipe, TextPart
 from tiny_models import tiny_folder, tiny_settings
 
 FROG = Recipe(model=str(tiny_folder()), seed=7, steps=2, parts=(TextPart(prompt="a frog"),))
-
-
-@pytest.fixture
-def ctrl_c() -> Iterator[Any]:
-    """Press Ctrl-C in so many seconds."""
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def draw(recipe: Recipe, **options: Any) -> None:
@@ -46,11 +36,10 @@ def test_a_warning_is_talk(here: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize("preview_every", [0, 1])
 def test_ctrl_c_leaves_no_half_file(
-    preview_every: int, here: Path, ctrl_c: Any, capsys: pytest.CaptureFixture[str]
+    preview_every: int, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     draw(FROG, output=here / "first.png")  # so that what is interrupted is the drawing, not an import
-    ctrl_c(1.0)
-    with pytest.raises(InterruptedRun, match="0 of 8 pictures were finished"):
+    with ctrl_c_after(1), pytest.raises(InterruptedRun, match="0 of 8 pictures were finished"):
         draw(FROG.model_copy(update={"steps": 1000, "count": 8}), preview_every=preview_every)
     assert [path.name for path in here.iterdir()] == ["first.png"]
 

@@ -1,9 +1,9 @@
 import json
-import signal
 from pathlib import Path
 
 import pytest
 
+from interrupts import ctrl_c_after
 from judged import write_judge
 from sfumato.cli.scoring import score
 from sfumato.errors import InterruptedRun
@@ -27,20 +27,14 @@ def test_json_holds_the_report_and_the_sheet(
 
 def test_ctrl_c_writes_nothing(here: Path, tmp_path: Path) -> None:
     judge = write_judge(tmp_path, accuracy={})
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 1)
-    try:
-        with pytest.raises(InterruptedRun, match="nothing was written"):
-            score(
-                RECIPE.model_copy(update={"steps": 1000}),
-                tiny_settings(),
-                scenes="10000",
-                judge=judge,
-                font=None,
-                output=None,
-                as_json=False,
-            )
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with ctrl_c_after(1), pytest.raises(InterruptedRun, match="nothing was written"):
+        score(
+            RECIPE.model_copy(update={"steps": 1000}),
+            tiny_settings(),
+            scenes="10000",
+            judge=judge,
+            font=None,
+            output=None,
+            as_json=False,
+        )
     assert list(here.iterdir()) == []

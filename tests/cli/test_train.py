@@ -1,10 +1,10 @@
 import re
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from interrupts import ctrl_c_after
 from sfumato.cli.train import duration
 
 RECIPE = """
@@ -45,12 +45,8 @@ def test_a_run_reports_and_a_finished_one_changes_nothing(recipe: Path, sfumato:
 
 def test_ctrl_c_says_how_to_go_on(here: Path, sfumato: Any) -> None:
     (here / "words.toml").write_text(RECIPE.format(steps=1_000_000))
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 4)
-    try:
+    with ctrl_c_after(4):
         ran = sfumato("train", "words.toml")
-    finally:
-        signal.signal(signal.SIGALRM, before)
     assert ran.code == 130
     last = ran.err.splitlines()[-1]
     assert last.startswith("stopped: the run words was interrupted. Run the same command again to go on.")

@@ -10,7 +10,17 @@ from numpy.random import default_rng
 from judged import needs_font
 from sfumato.scenes import vocabulary as words
 from sfumato.scenes.drawing import find_font
-from sfumato.scenes.scene import Scene, SceneMix, caption, example, held_out, render, sample, stream_rng
+from sfumato.scenes.scene import (
+    Scene,
+    SceneMix,
+    caption,
+    example,
+    held_out,
+    one_of,
+    render,
+    sample,
+    stream_rng,
+)
 
 MIX = SceneMix()
 FROG = Scene(("frog",))
@@ -24,6 +34,13 @@ def scenes() -> list[Scene]:
 
 def test_no_sampled_scene_is_held_out(scenes: list[Scene]) -> None:
     assert not any(held_out(scene) for scene in scenes)
+
+
+def test_one_of_draws_as_numpys_choice_does() -> None:
+    """So that the scenes of a seed stay what they were when they were drawn with that."""
+    ours, theirs = default_rng(1), default_rng(1)
+    for options in [words.STYLE_NAMES, words.OBJECT_NAMES, ("small", "big")] * 50:
+        assert one_of(options, ours) == theirs.choice(options)
 
 
 def test_about_one_combination_in_ten_is_held_out() -> None:

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from sfumato.errors import InputError
 from sfumato.recipe.image import MAX_SEED
 from sfumato.scenes import vocabulary as words
-from sfumato.scenes.scene import Scene, caption, held_out
+from sfumato.scenes.scene import Scene, caption, held_out, one_of
 
 DEFAULT_SCENES: Final = 2 * len(words.OBJECTS)  # every object twice
 QUICK_SCENES: Final = 32
@@ -175,7 +175,7 @@ def _pairs(rng: Generator, *, unseen: bool) -> Iterator[Scene]:
     for relation in cycle(words.RELATIONS):
         while True:
             first = _random_name(rng)
-            second = str(rng.choice(words.MOUNTS)) if relation == "riding" else _random_name(rng)
+            second = one_of(words.MOUNTS, rng) if relation == "riding" else _random_name(rng)
             background, _ = _random_ground(rng)
             scene = Scene((first, second), background, relation=relation)
             new_ground = any(held_out(Scene((name,), background)) for name in scene.objects)
@@ -189,17 +189,17 @@ def _pairs(rng: Generator, *, unseen: bool) -> Iterator[Scene]:
 def _random_singles(rng: Generator, name: str, *, styled: bool) -> Iterator[Scene]:
     while True:
         background, time = _random_ground(rng)
-        style = str(rng.choice(words.STYLE_NAMES[1:])) if styled else "plain"
+        style = one_of(words.STYLE_NAMES[1:], rng) if styled else "plain"
         yield Scene((name,), background, time, style)
 
 
 def _random_ground(rng: Generator) -> tuple[str, str]:
     """Return a background and a time of day; times are equally likely where there are any."""
     options = tuple(words.PLACES) if rng.random() < PLACE_SHARE else tuple(words.COLOURS)
-    background = str(rng.choice(options))
-    time = str(rng.choice(tuple(words.TIMES))) if background in words.TIMED_PLACES else "day"
+    background = one_of(options, rng)
+    time = one_of(tuple(words.TIMES), rng) if background in words.TIMED_PLACES else "day"
     return background, time
 
 
 def _random_name(rng: Generator) -> str:
-    return words.OBJECT_NAMES[int(rng.integers(len(words.OBJECT_NAMES)))]
+    return one_of(words.OBJECT_NAMES, rng)

@@ -5,6 +5,7 @@ stream is a pure function of `(seed, i)`, so data order can be resumed exactly a
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,32 +73,40 @@ def sample(rng: Generator, mix: SceneMix) -> Scene:
             return scene
 
 
+def one_of(options: Sequence[str], rng: Generator) -> str:
+    """Return one of `options`, all equally likely.
+
+    The same draw as `rng.choice(options)`, which may lose a Ctrl-C that falls inside it.
+    """
+    return options[int(rng.integers(len(options)))]
+
+
 def _sample_any(rng: Generator, mix: SceneMix) -> Scene:
-    first = words.OBJECT_NAMES[rng.integers(len(words.OBJECT_NAMES))]
+    first = one_of(words.OBJECT_NAMES, rng)
     said = rng.random() >= mix.unsaid_background
     if not said:
         background = "white"
     elif rng.random() < mix.plain_background:
-        background = str(rng.choice(list(words.COLOURS)))
+        background = one_of(tuple(words.COLOURS), rng)
     else:
-        background = str(rng.choice(list(words.PLACES)))
+        background = one_of(tuple(words.PLACES), rng)
     time = "day"
     if background in words.TIMED_PLACES and rng.random() < mix.other_time:
-        time = str(rng.choice(["sunset", "night"]))
+        time = one_of(("sunset", "night"), rng)
     style = "plain"
     if rng.random() < mix.styled:
-        style = str(rng.choice(words.STYLE_NAMES[1:]))
+        style = one_of(words.STYLE_NAMES[1:], rng)
     scene = Scene((first,), background, time, style, said=said)
     kind = rng.random()
     if kind < mix.pairs:
-        relation = str(rng.choice(list(words.RELATIONS)))
+        relation = one_of(tuple(words.RELATIONS), rng)
         names = words.MOUNTS if relation == "riding" else words.OBJECT_NAMES
-        second = names[rng.integers(len(names))]
+        second = one_of(names, rng)
         return replace(scene, objects=(first, second), relation=relation) if second != first else scene
     if kind < mix.pairs + mix.counts:
         return replace(scene, count=int(rng.integers(2, 4)))
     if kind < mix.pairs + mix.counts + mix.sizes:
-        return replace(scene, size=str(rng.choice(["small", "big"])))
+        return replace(scene, size=one_of(("small", "big"), rng))
     return scene
 
 
@@ -105,7 +114,7 @@ def _sample_any(rng: Generator, mix: SceneMix) -> Scene:
 
 
 def _pick(options: tuple[str, ...], rng: Generator | None) -> str:
-    return options[0] if rng is None else options[int(rng.integers(len(options)))]
+    return options[0] if rng is None else one_of(options, rng)
 
 
 def _named(name: str, rng: Generator | None) -> str:

@@ -32,6 +32,7 @@ class OpenVinoPeak:
     precision: str
 
     def task(self, turn: Turn) -> Task:
+        from sfumato.models.backends.openvino.networks import shared_core
         from sfumato.models.backends.openvino.runtime import op, ov
 
         numbers, weights = _inputs(turn)
@@ -46,7 +47,7 @@ class OpenVinoPeak:
             "PERFORMANCE_HINT": "LATENCY",
         }
         model = ov.Model([op.result(node)], [x], turn.task)
-        request = ov.Core().compile_model(model, "CPU", options).create_infer_request()
+        request = shared_core().compile_model(model, "CPU", options).create_infer_request()
         return lambda: request.infer([numbers])
 
 

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 
 from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
-from sfumato.models.backends.openvino.runtime import ov
+from sfumato.models.backends.openvino.networks import shared_core
 from sfumato.models.backends.openvino.weights import Weights
 
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -36,7 +36,7 @@ def write_vae(folder: Path, layout: str) -> AutoencoderKL:
 
 
 def run(model: Any, value: NDArray[np.float32]) -> NDArray[np.float32]:
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.array(compiled([value])[0])
 
 

@@ -8,7 +8,7 @@ import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from sfumato.models.backends.openvino.clip import build_text_encoder
-from sfumato.models.backends.openvino.runtime import ov
+from sfumato.models.backends.openvino.networks import shared_core
 from sfumato.models.backends.openvino.weights import Weights
 
 
@@ -34,7 +34,7 @@ def test_the_output_is_that_of_transformers(activation: str, rows: int, tmp_path
     weights = Weights(tmp_path / "model.safetensors")
     graph = build_text_encoder(weights, config.to_dict(), (rows, 12))
     weights.check_all_taken()
-    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     np.testing.assert_allclose(
         compiled([ids])[0], model(torch.tensor(ids)).last_hidden_state.numpy(), atol=2e-5
     )

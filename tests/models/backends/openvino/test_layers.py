@@ -17,6 +17,7 @@ from sfumato.models.backends.openvino.layers import (
     upsample,
     whole,
 )
+from sfumato.models.backends.openvino.networks import shared_core
 from sfumato.models.backends.openvino.runtime import op, ov
 
 X = np.random.default_rng(0).standard_normal((2, 6, 3, 5)).astype(np.float32)
@@ -25,7 +26,7 @@ SHAPES = [(2, 6, 3, 5), (-1, 6, -1, -1)]
 
 def run(output: Any, parameters: list[Any], *values: NDArray[np.float32]) -> NDArray[Any]:
     model = ov.Model([op.result(output)], parameters, "layers")
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.array(compiled(list(values))[0])
 
 

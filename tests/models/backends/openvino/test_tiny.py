@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import AutoencoderTiny
 
-from sfumato.models.backends.openvino.runtime import ov
+from sfumato.models.backends.openvino.networks import shared_core
 from sfumato.models.backends.openvino.tiny import build_tiny_decoder
 from sfumato.models.backends.openvino.weights import Weights
 
@@ -26,7 +26,7 @@ def test_the_output_is_that_of_diffusers(shape: tuple[int, ...], tmp_path: Path)
     graph = build_tiny_decoder(
         Weights(tmp_path / "diffusion_pytorch_model.safetensors"), dict(vae.config), shape
     )
-    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     pixels = np.array(compiled({"latents": z})[0])
     assert pixels.shape == (2, 3, 24, 20)
     np.testing.assert_allclose(pixels, vae.decode(torch.tensor(z)).sample.numpy(), atol=2e-5)

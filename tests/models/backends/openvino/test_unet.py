@@ -11,7 +11,7 @@ from diffusers.models.embeddings import get_timestep_embedding
 from numpy.typing import NDArray
 
 from sfumato.errors import ModelFileError
-from sfumato.models.backends.openvino.runtime import ov
+from sfumato.models.backends.openvino.networks import shared_core
 from sfumato.models.backends.openvino.unet import (
     Part,
     UNetShape,
@@ -75,7 +75,7 @@ def ran(folder: Path, unet: Any, part: Part, inputs: dict[str, Any], **how: Any)
     model = build_unet(weights, dict(unet.config), shape, part, **how)
     if part != "shallow":
         weights.check_all_taken()
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     results = compiled(inputs)
     return [np.array(results[number]) for number in range(len(results))]
 

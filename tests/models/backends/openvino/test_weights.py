@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from sfumato.errors import ModelFileError
+from sfumato.models.backends.openvino.networks import shared_core
 from sfumato.models.backends.openvino.runtime import op, ov
 from sfumato.models.backends.openvino.weights import Node, Weights, quantised
 
@@ -17,7 +18,7 @@ NUMBERS = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
 
 def value(node: Node) -> NDArray[np.float32]:
     model = ov.Model([op.result(node)], [], "constant")
-    return np.array(ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([])[0])
+    return np.array(shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([])[0])
 
 
 def written(path: Path, tensors: dict[str, torch.Tensor]) -> Weights:
