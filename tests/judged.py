@@ -46,7 +46,9 @@ def report(*, real: bool = True, stored: dict[str, float] | None = None) -> Repo
     """A report of `judgements`: with all figures, or as it is without the emoji font."""
     every = judgements(real=real)
     return Report(
-        setup=Setup("tiny", "0" * 64, "torch", 64, 64, 4, "ddim", "trailing", 3.0, 0.0, 1, "1" * 64),
+        setup=Setup(
+            "tiny", "0" * 64, "torch", 64, 64, 4, "ddim", "trailing", 3.0, 0.0, 0.0, 1.0, 1, 1, "1" * 64
+        ),
         scores=score(every, {} if stored is None else stored),
         frechet=Measure(1.25, 1.0, 1.5, 60) if real else None,
         frechet_floor=Measure(0.5, 0.375, 0.625, 60) if real else None,

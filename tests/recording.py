@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.models.backends.base import NOTHING, Backend, Extra
+from sfumato.models.backends.base import NOTHING, Backend, Extra, Work
 
 
 @dataclass(eq=False)
@@ -32,6 +32,12 @@ class Recorder:
     @property
     def notes(self) -> tuple[str, ...]:
         return self.inner.notes
+
+    def prepare(self, work: Work) -> None:
+        self.inner.prepare(work)
+
+    def store(self) -> None:
+        self.inner.store()
 
     def asarray(self, a: NDArray[np.float32]) -> Any:
         return self.inner.asarray(a)

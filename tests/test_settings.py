@@ -95,6 +95,45 @@ def test_unknown_backends_and_precisions_name_the_flag() -> None:
         Settings.from_environment({"SFUMATO_BACKEND": "compiled"})
 
 
+@pytest.mark.parametrize(
+    ("text", "num_bytes"),
+    [
+        ("", None),
+        ("auto", None),
+        ("4GB", 4 * 10**9),
+        ("4gb", 4 * 10**9),
+        (" 4 G ", 4 * 10**9),
+        ("1.5GiB", 3 * 2**29),
+        ("800MB", 800 * 10**6),
+        ("800Mi", 800 * 2**20),
+        ("4000000kB", 4 * 10**9),
+        ("0.5TB", 5 * 10**11),
+        ("4000000000", 4 * 10**9),
+        ("4000000000B", 4 * 10**9),
+    ],
+)
+def test_sizes_of_memory(text: str, num_bytes: int | None) -> None:
+    assert Settings.from_environment({"SFUMATO_MAX_MEMORY": text}).max_memory == num_bytes
+
+
+def test_nothing_bounds_memory_unless_asked() -> None:
+    assert Settings.from_environment({}).max_memory is None
+
+
+@pytest.mark.parametrize(
+    "text", ["much", "-4GB", "4iB", "4 GG", "GB", "1e9", "50%", "4,5GB", "nan", "\u0664GB"]
+)
+def test_what_is_no_size_of_memory(text: str) -> None:
+    with pytest.raises(InputError, match=r"^SFUMATO_MAX_MEMORY: is no size of memory .*4GB"):
+        Settings.from_environment({"SFUMATO_MAX_MEMORY": text})
+
+
+@pytest.mark.parametrize("text", ["0", "4", "999kB", "9999TB", "9" * 20 + "TB"])
+def test_sizes_of_memory_that_nobody_means(text: str) -> None:
+    with pytest.raises(InputError, match=r"^SFUMATO_MAX_MEMORY: must be between 1 MB and 1000 TB"):
+        Settings.from_environment({"SFUMATO_MAX_MEMORY": text})
+
+
 def test_settings_do_not_change() -> None:
     settings = Settings.from_environment({})
     with pytest.raises(FrozenInstanceError):

@@ -1,6 +1,7 @@
 """Where things are and how much is allowed: read once from the environment, then passed down as a value."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,9 @@ DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 DTYPES: Final = ("auto", "float32", "float16", "bfloat16", "int8")
 PRECISIONS: Final = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}  # the short names of dtypes
 
+LEAST_MEMORY: Final = 10**6  # "4" is no limit that anybody means
+MOST_MEMORY: Final = 10**15
+_SIZE: Final = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*(?:([kmgt])(i)?)?b?")
 _USUAL_WORDS: Final = {
     **{"gpu": "cuda", "nvidia": "cuda", "metal": "mps"},
     **{"compiled": "openvino", "pytorch": "torch"},
@@ -27,7 +31,9 @@ class Settings:
     `backend` says what runs the networks, `device` where, and `dtype` what they compute in (int8: weights of
     eight bits, openvino alone); "auto" leaves it to `sfumato.models.backends.selection`. `max_pixels` bounds
     width * height of one picture, read or drawn; `max_count` the pictures of one recipe; `max_steps` the
-    steps of one picture; `max_prompt_chars` the characters of one prompt.
+    steps of one picture; `max_prompt_chars` the characters of one prompt. `max_memory` bounds the bytes that
+    decoding one picture may take beside the model's weights: what needs more is decoded in tiles. None stands
+    for half of the memory of what decodes.
     """
 
     data_dir: Path
@@ -39,6 +45,7 @@ class Settings:
     max_count: int = 1000
     max_steps: int = 1000
     max_prompt_chars: int = 2_000_000
+    max_memory: int | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -46,10 +53,11 @@ class Settings:
 
         Read: ``SFUMATO_HOME`` (data folder), ``SFUMATO_MODELS`` (model folders, separated as in PATH),
         ``SFUMATO_BACKEND`` (auto, torch or openvino), ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N),
-        ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`); ``XDG_DATA_HOME`` and ``HOME`` for the default
-        data folder. An empty variable counts as not set.
+        ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY`` (auto, or a size, as
+        800MB, 4GB or 4GiB); ``XDG_DATA_HOME`` and ``HOME`` for the default data folder. An empty variable
+        counts as not set.
 
-        Raises InputError for a backend, device or dtype that does not exist.
+        Raises InputError for a backend, device or dtype that does not exist, and for a size that is none.
         """
         return cls(
             data_dir=_data_dir(environ),
@@ -57,6 +65,7 @@ class Settings:
             backend=_backend("SFUMATO_BACKEND", environ.get("SFUMATO_BACKEND") or "auto"),
             device=_device(environ),
             dtype=_dtype("SFUMATO_DTYPE", environ.get("SFUMATO_DTYPE") or "auto"),
+            max_memory=_memory("SFUMATO_MAX_MEMORY", environ.get("SFUMATO_MAX_MEMORY") or "auto"),
         )
 
     def asked(self, *, backend: str | None = None, precision: str | None = None) -> "Settings":
@@ -104,6 +113,21 @@ def _dtype(field: str, name: str) -> str:
     if name in DTYPES:
         return name
     raise _unknown(field, name, (*DTYPES, *PRECISIONS))
+
+
+def _memory(field: str, text: str) -> int | None:
+    """Return the bytes in a text such as 4GB; None for auto."""
+    if text == "auto":
+        return None
+    hint = "Write for example 800MB, 4GB or 4GiB; or auto."
+    match = _SIZE.fullmatch(text.strip().lower())
+    if match is None:
+        raise InputError("is no size of memory", field=field, value=text, hint=hint)
+    number, prefix, binary = match.groups()
+    num_bytes = float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix or " ")
+    if not LEAST_MEMORY <= num_bytes <= MOST_MEMORY:
+        raise InputError("must be between 1 MB and 1000 TB", field=field, value=text, hint=hint)
+    return int(num_bytes)
 
 
 def _unknown(field: str, name: str, known: tuple[str, ...]) -> InputError:

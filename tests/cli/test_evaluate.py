@@ -25,11 +25,24 @@ def test_a_table_and_a_sheet(sfumato: Any, judge: Path, here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "interval"), [((), 1), (("--fast",), 3), (("--fast", "--cache-interval", "2"), 2)]
+)
+def test_the_report_says_how_fast_it_drew(
+    arguments: tuple[str, ...], interval: int, sfumato: Any, judge: Path, here: Path
+) -> None:
+    ran = sfumato("evaluate", "tiny", "--scenes", "4", "--steps", "2", "--judge", judge, "--json", *arguments)
+    assert ran.code == 0, ran.err
+    setup = ran.json["setup"]
+    assert (setup["cache_interval"], setup["guidance_start"], setup["guidance_stop"]) == (interval, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--scenes", "3"], "scenes: must be between 4 and 10000 (got 3)"),
         (["--scenes", "all"], "scenes: must be a whole number (got 'all')"),
         (["--guidance", "nan"], "guidance: must be a finite number"),
+        (["--cache-interval", "17"], "cache-interval: must be at most 16 (got 17)"),
         (["--output", "missing/sheet.png"], "output: the folder does not exist"),
         (["--judge", "missing.safetensors"], "judge"),
     ],

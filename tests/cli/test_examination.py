@@ -12,6 +12,12 @@ def test_findings() -> None:
     assert found.machine["memory"].endswith(" GB")
 
 
+def test_the_memory_limit() -> None:
+    assert examine(tiny_settings()).settings["max memory"].startswith("auto (")
+    limited = replace(tiny_settings(), max_memory=1_500_000_000)
+    assert examine(limited).settings["max memory"] == "1.5 GB for decoding"
+
+
 def test_what_cannot_draw_is_a_problem() -> None:
     found = examine(replace(tiny_settings(), dtype="int8"))
     assert (found.backend, found.reason) == (None, None)

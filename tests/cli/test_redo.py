@@ -73,6 +73,19 @@ def test_the_format_counts_and_not_the_name(suffix: str, name: str, frog: Path, 
     assert sfumato("redo", name).out.endswith(f".{suffix}\n")
 
 
+def test_guidance_without_a_prompt_is_noticed(sfumato: Any) -> None:
+    drawn = sfumato(
+        "generate", "--unconditional", "--model", "tiny", "--seed", "7", "--steps", "2", "--output", "a.png"
+    )
+    assert drawn.code == 0, drawn.err
+    ran = sfumato("redo", "a.png", "--guidance", "9", "--output", "b.png")
+    assert ran.code == 0
+    assert "warning: --guidance has no effect: this picture has no prompt" in ran.err
+    assert np.abs(pixels("a.png") - pixels("b.png")).max() <= 1
+    for words in (("--steps", "3"), ("--guidance", "9", "--prompt", "a frog")):
+        assert "no effect" not in sfumato("redo", "a.png", *words, "--output", "c.png").err
+
+
 def test_another_programs_picture_can_be_drawn(sfumato: Any, bad: Any) -> None:
     info = PngInfo()
     info.add_text(

@@ -10,7 +10,7 @@ from recording import Recorder
 from sfumato.engine.conditions import Plan, compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.features import Features
-from sfumato.engine.run import encode_plan
+from sfumato.engine.run import encode_plan, tokenise_plan
 from sfumato.recipe.image import MixPart, MixPrompt, Part, Recipe, TextPart
 from sfumato.recipe.resolve import resolve
 from tiny_models import tiny_bundle
@@ -25,7 +25,7 @@ def plan_of(*parts: Part, guidance: float = 4.0, interval: int = 1) -> Plan:
 
 def denoiser(plan: Plan, backend: Any = None, max_rows: int = 64) -> Denoiser:
     bundle = tiny_bundle()
-    contexts, _ = encode_plan(plan, bundle)
+    contexts, _ = encode_plan(plan, tokenise_plan(plan, bundle), bundle)
     return Denoiser(bundle.backend if backend is None else backend, bundle.schedule, plan, contexts, max_rows)
 
 

@@ -113,8 +113,14 @@ def test_steps_come_one_at_a_time() -> None:
     assert not list(running)
 
 
-def test_advice_names_the_variable_only_where_it_helps() -> None:
-    assert advice("torch cuda float16", "Lower it.").startswith("Set SFUMATO_DTYPE=float32")
+@pytest.mark.parametrize("backend", ["torch cuda float16", "openvino cpu bfloat16", "openvino cpu int8"])
+def test_advice_asks_for_more_digits(backend: str) -> None:
+    said = advice(backend, "Lower it.")
+    assert said.startswith("Use --precision f32 ")
+    assert said.endswith(": Lower it.")
+
+
+def test_advice_asks_for_digits_only_where_there_are_more() -> None:
     assert advice("torch cpu float32", "Lower it.") == "Lower it."
 
 

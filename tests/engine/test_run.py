@@ -5,7 +5,7 @@ import math
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from safetensors.torch import load_file, save_file
 
 from recording import Recorder
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
-from sfumato.engine.run import batch_of, draw, run
+from sfumato.engine.preview import to_uint8
+from sfumato.engine.run import TILED, batch_of, draw, run
 from sfumato.errors import NumericalError, RecipeError
+from sfumato.models.backends.base import Work
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import load_bundle
 from sfumato.recipe.image import MixPart, MixPrompt, Part, Recipe, Resolved, TextPart
@@ -37,6 +39,16 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpmpp_2m": ("DPMSolverMultistepScheduler", {}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
+
+
+@dataclass(eq=False)
+class Preparing(Recorder):
+    """Keeps what it was to get ready for."""
+
+    works: list[Work] = field(default_factory=list)
+
+    def prepare(self, work: Work) -> None:
+        self.works.append(work)
 
 
 def resolved(bundle: ModelBundle, *parts: Part, seed: int = 7, **fields: Any) -> Resolved:
@@ -140,6 +152,54 @@ def test_a_picture_of_a_batch_equals_the_picture_alone(sampler: str) -> None:
     assert psnr(together[0], together[1]) < 30
     moved = pictures(list(draw(resolved(bundle, FROG, seed=9, sampler=sampler, steps=6), bundle)))
     assert psnr(moved[0], alone[0]) >= 50
+
+
+def test_a_picture_above_the_limit_is_decoded_in_tiles() -> None:
+    bundle = tiny_bundle()
+    recipe = resolved(bundle, FROG, width=192, height=192, steps=2, count=2)
+    whole = list(draw(recipe, bundle))
+    tiled = list(draw(recipe, replace(bundle, max_latents=256)))
+    for one, other in zip(pictures(tiled), pictures(whole), strict=True):
+        assert 28 < psnr(one, other) < math.inf
+    (started,) = [event for event in tiled if isinstance(event, Started)]
+    assert [note for note in started.warnings if note.startswith("Decoded in tiles")] == [TILED]
+
+
+@pytest.mark.parametrize("max_latents", [None, 24 * 24])
+def test_a_picture_within_the_limit_is_decoded_as_ever(max_latents: int | None) -> None:
+    bundle = replace(tiny_bundle(), max_latents=max_latents)
+    recipe = resolved(bundle, FROG, width=192, height=192, steps=2)
+    events = list(draw(recipe, bundle))
+    x = [event.step.x for event in events if isinstance(event, StepDone)][-1]
+    pixels = bundle.backend.decode(x)[0]
+    assert np.array_equal(pictures(events)[0], to_uint8(np.moveaxis(pixels, 0, -1)))
+    assert all(event.warnings == () for event in events if isinstance(event, Started))
+
+
+def test_the_limit_comes_from_the_settings() -> None:
+    recipe = Recipe(model=str(tiny_folder()), width=192, height=192, steps=1, seed=7, parts=(FROG,))
+    for max_memory, tiled in ((None, False), (10**6, True), (10**9, False)):
+        events = run(recipe, replace(tiny_settings(), max_memory=max_memory))
+        with closing(events):
+            started = next(events)
+        assert isinstance(started, Started)
+        assert (TILED in started.warnings) is tiled
+
+
+def test_the_backend_gets_ready_for_what_it_will_decode() -> None:
+    preparing = Preparing(tiny_bundle().backend)
+    for max_latents in (None, 24 * 24, 256):
+        bundle = replace(tiny_bundle(), backend=preparing, max_latents=max_latents)
+        list(draw(resolved(bundle, FROG, width=192, height=192, steps=1), bundle))
+    assert [work.tile for work in preparing.works] == [None, None, (16, 16)]
+    assert {(work.height, work.width) for work in preparing.works} == {(24, 24)}
+
+
+def test_numbers_that_are_not_finite_are_found_in_tiles_too() -> None:
+    recorder = Recorder(tiny_bundle().backend, poison_decoder=True)
+    bundle = replace(tiny_bundle(), backend=recorder, max_latents=256)
+    with pytest.raises(NumericalError, match="decoded picture is not finite"):
+        list(draw(resolved(bundle, FROG, width=192, height=192, steps=1), bundle))
 
 
 def test_the_batch_of_a_picture_is_the_one_it_is_drawn_in() -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,22 @@ def test_events_are_the_start_then_every_picture_then_the_report(judge: Path) ->
         assert score.ceiling is not None
         assert score.ceiling.n == score.share.n
     assert draw_grid(report.samples).width > 1000
+
+
+def test_the_setup_says_what_makes_it_fast(judge: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder(), tmp_path / "tiny"))
+    defaults = json.loads((folder / "sfumato.json").read_text())
+    fast = {"fast_cache_interval": 4, "fast_guidance_start": 0.1, "fast_guidance_stop": 0.7}
+    (folder / "sfumato.json").write_text(json.dumps({**defaults, **fast}))
+    found = []
+    for changes in ({}, {"fast": True}, {"fast": True, "cache_interval": 2}, {"cache_interval": 5}):
+        recipe = RECIPE.model_copy(update={"model": str(folder), **changes})
+        with closing(evaluate(recipe, tiny_settings(), judge=judge)) as events:
+            start = next(events)
+        assert isinstance(start, EvaluationStarted)
+        setup = start.setup
+        found.append((setup.cache_interval, setup.guidance_start, setup.guidance_stop))
+    assert found == [(1, 0.0, 1.0), (4, 0.1, 0.7), (2, 0.1, 0.7), (5, 0.0, 1.0)]
 
 
 def test_a_slower_backend_is_noted(judge: Path) -> None:

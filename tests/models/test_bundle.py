@@ -16,6 +16,7 @@ def test_the_tiny_bundle_is_what_its_folder_says() -> None:
     assert bundle.schedule.sigma_max == pytest.approx(4096, rel=1e-4)
     assert len(bundle.digest) == 64
     assert bundle.digest == bundle.defaults.digest
+    assert bundle.max_latents is not None
     assert set(bundle.seconds) == {"import", "load"}
 
 

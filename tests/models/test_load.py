@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from transformers import CLIPTokenizer
 
 from sfumato.errors import InputError, ModelFileError, RecipeError, SfumatoError
 from sfumato.models.load import find_model, list_models, load_bundle
+from sfumato.models.memory import system_memory
+from sfumato.models.tiling import SMALLEST, latents_within
+from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
 from tiny_models import tiny_bundle, tiny_folder, tiny_settings
 
@@ -105,6 +110,32 @@ def test_defaults_come_from_the_folder(folder: Path) -> None:
     assert (plain.steps, plain.sampler, plain.guidance_rescale) == (20, "dpmpp_2m", 0.7)
 
 
+def test_a_model_says_what_fast_means(folder: Path) -> None:
+    plain = find_model(str(folder), tiny_settings()).defaults
+    assert (plain.fast_cache_interval, plain.fast_guidance_start, plain.fast_guidance_stop) == (3, 0.0, 1.0)
+    edit(folder / "sfumato.json", fast_cache_interval=2, fast_guidance_start=0.25, fast_guidance_stop=1)
+    defaults = find_model(str(folder), tiny_settings()).defaults
+    resolved = resolve(Recipe(fast=True, parts=(TextPart(prompt="a frog"),)), defaults)
+    assert resolved.text is not None
+    assert resolved.cache_interval == 2
+    assert (resolved.text.guidance_start, resolved.text.guidance_stop) == (0.25, 1.0)
+    slow = resolve(Recipe(parts=(TextPart(prompt="a frog"),)), defaults)
+    assert slow.text is not None
+    assert (slow.cache_interval, slow.text.guidance_start) == (1, 0.0)
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_memory_bounds_what_is_decoded_at_once(backend: str, folder: Path) -> None:
+    settings = replace(tiny_settings(), backend=backend)
+    small = load_bundle(str(folder), replace(settings, max_memory=10**6))
+    large = load_bundle(str(folder), replace(settings, max_memory=10**9))
+    usual = load_bundle(str(folder), settings)
+    vae = json.loads((folder / "vae" / "config.json").read_text())
+    assert small.max_latents == SMALLEST**2
+    assert large.max_latents == latents_within(10**9, vae)
+    assert usual.max_latents == latents_within(system_memory() // 2, vae)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -125,6 +156,13 @@ def test_defaults_come_from_the_folder(folder: Path) -> None:
         {"width": 100_000},
         {"height": 8, "min_size": 16},
         {"multiple": 80, "min_size": 60, "max_size": 70},
+        {"fast_cache_interval": 0},
+        {"fast_cache_interval": 17},
+        {"fast_cache_interval": 2.5},
+        {"fast_guidance_start": -0.1},
+        {"fast_guidance_stop": 1.1},
+        {"fast_guidance_stop": "end"},
+        {"fast_guidance_start": 0.6, "fast_guidance_stop": 0.4},
     ],
 )
 def test_defaults_that_make_no_sense_are_refused(folder: Path, changes: dict[str, Any]) -> None:
@@ -144,6 +182,8 @@ def test_defaults_that_make_no_sense_are_refused(folder: Path, changes: dict[str
         ("unet/config.json", {"norm_num_groups": 7}, "does not describe a network"),
         ("unet/config.json", {"layers_per_block": 2}, "lacks"),
         ("vae/config.json", {"block_out_channels": []}, "block_out_channels"),
+        ("vae/config.json", {"block_out_channels": [8, 8, "x", 16]}, "block_out_channels"),
+        ("vae/config.json", {"block_out_channels": [8, 0, 16, 16]}, "block_out_channels"),
         ("vae/config.json", {"latent_channels": None}, "latent_channels"),
         ("unet/config.json", {"out_channels": 8}, "channels"),
         ("unet/config.json", {"cross_attention_dim": 48}, "attends to 48 numbers, not 32"),

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recording import Recorder
-from sfumato.models.tiling import OVERLAP, SMALLEST, decode, encode, latents_within, tiles_within
+from sfumato.models.tiling import (
+    OVERLAP,
+    SMALLEST,
+    decode,
+    encode,
+    latents_within,
+    tile_within,
+    tiles_within,
+)
 from tiny_models import tiny_bundle
 
 SD = {"block_out_channels": [128, 256, 512, 512]}
@@ -89,6 +97,26 @@ def test_tiles_of_real_networks_are_near_the_whole() -> None:
     exact = backend.to_numpy(backend.encode_image(whole))
     assert encoded.shape == exact.shape
     assert 0 < np.square(encoded - exact).mean() < 0.05 * np.square(exact).mean()
+
+
+def test_tiles_leave_no_seams() -> None:
+    """What tiles change does not jump at their edges more than it does anywhere else."""
+    backend = tiny_bundle().backend
+    latents = backend.asarray(normal(1, 4, 40, 40))
+    change = decode(backend, latents, 8, 24 * 24) - backend.decode(latents)
+    tiling = tiles_within(40, 40, 24 * 24).scaled(8)
+    assert tiling.tops == tiling.lefts == (0, 128)
+    for axis in (2, 3):
+        jumps = np.abs(np.diff(change, axis=axis)).mean(axis=tuple({0, 1, 2, 3} - {axis}))
+        for edge in (128, tiling.tile_width):
+            assert jumps[edge - 1] < 2 * np.median(jumps)
+
+
+def test_the_size_of_a_tile_is_what_the_decoder_gets() -> None:
+    backend = local()
+    decode(backend, normal(1, 4, 40, 90), 8, 600)
+    assert {shape[2:] for shape in backend.shapes} == {tile_within(40, 90, 600)}
+    assert tile_within(40, 90, 3600) is tile_within(40, 90, None) is None
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 5000))

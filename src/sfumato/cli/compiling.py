@@ -8,7 +8,7 @@ from sfumato.cli.console import Bar, bar, result, result_json, table
 from sfumato.cli.recipes import whole
 from sfumato.errors import InputError, InterruptedRun
 from sfumato.evaluation.parity import Observed, Outputs, Parity, compare, observe, parity_of, store
-from sfumato.imaging.io import make_folder
+from sfumato.imaging.writing import make_folder
 from sfumato.models.backends.openvino import unsupported
 from sfumato.models.backends.openvino.cache import COMPILED, CachePlace
 from sfumato.models.backends.selection import choose
@@ -98,7 +98,7 @@ def _compare(
 ) -> Parity | None:
     """Store and return the report; None where float32 would be compared with itself."""
     from sfumato.models.backends.openvino.backend import load_openvino
-    from sfumato.models.backends.openvino.compiling import is_small
+    from sfumato.models.backends.openvino.networks import is_small
 
     if settings.dtype == REFERENCE and compiled.num_graphs == 0:
         return None

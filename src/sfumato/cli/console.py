@@ -1,19 +1,17 @@
 """How commands talk: results on stdout, talk and progress bars on stderr, bars only on a terminal."""
 
-import inspect
 import json
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TextIO
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, TextIO
 
 from sfumato.errors import OutputError
+
+if TYPE_CHECKING:  # rich takes as long to import as a picture takes to decode
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 
 def result(text: str) -> None:
@@ -98,35 +96,46 @@ def pairs(items: Mapping[str, str]) -> str:
 
 def examples(*commands: str) -> str:
     """Return the examples at the end of a command's help."""
-    return inspect.cleandoc("[bold]Examples[/bold]\n" + "\n".join(f"$ {escape(line)}" for line in commands))
+    lines = (f"$ {line}".replace("[", r"\[") for line in commands)  # typer shows them as rich's markup
+    return "[bold]Examples[/bold]\n" + "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A progress bar on stderr; in a pipe nothing shows."""
+    """A progress bar on stderr; None where there is no terminal to show it on."""
 
-    progress: Progress
-    task: TaskID
+    progress: "Progress | None" = None
+    task: "TaskID | None" = None
 
     def label(self, text: str) -> None:
         """Say what is going on now."""
-        self.progress.update(self.task, description=text)
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, description=text)
 
     def update(self, done: float, total: float, note: str = "") -> None:
         """Move the bar to `done` of `total`; `note` stands at its end."""
-        self.progress.update(self.task, completed=done, total=total, note=note)
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, completed=done, total=total, note=note)
 
     @contextmanager
     def aside(self) -> Generator[None]:
         """Take the bar off the screen while something is printed on stdout."""
-        self.progress.stop()
+        if self.progress is not None:
+            self.progress.stop()
         yield
-        self.progress.start()
+        if self.progress is not None:
+            self.progress.start()
 
 
 @contextmanager
 def bar(label: str, *, clock: bool = True) -> Generator[Bar]:
     """Show a progress bar while the block runs. `clock`: estimate the time left from the progress so far."""
+    if not on_terminal():
+        yield Bar()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns: list[ProgressColumn] = [
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
@@ -136,12 +145,6 @@ def bar(label: str, *, clock: bool = True) -> Generator[Bar]:
         columns.append(TimeRemainingColumn(compact=True))
     columns.append(TextColumn("{task.fields[note]}", markup=False))
     # stdout stays untouched: rich would send what is printed there to stderr.
-    progress = Progress(
-        *columns,
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        disable=not on_terminal(),
-    )
+    progress = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
     with progress:
         yield Bar(progress, progress.add_task(label, total=1, note=""))

@@ -12,7 +12,10 @@ from sfumato.cli.outputs import Outputs, plan_outputs
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
 from sfumato.engine.run import STAGES, draw
 from sfumato.errors import InterruptedRun
-from sfumato.imaging.io import encode_picture, write_file
+from sfumato.imaging.io import encode_picture
+from sfumato.imaging.writing import write_file
+from sfumato.models.ahead import Ahead
+from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import FoundModel, load
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.resolve import resolve
@@ -38,8 +41,11 @@ def draw_to_files(
     suffix: str = ".png",
     preview_every: int = 0,
     as_json: bool = False,
+    ahead: Ahead | None = None,
 ) -> None:
     """Draw `recipe` with the model `found`, save the pictures, and print their paths, or all as JSON.
+
+    Loading the model may have begun, in `ahead`.
 
     Recipe and output are checked before the model is loaded. Raises RecipeError, ModelFileError,
     OutputError, NumericalError, and InterruptedRun on Ctrl-C: finished pictures stay, nothing else does.
@@ -52,7 +58,8 @@ def draw_to_files(
     drawn = Drawn()
     try:
         with bar("loading the model") as progress:
-            _draw(resolved, found, settings, outputs, previews, preview_every, progress, drawn, not as_json)
+            bundle = load(found, settings, ahead)
+            _draw(resolved, bundle, outputs, previews, preview_every, progress, drawn, not as_json)
     except KeyboardInterrupt:
         raise InterruptedRun(f"{len(drawn.files)} of {resolved.count} pictures were finished") from None
     finally:
@@ -62,12 +69,12 @@ def draw_to_files(
         result_json(_report(drawn))
     else:
         talk(_summary(drawn))
+    bundle.backend.store()
 
 
 def _draw(
     resolved: Resolved,
-    found: FoundModel,
-    settings: Settings,
+    bundle: ModelBundle,
     outputs: Outputs,
     previews: tuple[Path, ...],
     preview_every: int,
@@ -75,7 +82,6 @@ def _draw(
     drawn: Drawn,
     announce: bool,
 ) -> None:
-    bundle = load(found, settings)
     progress.label("drawing")
     saving = 0.0
     with closing(draw(resolved, bundle, preview_every=preview_every)) as events:

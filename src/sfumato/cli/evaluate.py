@@ -13,6 +13,7 @@ EXAMPLES = examples(
     "sfumato evaluate",
     "sfumato evaluate runs/diffusion/model --scenes 32 --output sheet.png",
     "sfumato evaluate --guidance 5 --json > scores.json",
+    "sfumato evaluate --fast --scenes 32",
 )
 
 
@@ -31,6 +32,8 @@ def evaluate(
     sampler: flags.Sampler = None,
     spacing: flags.Spacing = None,
     guidance: flags.Guidance = None,
+    cache_interval: flags.CacheInterval = None,
+    fast: flags.Fast = False,
     seed: Annotated[
         str | None, typer.Option(metavar="N", help="Decides prompts and noise.", rich_help_panel=flags.HOW)
     ] = None,
@@ -68,7 +71,15 @@ def evaluate(
     from sfumato.recipe.image import Recipe
 
     asked = Flags(
-        model=model, size=size, steps=steps, sampler=sampler, spacing=spacing, guidance=guidance, seed=seed
+        model=model,
+        size=size,
+        steps=steps,
+        sampler=sampler,
+        spacing=spacing,
+        guidance=guidance,
+        cache_interval=cache_interval,
+        fast=fast,
+        seed=seed,
     )
     recipe = with_flags(Recipe(), asked)
     score(recipe, settings, scenes=scenes, judge=judge, font=font, output=output, as_json=as_json)

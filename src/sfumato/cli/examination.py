@@ -10,7 +10,9 @@ from sfumato import __version__
 from sfumato.cli.console import pairs
 from sfumato.errors import InputError, SfumatoError
 from sfumato.models.backends.selection import choose
-from sfumato.models.load import BUNDLED, find_model, list_models, load
+from sfumato.models.folders import BUNDLED
+from sfumato.models.load import find_model, list_models, load
+from sfumato.models.memory import system_memory
 from sfumato.scenes.drawing import find_font
 from sfumato.settings import Settings
 
@@ -82,6 +84,7 @@ def examine(settings: Settings) -> Examination:
             "backend": settings.backend,
             "device": settings.device,
             "dtype": settings.dtype,
+            "max memory": _limit(settings),
             "data folder": str(settings.data_dir),
             "models": ", ".join(models) if models else "none",
             "emoji font": _font(),
@@ -111,7 +114,13 @@ def _processors() -> str:
 def _memory() -> str:
     if not hasattr(os, "sysconf"):  # Windows
         return "unknown"
-    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / GB:.1f} GB"
+    return f"{system_memory() / GB:.1f} GB"
+
+
+def _limit(settings: Settings) -> str:
+    if settings.max_memory is None:
+        return "auto (decoding takes half of it at most)"
+    return f"{settings.max_memory / GB:.3g} GB for decoding"
 
 
 def _version(library: str) -> str | None:

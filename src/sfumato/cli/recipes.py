@@ -14,7 +14,8 @@ from sfumato.cli.flags import Flags
 from sfumato.errors import InputError, PictureError, RecipeError, shown
 from sfumato.imaging.io import FORMAT_OF, suffix_of
 from sfumato.imaging.metadata import read_metadata, read_parameters
-from sfumato.models.load import BUNDLED, list_models
+from sfumato.models.folders import BUNDLED
+from sfumato.models.load import list_models
 from sfumato.recipe.codec import from_json, from_toml, parse_parameters
 from sfumato.recipe.image import MAX_PROMPT_CHARS, Recipe, Resolved
 from sfumato.recipe.labels import ETA_SAMPLERS, split_sampler

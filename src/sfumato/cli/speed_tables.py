@@ -41,7 +41,10 @@ def report_text(report: Report) -> str:
 
 def cold_text(cold: ColdReport) -> str:
     """Return the table of fresh processes."""
-    rows = [("sfumato", *_side(cold.sfumato), _times(cold.ratio))]
+    rows = [
+        ("sfumato", *_side(cold.sfumato), _times(cold.ratio)),
+        ("sfumato, first run", *_side(cold.first), _times(cold.first_ratio)),
+    ]
     if cold.diffusers is not None:
         rows.append(("diffusers", *_side(cold.diffusers), NONE))
     head = f"COLD: {_subject(cold.subject)}; sfumato draws with {cold.backend}; n = {cold.sfumato.seconds.n}"
@@ -50,6 +53,7 @@ def cold_text(cold: ColdReport) -> str:
         head,
         table(rows, ("", "START TO PICTURE", "TO THE END", "PEAK MEMORY", "FASTER")),
         f"seconds of sfumato: {', '.join(stages)}",
+        "a first run finds no stored graphs: it compiles them, and stores them after its picture",
         f"modules of torch's stack in sfumato: {', '.join(cold.modules) or 'none'}",
     ]
     if cold.psnr is not None:

@@ -14,11 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
-from array_api_compat import array_namespace
-
 from sfumato.models.backends.base import Array
 from sfumato.recipe.image import Resolved, ResolvedMix, ResolvedText
 from sfumato.recipe.prompt import Prompt, compile_prompt
+from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.schedule import Prediction, to_x0
 
 NOTHING = 1e-12  # a weight below this is the rounding of a sum that should be zero

@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from array_api_compat import array_namespace
-
 from sfumato.engine.conditions import Conditioning, Guided, Plan
 from sfumato.engine.features import Features, Known
 from sfumato.models.backends.base import Array, Backend
+from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.schedule import Schedule, scale_in, to_x0
 
 

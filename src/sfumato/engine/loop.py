@@ -7,11 +7,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from array_api_compat import array_namespace
-
 from sfumato.engine.denoiser import Denoiser
 from sfumato.errors import NumericalError
 from sfumato.models.backends.base import Array
+from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.rules import NoiseSource
 from sfumato.samplers.solvers import Solver
 
@@ -66,4 +65,4 @@ def advice(backend: str, otherwise: str) -> str:
     """
     if "float32" in backend:
         return otherwise
-    return f"Set SFUMATO_DTYPE=float32 in the environment; if that does not help: {otherwise}"
+    return f"Use --precision f32 (SFUMATO_DTYPE=f32 does the same); if that does not help: {otherwise}"

@@ -6,7 +6,7 @@ nothing outside the iterator was changed.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -20,11 +20,13 @@ from sfumato.engine.features import Features
 from sfumato.engine.loop import advice, denoise
 from sfumato.engine.preview import Previewer, previewer_of, to_uint8
 from sfumato.errors import NumericalError, RecipeError
-from sfumato.models.backends.base import Array
+from sfumato.models import tiling
+from sfumato.models.backends.base import Array, Work
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import find_model, load
-from sfumato.models.text import encode_equal_length, tokenise
+from sfumato.models.text import Tokens, encode_equal_length, tokenise
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.prompt import Prompt
 from sfumato.recipe.resolve import resolve
 from sfumato.samplers.noise import BrownianNoise, FreshNoise, Generator, picture_noise
 from sfumato.samplers.rules import NoiseSource
@@ -34,6 +36,10 @@ from sfumato.settings import Settings
 
 MAX_BATCH = 8  # larger batches gain little speed, and make the first picture wait
 STAGES = ("import", "load", "encode", "steps", "preview", "decode")
+TILED = (
+    "Decoded in tiles, which may differ a little in tone: all of a picture of this size could exceed the "
+    "memory limit. SFUMATO_MAX_MEMORY sets another."
+)
 
 
 def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events:
@@ -80,13 +86,20 @@ def draw(
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
     solver = solver_of(resolved.sampler).with_eta(resolved.eta)
-    with clock("encode"):
-        plan = compile_plan(resolved)
-        contexts, warnings = encode_plan(plan, bundle)
+    plan = compile_plan(resolved)
     shape = _latent_shape(resolved, bundle)
+    tile = tiling.tile_within(*shape[1:], bundle.max_latents)
     max_rows = bundle.backend.max_rows(*shape[1:])
-    shared = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows)
     batches = _batches(wanted, _batch_size(plan, max_rows))
+    with clock("encode"):
+        tokens = tokenise_plan(plan, bundle)
+        ids = (max(len(one.ids) for one in tokens.values()), bundle.tokenizer.max_length)
+        rows = min(plan.max_branches * max(map(len, batches), default=1), max_rows)
+        bundle.backend.prepare(Work(ids, rows, *shape[1:], bool(plan.reusing), tile))
+        contexts, warnings = encode_plan(plan, tokens, bundle)
+    if tile is not None:
+        warnings = (*warnings, TILED)
+    shared = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows)
     steps_each = resolved.steps - plan.start
     total_steps = steps_each * len(batches)
     yield Started(resolved, wanted, total_steps, bundle.backend.name, (*bundle.notes, *warnings))
@@ -120,15 +133,25 @@ def draw(
     yield Done(clock.seconds(), late)
 
 
-def encode_plan(plan: Plan, bundle: ModelBundle) -> tuple[dict[Conditioning, Array], tuple[str, ...]]:
-    """Return the context `(1,T,D)` of every conditioning of `plan`, all of one length T, and warnings."""
-    conditionings = list(dict.fromkeys(branch.conditioning for branch in plan.branches))
-    prompts = list(dict.fromkeys(prompt for one in conditionings for _, prompt in one.blend))
-    tokens = [tokenise(bundle.tokenizer, prompt) for prompt in prompts]
-    encoded = dict(zip(prompts, encode_equal_length(bundle.backend, bundle.tokenizer, tokens), strict=True))
+def tokenise_plan(plan: Plan, bundle: ModelBundle) -> dict[Prompt, Tokens]:
+    """Return the tokens of every prompt of `plan`."""
+    prompts = (prompt for branch in plan.branches for _, prompt in branch.conditioning.blend)
+    return {prompt: tokenise(bundle.tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
+
+
+def encode_plan(
+    plan: Plan, tokens: Mapping[Prompt, Tokens], bundle: ModelBundle
+) -> tuple[dict[Conditioning, Array], tuple[str, ...]]:
+    """Return the context `(1,T,D)` of every conditioning of `plan`, all of one length T, and warnings.
+
+    `tokens` are those of `tokenise_plan`.
+    """
+    conditionings = dict.fromkeys(branch.conditioning for branch in plan.branches)
+    texts = encode_equal_length(bundle.backend, bundle.tokenizer, list(tokens.values()))
+    encoded = dict(zip(tokens, texts, strict=True))
     contexts = {one: sum(encoded[prompt] * share for share, prompt in one.blend) for one in conditionings}
-    if any(one.truncated for one in tokens):
-        limit = max(len(one.ids) for one in tokens) * (bundle.tokenizer.max_length - 2)
+    if any(one.truncated for one in tokens.values()):
+        limit = max(len(one.ids) for one in tokens.values()) * (bundle.tokenizer.max_length - 2)
         return contexts, (f"A prompt is longer than {limit} tokens; the rest was left out.",)
     return contexts, ()
 
@@ -184,9 +207,9 @@ def _noise_source(
 
 def _decode(bundle: ModelBundle, latent: Array) -> NDArray[np.uint8]:
     """Return the pixels `(H,W,3)` of one latent `(1,C,h,w)`: one at a time, so that a batch needs no more
-    memory.
+    memory, and in tiles where even one exceeds the limit.
     """
-    pixels = bundle.backend.decode(latent)[0]
+    pixels = tiling.decode(bundle.backend, latent, bundle.downsample, bundle.max_latents)[0]
     if not np.isfinite(pixels).all():
         raise NumericalError(
             "the decoded picture is not finite",

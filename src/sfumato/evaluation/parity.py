@@ -21,7 +21,7 @@ from sfumato import __version__
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
 from sfumato.errors import NumericalError, SfumatoError
-from sfumato.imaging.io import write_file
+from sfumato.imaging.writing import write_file
 from sfumato.models.backends.openvino.cache import builder_version
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.files import ModelFiles, locate

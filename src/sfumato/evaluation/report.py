@@ -57,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Setup:
-    """What was evaluated, and how it drew."""
+    """What was evaluated, and how it drew; `cache_interval` and the guidance window as in a recipe."""
 
     model: str
     model_digest: str
@@ -69,6 +69,9 @@ class Setup:
     spacing: str
     guidance: float
     guidance_rescale: float
+    guidance_start: float
+    guidance_stop: float
+    cache_interval: int
     seed: int
     judge_digest: str
 

@@ -88,10 +88,10 @@ def evaluate(
 ) -> Generator[EvaluationEvent, None, None]:
     """Score a model: draw the prompts of `budget`, have them judged, compare with real renders.
 
-    `recipe` says which model, and how it draws (size, steps, sampler, spacing, guidance); it has no parts and
-    a count of one. Its seed, 1 when None, decides prompts, noise and real renders. `judge` is a judge's file
-    (default: the bundled one), `font` the emoji font (default: the usual places; without one the report says
-    what is missing).
+    `recipe` says which model, and how it draws (size, steps, sampler, spacing, guidance, cache interval,
+    fast); it has no parts and a count of one. Its seed, 1 when None, decides prompts, noise and real renders.
+    `judge` is a judge's file (default: the bundled one), `font` the emoji font (default: the usual places;
+    without one the report says what is missing).
 
     Yields EvaluationStarted, a Judged for every picture, and the Report last. Equal arguments give equal
     reports, but for the speed. Raises, before the first event, RecipeError, ModelFileError, InputError and
@@ -185,6 +185,9 @@ def _setup(resolved: Resolved, bundle: ModelBundle, judge_digest: str) -> Setup:
         spacing=resolved.spacing,
         guidance=resolved.guidance,
         guidance_rescale=text.guidance_rescale,
+        guidance_start=text.guidance_start,
+        guidance_stop=text.guidance_stop,
+        cache_interval=resolved.cache_interval,
         seed=resolved.seed,
         judge_digest=judge_digest,
     )

@@ -2,12 +2,9 @@
 
 import errno
 import os
-import secrets
-from collections.abc import Generator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +13,20 @@ from PIL import Image
 from sfumato.errors import OutputError, closest
 from sfumato.imaging.decode import open_picture, opened
 from sfumato.imaging.metadata import PictureMetadata, jpeg_options, png_info, webp_options
+from sfumato.imaging.writing import output_error, write_file
 
 __all__ = [
     "FORMAT_OF",
     "as_saved",
     "check_output",
     "encode_picture",
-    "make_folder",
     "open_picture",
-    "replacing",
     "save_picture",
     "suffix_of",
-    "write_file",
 ]
 
 FORMAT_OF: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 QUALITY: Final = 95
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_MISSING = (errno.ENOENT, errno.ENOTDIR)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def save_picture(
@@ -61,11 +52,11 @@ def check_output(path: Path) -> None:
     _format_of(path.suffix)
     folder = path.parent
     if not folder.is_dir():
-        raise _failed(path, errno.ENOENT)
+        raise output_error(path, errno.ENOENT)
     if path.is_dir():
-        raise _failed(path, errno.EISDIR)
+        raise output_error(path, errno.EISDIR)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _failed(path, errno.EACCES)
+        raise output_error(path, errno.EACCES)
 
 
 def encode_picture(
@@ -113,79 +104,6 @@ def suffix_of(path: Path) -> str:
     """
     with opened(path) as image:
         return {"PNG": ".png", "WEBP": ".webp"}.get(image.format or "", ".jpg")
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path` at once, as `replacing` does. Raises OutputError."""
-    with replacing(path) as file:
-        file.write(data)
-
-
-@contextmanager
-def replacing(path: Path) -> Generator[BinaryIO]:
-    """Yield a file to write, read and seek in; when the block ends well, it becomes `path` at once: it is
-    under another name in the same folder until then, goes to the disk, and is renamed.
-
-    Raises OutputError when that fails. Then, and when the block raises, `path` is as it was before and
-    nothing else is left behind.
-    """
-    temporary = path.parent / f".sfumato-{secrets.token_hex(8)}.part"
-    try:
-        try:
-            # "x" refuses to follow a link that somebody put there; the mode honours the umask.
-            with open(temporary, "x+b") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:  # Ctrl-C too
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise _failed(path, error.errno) from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make `folder`, and those above it, where they are missing. Raises OutputError when it cannot be made or
-    written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        hint = "Remove the file in its place, or choose another folder."
-        raise OutputError("this is no folder", field="output", value=str(folder), hint=hint) from error
-    except OSError as error:
-        raise _failed(folder, error.errno) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise _failed(folder, errno.EACCES)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it the rename itself can be lost at a power cut. Windows cannot open folders, nor needs to.
-    if os.name != "nt":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _failed(path: Path, code: int | None) -> OutputError:
-    value = str(path)
-    if code in _FULL:
-        return OutputError("the disk is full", field="output", value=value, hint="Free some space.")
-    if code in _MISSING:
-        hint = f"Create the folder first: mkdir -p {path.parent}"
-        return OutputError("the folder does not exist", field="output", value=value, hint=hint)
-    if code in _FORBIDDEN:
-        hint = "Choose a folder that you may write to."
-        return OutputError("the folder is read-only", field="output", value=value, hint=hint)
-    if code == errno.EISDIR:
-        hint = f"Name a file in it, for example {path / 'picture.png'}"
-        return OutputError("this is a folder", field="output", value=value, hint=hint)
-    reason = "unknown reason" if code is None else os.strerror(code)
-    return OutputError(f"the file cannot be written: {reason}", field="output", value=value)
 
 
 def _format_of(suffix: str) -> str:

@@ -27,8 +27,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from xml.etree import ElementTree
-from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image
 from PIL.ExifTags import IFD, Base
@@ -59,6 +57,10 @@ _SEGMENT_BYTES = 65_000  # below the 65,533 of a JPEG segment, with room for the
 _EXTENSION_HEADER = b"http://ns.adobe.com/xmp/extension/\0"
 _UNICODE_HEADER = b"UNICODE\0"  # EXIF 2.32, UserComment: eight bytes that name the character code
 _ASCII, _LONG, _UNDEFINED = 2, 4, 7  # TIFF field types
+# Python's own functions for this bring along its HTTP client. XML readers turn a bare carriage return into a
+# newline, and in attributes every white space into a blank.
+_XML_TEXT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_XML_ATTRIBUTE: Final = {**_XML_TEXT, **str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 
 
@@ -214,6 +216,8 @@ def _xmp_values(packet: bytes) -> dict[str, str]:
     text = packet[: MAX_TEXT_BYTES + 1].decode("utf-8")
     if len(packet) > MAX_TEXT_BYTES or "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("XMP too long, or with a document type, whose entities could expand without bound")
+    from xml.etree import ElementTree  # what writes pictures does without
+
     names = {f"{{{uri}}}": f"{prefix}:" for prefix, uri in _NS.items()}
     values: dict[str, str] = {}
     root = ElementTree.fromstring(text.strip("\0 \r\n\t"))
@@ -275,11 +279,9 @@ def _xmpmeta(description: str) -> str:
 
 def _description(properties: dict[str, str], attributes: dict[str, str]) -> str:
     spaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in _NS.items() if prefix not in ("x", "rdf"))
-    written = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
+    written = " ".join(f'{name}="{value.translate(_XML_ATTRIBUTE)}"' for name, value in attributes.items())
     children = "".join(
-        # XML readers turn a bare carriage return into a newline.
-        f"<sfumato:{name}>{escape(value, {chr(13): '&#13;'})}</sfumato:{name}>"
-        for name, value in properties.items()
+        f"<sfumato:{name}>{value.translate(_XML_TEXT)}</sfumato:{name}>" for name, value in properties.items()
     )
     return f'<rdf:Description rdf:about="" {spaces} {written}>{children}</rdf:Description>'
 

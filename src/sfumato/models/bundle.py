@@ -16,7 +16,8 @@ class ModelBundle:
 
     `latent_channels` is C of the latents `(B,C,h,w)`, `downsample` how many pixels one latent spans per side.
     `seconds` says what loading cost: ``import`` of the libraries, ``load`` of the weights. `notes` are
-    sentences for people, about a faster backend that could not be used.
+    sentences for people, about a faster backend that could not be used. `max_latents` is how many latents
+    (h * w) one call of the decoder may hold, beyond which pictures are decoded in tiles; None for no limit.
     """
 
     name: str
@@ -30,3 +31,4 @@ class ModelBundle:
     defaults: ModelDefaults
     seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    max_latents: int | None = None

@@ -4,9 +4,11 @@ Every fault a folder can have that shows without running a network is found here
 `ModelFileError`: missing files, broken JSON, truncated safetensors, pickles (refused, never opened).
 """
 
+import functools
 import hashlib
 import json
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,8 @@ BYTE_PAIRS = ("vocab.json", "merges.txt")
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 MAX_CONFIG_BYTES = 64 * 1024 * 1024  # vocabularies are a few MB; anything larger is not a configuration
 DIGEST_BLOCK = 1 << 20
+
+_digesting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,24 @@ class ModelFiles:
         parts += [self.folder / network / "config.json" for network in NETWORKS]
         parts += [self.folder / "scheduler" / "scheduler_config.json"]
         parts += [self.folder / "tokenizer" / "tokenizer_config.json"]
-        whole = hashlib.sha256()
-        for path in sorted(parts):
-            part = hashlib.sha256()
-            with path.open("rb") as file:
-                while block := file.read(DIGEST_BLOCK):
-                    part.update(block)
-            whole.update(f"{path.relative_to(self.folder).as_posix()} {part.hexdigest()}\n".encode())
-        return whole.hexdigest()
+        stamps = [(path, path.stat()) for path in sorted(parts)]
+        with _digesting:  # whoever comes second waits for what the first one finds
+            return _digest(self.folder, tuple((path, now.st_size, now.st_mtime_ns) for path, now in stamps))
+
+
+@functools.lru_cache(maxsize=16)
+def _digest(folder: Path, stamps: tuple[tuple[Path, int, int], ...]) -> str:
+    """Return the digest of files below `folder`, given with bytes and time of change: a process reads a file
+    once as long as nobody writes to it.
+    """
+    whole = hashlib.sha256()
+    for path, _, _ in stamps:
+        part = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(DIGEST_BLOCK):
+                part.update(block)
+        whole.update(f"{path.relative_to(folder).as_posix()} {part.hexdigest()}\n".encode())
+    return whole.hexdigest()
 
 
 def locate(folder: Path) -> ModelFiles:

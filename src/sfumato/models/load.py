@@ -1,26 +1,28 @@
 """From a model's name to a `ModelBundle`: find the folder, check it, load it."""
 
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sfumato.errors import MissingExtraError, ModelFileError, RecipeError, closest
+from sfumato.errors import MissingExtraError, ModelFileError
+from sfumato.models.ahead import Ahead, load_compiled
 from sfumato.models.backends.base import Backend
 from sfumato.models.backends.selection import INSTALL_TORCH, choose
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.files import ModelFiles, NetworkFiles, damaged, locate
+from sfumato.models.folders import find_folder, known_folders
+from sfumato.models.memory import system_memory
 from sfumato.models.text import TextTokenizer
-from sfumato.recipe.image import MAX_GUIDANCE, MAX_SIZE, MAX_STEPS
+from sfumato.models.tiling import latents_within
+from sfumato.recipe.image import MAX_CACHE_INTERVAL, MAX_GUIDANCE, MAX_SIZE, MAX_STEPS
 from sfumato.recipe.resolve import ModelDefaults
 from sfumato.samplers.schedule import SPACINGS, Schedule
 from sfumato.samplers.solvers import SOLVERS
 from sfumato.settings import Settings
 
-BUNDLED = "bundled"
 MAX_SIDE = 4096
 MAX_DOWNSAMPLING = 256  # eight times what Stable Diffusion has; more is a damaged list of channels
 SCALING_FACTOR = 0.18215  # diffusers' default: Stable Diffusion 1's
@@ -65,28 +67,28 @@ def find_model(name_or_path: str, settings: Settings, *, paths: bool = True) -> 
     Raises RecipeError and ModelFileError as `load_bundle` does.
     """
     started = time.perf_counter()
-    folder = _find_folder(name_or_path, settings, paths)
+    folder = find_folder(name_or_path, settings, paths=paths)
     files = locate(folder)
     # A path is nobody else's business, and pictures carry the name.
-    name = name_or_path if name_or_path in _known_folders(settings) else folder.resolve().name
+    name = name_or_path if name_or_path in known_folders(settings) else folder.resolve().name
     defaults = read_defaults(files, name=name, digest=files.digest())
     return FoundModel(files, TextTokenizer.load(files), defaults, time.perf_counter() - started)
 
 
-def load(found: FoundModel, settings: Settings) -> ModelBundle:
-    """Load the networks of a model that was found, in the backend that `choose` takes. Raises as
-    `load_bundle` does.
+def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> ModelBundle:
+    """Load the networks of a model that was found, in the backend that `choose` takes; `ahead` may have begun
+    with it. Raises as `load_bundle` does.
     """
     started = time.perf_counter()
     choice = choose(found.files, settings)
     # Imported here: torch takes seconds to import, and front ends show help and list models without it.
     if choice.backend == "openvino":
-        from sfumato.models.backends.openvino.backend import load_openvino
-        from sfumato.models.backends.openvino.cache import COMPILED, CachePlace
-
         imported = time.perf_counter()
-        place = CachePlace(settings.data_dir / COMPILED, found.defaults.digest)
-        backend: Backend = load_openvino(found.files, settings.dtype, place)
+        if ahead is not None and (ahead.files, ahead.settings) == (found.files, settings):
+            backend: Backend = ahead.backend
+        else:
+            backend = load_compiled(found.files, settings)
+        memory = system_memory()
     else:
         try:
             from sfumato.models.backends.torch import load_torch
@@ -94,14 +96,20 @@ def load(found: FoundModel, settings: Settings) -> ModelBundle:
             raise MissingExtraError(f"{error.name} is not installed", hint=INSTALL_TORCH) from error
         imported = time.perf_counter()
         backend = load_torch(found.files, settings.device, settings.dtype)
+        memory = backend.memory
     loaded = time.perf_counter()
     seconds = {"import": imported - started, "load": loaded - imported + found.seconds}
     notes = backend.notes if choice.warning is None else (choice.warning, *backend.notes)
-    return make_bundle(found, backend, seconds, notes)
+    most = memory // 2 if settings.max_memory is None else settings.max_memory
+    return make_bundle(found, backend, seconds, notes, latents_within(most, found.files.vae.config))
 
 
 def make_bundle(
-    found: FoundModel, backend: Backend, seconds: Mapping[str, float], notes: tuple[str, ...] = ()
+    found: FoundModel,
+    backend: Backend,
+    seconds: Mapping[str, float],
+    notes: tuple[str, ...] = (),
+    max_latents: int | None = None,
 ) -> ModelBundle:
     """Return the bundle of a found model whose networks run in `backend`, of whatever kind."""
     return ModelBundle(
@@ -116,18 +124,20 @@ def make_bundle(
         defaults=found.defaults,
         seconds=seconds,
         notes=notes,
+        max_latents=max_latents,
     )
 
 
 def list_models(settings: Settings) -> tuple[ListedModel, ...]:
     """Return every model that has a name, the bundled one first; nothing is loaded."""
-    return tuple(_listed(name, folder) for name, folder in _known_folders(settings).items())
+    return tuple(_listed(name, folder) for name, folder in known_folders(settings).items())
 
 
 def downsampling(files: ModelFiles) -> int:
     """Return how many pixels one latent spans per side: each level of the autoencoder but one halves."""
     widths = files.vae.config.get("block_out_channels")
-    factor = 2 ** (len(widths) - 1) if isinstance(widths, list) and widths else 0
+    usable = isinstance(widths, list) and all(isinstance(width, int) and width >= 1 for width in widths)
+    factor = 2 ** (len(widths) - 1) if usable and widths else 0
     if not 1 <= factor <= MAX_DOWNSAMPLING:
         raise damaged(_config(files.vae), "holds no usable block_out_channels")
     return factor
@@ -161,6 +171,11 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         samplers=tuple(SOLVERS),
         spacings=tuple(SPACINGS),
         max_steps=min(MAX_STEPS, trained),
+        fast_cache_interval=_default(
+            files, "fast_cache_interval", ModelDefaults.fast_cache_interval, 1, MAX_CACHE_INTERVAL
+        ),
+        fast_guidance_start=_default(files, "fast_guidance_start", ModelDefaults.fast_guidance_start, 0, 1),
+        fast_guidance_stop=_default(files, "fast_guidance_stop", ModelDefaults.fast_guidance_stop, 0, 1),
     )
     for field, value, names in (
         ("sampler", defaults.sampler, defaults.samplers),
@@ -168,39 +183,12 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
     ):
         if value not in names:
             raise damaged(files.folder / "sfumato.json", f"names an unknown {field}, {value!r}")
+    start, stop = defaults.fast_guidance_start, defaults.fast_guidance_stop
+    if start > stop:
+        what = f"holds a fast_guidance_start, {start}, after its fast_guidance_stop, {stop}"
+        raise damaged(files.folder / "sfumato.json", what)
     _check_sizes(files, defaults, factor)
     return defaults
-
-
-def _find_folder(name_or_path: str, settings: Settings, paths: bool) -> Path:
-    known = _known_folders(settings)
-    if name_or_path in known:
-        return known[name_or_path]
-    if paths and name_or_path:
-        try:
-            path = Path(name_or_path).expanduser()
-            # Any folder here might bear the name of a model that is not installed: only a model counts.
-            if path.is_dir() and (_is_path(name_or_path) or (path / "model_index.json").is_file()):
-                return path
-        except (OSError, ValueError, RuntimeError):  # a name no file system takes
-            pass
-    near = closest(name_or_path, known)
-    other = "; or give a folder" if paths else ""
-    guess = f'Did you mean "{near}"?' if near is not None else f"Known: {', '.join(known)}{other}."
-    raise RecipeError("unknown model", field="model", value=name_or_path, hint=guess)
-
-
-def _is_path(name: str) -> bool:
-    return os.sep in name or (os.altsep is not None and os.altsep in name)
-
-
-def _known_folders(settings: Settings) -> dict[str, Path]:
-    known = {BUNDLED: Path(__file__).parent / "bundled" / "model"}
-    for parent in (*settings.model_dirs, settings.data_dir / "models"):
-        if parent.is_dir():
-            for index in sorted(parent.glob("*/model_index.json")):
-                known.setdefault(index.parent.name, index.parent)
-    return known
 
 
 def _listed(name: str, folder: Path) -> ListedModel:

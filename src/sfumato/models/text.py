@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
@@ -22,6 +21,7 @@ from sfumato.errors import ModelFileError
 from sfumato.models.backends.base import Array, Backend
 from sfumato.models.files import Config, ModelFiles, damaged, read_json
 from sfumato.recipe.prompt import Prompt
+from sfumato.samplers.arrays import array_namespace
 
 MAX_CHUNKS = 8  # 600 tokens for Stable Diffusion; attention over more costs much and says little
 MIN_MEAN = 0.01  # the least mean, beside the root mean square, that says something about an encoder

@@ -74,6 +74,14 @@ def encode(backend: Backend, pixels: NDArray[np.float32], downsample: int, max_l
     return backend.asarray(np.concatenate([blend(tiling, parts(row)) for row in range(rows)]))
 
 
+def tile_within(height: int, width: int, max_latents: int | None) -> tuple[int, int] | None:
+    """Return the height and width of the tiles that `decode` works in; None when it takes all at once."""
+    if max_latents is None or height * width <= max_latents:
+        return None
+    tiling = tiles_within(height, width, max_latents)
+    return tiling.tile_height, tiling.tile_width
+
+
 def tiles_within(height: int, width: int, max_latents: int) -> Tiling:
     """Return tiles over `height` x `width` latents, none larger than `max_latents` or than the smallest
     tile; a single one when all of it fits.

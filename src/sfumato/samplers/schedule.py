@@ -16,9 +16,9 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from sfumato.errors import ModelFileError, RecipeError
+from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.spacings import SPACINGS, Floats, sigma_at
 
 __all__ = [

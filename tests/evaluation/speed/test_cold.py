@@ -20,7 +20,7 @@ SETTINGS = Settings(data_dir=Path("unused"), backend="openvino", dtype="float32"
 
 
 def measured(scratch: Path, subject: Subject, *, compare: bool) -> tuple[ColdReport, list[Advanced]]:
-    environ = {**os.environ, "SFUMATO_HOME": str(scratch / "home")}
+    environ = {**os.environ, "SFUMATO_HOME": str(scratch / "given")}
     events = measure_cold(
         subject, tiny_folder(), SETTINGS, 1, compare=compare, environ=environ, scratch=scratch
     )
@@ -36,11 +36,16 @@ def test_sfumato_alone(tmp_path: Path) -> None:
     report, events = measured(tmp_path, SUBJECT, compare=False)
     assert report.backend == "openvino cpu float32"
     assert report.modules == ()
-    assert (report.diffusers, report.ratio, report.psnr) == (None, None, None)
+    assert (report.diffusers, report.ratio, report.first_ratio, report.psnr) == (None, None, None, None)
+    assert report.first.exit_seconds.median >= report.first.seconds.median > 0
+    # The graphs that the round before stored were used, and every first run found none.
+    stored = [sorted(folder.rglob("*.graph")) for folder in sorted(tmp_path.glob("home*")) if folder.is_dir()]
+    assert [len(paths) for paths in stored] == [3, 3, 3]
+    assert not (tmp_path / "given").exists()
     assert report.sfumato.exit_seconds.median >= report.sfumato.seconds.median > 0
     assert sum(report.stages.values()) == pytest.approx(report.sfumato.seconds.median, rel=0.05)
     assert report.stages["start"] > 0
-    assert [(event.done, event.total) for event in events] == [(0, 2), (1, 2)]
+    assert [(event.done, event.total) for event in events] == [(0, 4), (1, 4), (2, 4), (3, 4)]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -36,23 +37,29 @@ def measure_cold(
     environ: Mapping[str, str],
     scratch: Path,
 ) -> Generator[Advanced, None, ColdReport]:
-    """Run `rounds` pairs of fresh processes, in `scratch`, after one of each that does not count: it brings
-    the files into memory, and tells which modules Sfumato imports.
+    """Run `rounds` rounds of fresh processes, in `scratch`: Sfumato with stored graphs, Sfumato without, and
+    diffusers. One round before does not count: it brings the files into memory, stores the graphs, and tells
+    which modules Sfumato imports.
 
     `folder` is the model's, for diffusers. Without `compare` diffusers is left out. Raises SfumatoError when
     one of them fails.
     """
-    done, total = 0, (rounds + 1) * (2 if compare else 1)
+    done, total = 0, (rounds + 1) * (3 if compare else 2)
     ours: list[Ran] = []
+    firsts: list[Ran] = []
     theirs: list[Ran] = []
     for number in range(rounds + 1):
-        yield Advanced("cold: sfumato", done, total)
-        picture = scratch / f"sfumato-{number}.png"
-        listing = (str(_HERE / "modules_script.py"), str(scratch / "modules.json"))
-        start = (*PYTHON, *listing) if number == 0 else (*PYTHON, "-m", "sfumato")
-        command = (*start, *generate_arguments(subject, settings, picture))
-        ours.append(run_fresh("sfumato generate", command, picture, environ))
-        done += 1
+        for label, runs, home in (
+            ("sfumato", ours, scratch / "home"),
+            ("sfumato, first run", firsts, scratch / f"home-{number}"),
+        ):
+            yield Advanced(f"cold: {label}", done, total)
+            picture = scratch / f"{home.name}-{number}.png"
+            listing = (str(_HERE / "modules_script.py"), str(scratch / "modules.json"))
+            start = (*PYTHON, *listing) if not ours else (*PYTHON, "-m", "sfumato")
+            command = (*start, *generate_arguments(subject, settings, picture))
+            runs.append(run_fresh("sfumato generate", command, picture, _at_home(home, settings, environ)))
+            done += 1
         if compare:
             yield Advanced("cold: diffusers", done, total)
             picture = scratch / f"diffusers-{number}.png"
@@ -61,15 +68,17 @@ def measure_cold(
             theirs.append(run_fresh("the diffusers script", command, picture, environ))
             done += 1
     loaded = json.loads((scratch / "modules.json").read_text(encoding="ascii"))
-    pictures = [scratch / f"{name}-{rounds}.png" for name in ("sfumato", "diffusers")]
-    counted, compared = ours[1:], theirs[1:]
-    waits = [[one.seconds for one in side] for side in (compared, counted)]
+    pictures = [scratch / f"{name}-{rounds}.png" for name in ("home", "diffusers")]
+    counted, uncached, compared = ours[1:], firsts[1:], theirs[1:]
+    waits = [[one.seconds for one in side] for side in (compared, counted, uncached)]
     return ColdReport(
         subject=subject,
         backend=json.loads(counted[0].output)["backend"],
         sfumato=_side(counted),
+        first=_side(uncached),
         diffusers=_side(compared) if compare else None,
-        ratio=paired(*waits) if compare else None,
+        ratio=paired(waits[0], waits[1]) if compare else None,
+        first_ratio=paired(waits[0], waits[2]) if compare else None,
         stages=stages_of(counted),
         modules=tuple(name for name in loaded if name in TORCH_STACK),
         psnr=psnr(*pictures) if compare else None,
@@ -120,6 +129,12 @@ def psnr(first: Path, second: Path) -> float | None:
         return None
     error = float(np.mean((a - b) ** 2))
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+
+
+def _at_home(home: Path, settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process whose data folder is `home`, and which knows the same models."""
+    models = os.pathsep.join(map(str, (*settings.model_dirs, settings.data_dir / "models")))
+    return {**environ, "SFUMATO_HOME": str(home), "SFUMATO_MODELS": models}
 
 
 def _side(runs: Sequence[Ran]) -> Side:

@@ -4,15 +4,15 @@ The first argument is the file to write, a JSON list; the others are the command
 """
 
 import json
-import runpy
 import sys
+from importlib import import_module
 
 
 def main() -> None:
     """Run the command line, and write the names of top-level modules whatever it does."""
     path = sys.argv.pop(1)
     try:
-        runpy.run_module("sfumato", run_name="__main__", alter_sys=True)
+        import_module("sfumato.cli").main()  # the installed command, but for its way to leave
     finally:
         with open(path, "w", encoding="ascii") as file:
             json.dump(sorted({name.partition(".")[0] for name in sys.modules}), file)

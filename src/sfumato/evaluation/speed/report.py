@@ -41,17 +41,21 @@ class Side:
 
 @dataclass(frozen=True)
 class ColdReport:
-    """`ratio` is how many times longer diffusers takes, in pairs of runs one after the other.
+    """`sfumato` finds the graphs that an earlier run stored, `first` does not, like the first run after an
+    installation; diffusers takes `ratio` and `first_ratio` times as long, in runs one after the other.
 
-    `stages` are the medians of Sfumato's own account, `modules` those of the extra [torch] that it imported,
-    `psnr` compares the two pictures, in dB. What concerns diffusers is None without torch.
+    `stages` are the medians of Sfumato's own account where graphs were stored, `modules` those of the extra
+    [torch] that it imported, `psnr` compares the two pictures, in dB. What concerns diffusers is None without
+    torch.
     """
 
     subject: Subject
     backend: str
     sfumato: Side
+    first: Side
     diffusers: Side | None
     ratio: Spread | None
+    first_ratio: Spread | None
     stages: Mapping[str, float]
     modules: tuple[str, ...]
     psnr: float | None

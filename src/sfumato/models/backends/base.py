@@ -38,6 +38,21 @@ class Extra:
 NOTHING: Final = Extra()
 
 
+@dataclass(frozen=True)
+class Work:
+    """The shapes of what is going to be drawn: token ids of shape `ids`, that is chunks and tokens of each,
+    and `rows` latents at a time, of `height` by `width`; with `reusing`, some steps reuse features.
+    `tile` is the height and width of latents that are decoded at a time, where that is not all of them.
+    """
+
+    ids: tuple[int, int]
+    rows: int
+    height: int
+    width: int
+    reusing: bool = False
+    tile: tuple[int, int] | None = None
+
+
 class Backend(Protocol):
     """The networks of one model on one device. Stateless: nothing a call does is seen by the next one."""
 
@@ -49,6 +64,17 @@ class Backend(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for people about what was not used, so far: stored graphs that are damaged, say."""
+        ...
+
+    def prepare(self, work: Work) -> None:
+        """Begin to get ready for `work`, side by side with what the caller does next; never raises.
+
+        Nothing depends on it: what is not ready when it is needed is waited for, or made then.
+        """
+        ...
+
+    def store(self) -> None:
+        """Keep on disk what was made ready and will be needed again, if it can be kept; never raises."""
         ...
 
     def asarray(self, a: NDArray[np.float32]) -> Array:

@@ -9,7 +9,6 @@ import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from importlib.util import find_spec
 from os import environ
 from pathlib import Path
@@ -180,6 +179,8 @@ def _kind(settings: Settings) -> str:
 
 
 def _usable_gpu() -> str | None:
+    from importlib import metadata  # brings along the parts of an HTTP client
+
     try:
         # A build for processors alone says so in its version, which spares the import.
         if metadata.version("torch").endswith("+cpu"):
@@ -198,5 +199,8 @@ def _broken_openvino() -> str | None:
     try:
         import sfumato.models.backends.openvino.runtime  # noqa: F401 - whether it can be imported
     except (ImportError, OSError, RuntimeError) as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            # Compiled modules say of whatever stops their import that they cannot be imported.
+            raise KeyboardInterrupt from error
         return f"openvino cannot be imported ({' '.join(str(error).split())})"
     return None

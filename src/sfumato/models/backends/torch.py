@@ -4,7 +4,6 @@ Gradients are switched off inside every call with `no_grad`. `inference_mode` wo
 its tensors can never be trained on later, and neither may surround a `yield`.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,10 @@ from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from sfumato.errors import InputError
 from sfumato.models.backends import torch_unet
-from sfumato.models.backends.base import NOTHING, Extra
+from sfumato.models.backends.base import NOTHING, Extra, Work
 from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged
+from sfumato.models.memory import system_memory
+from sfumato.models.names import current_name
 from sfumato.models.tiny_decoder import TinyDecoder, load_tiny_decoder
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -32,10 +33,6 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 # side.
 ACTIVATIONS_PER_CHANNEL = 60
 MAX_ROWS = 64
-ASSUMED_MEMORY = 8 * 2**30  # where the system does not tell
-
-# The attention of VAEs published before diffusers 0.18 carries other names.
-OLD_VAE_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 Weights = dict[str, torch.Tensor]
 
@@ -62,6 +59,19 @@ class TorchBackend:
     @property
     def has_tiny_decoder(self) -> bool:
         return self.tiny is not None
+
+    @property
+    def memory(self) -> int:
+        """The bytes of memory of the device: all of it, not what is free, so that runs repeat exactly."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_properties(self.device).total_memory
+        return system_memory()
+
+    def prepare(self, work: Work) -> None:
+        """Nothing is made ahead: torch runs what it is given."""
+
+    def store(self) -> None:
+        """Nothing is kept."""
 
     def asarray(self, a: NDArray[np.float32]) -> torch.Tensor:
         return torch.tensor(a, dtype=torch.float32, device=self.device)
@@ -112,7 +122,7 @@ class TorchBackend:
     def max_rows(self, height: int, width: int) -> int:
         channels = _config(self.unet).block_out_channels[0]
         row = height * width * channels * ACTIVATIONS_PER_CHANNEL * 4
-        return int(min(MAX_ROWS, max(1, _memory(self.device) // 4 // row)))
+        return int(min(MAX_ROWS, max(1, self.memory // 4 // row)))
 
     def _inputs(self, x: torch.Tensor, t: float, context: torch.Tensor, extra: Extra) -> torch_unet.Inputs:
         """Return what the UNet takes, in its dtype; raises InputError for guidance that it cannot be told."""
@@ -226,13 +236,13 @@ def _cast(path: Path, key: str, tensor: torch.Tensor, dtype: torch.dtype) -> tor
 
 
 def _renamed(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> Weights:
-    """Return `weights` under today's names: transformers 5 dropped a prefix, diffusers renamed attention."""
+    """Return `weights` under the names that the installed classes want."""
     result: Weights = {}
     for key, tensor in weights.items():
-        attention = ".".join(OLD_VAE_NAMES.get(part, part) for part in key.split("."))
-        names = (key, key.removeprefix("text_model."), f"text_model.{key}", attention)
-        name = next((name for name in names if name in wanted), key)
-        if name == attention and tensor.shape[2:] == (1, 1) and wanted[name].ndim == 2:
+        current = current_name(key)
+        # transformers 4 has the prefix that current names lack.
+        name = next((name for name in (key, current, f"text_model.{key}") if name in wanted), key)
+        if name == current and tensor.shape[2:] == (1, 1) and wanted[name].ndim == 2:
             tensor = tensor[:, :, 0, 0]  # the oldest files keep attention as 1x1 convolutions
         result[name] = tensor
     return result
@@ -278,12 +288,3 @@ def _device(name: str) -> torch.device:
             hint='Use "auto" or "cpu", or install a torch built for your GPU.',
         )
     return device
-
-
-def _memory(device: torch.device) -> int:
-    """Return the bytes of memory of the device: all of it, not what is free, so that runs repeat exactly."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
-    if not hasattr(os, "sysconf"):  # Windows
-        return ASSUMED_MEMORY
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from sfumato.errors import InputError, ModelFileError
-from sfumato.models.backends.openvino import backend as module
-from sfumato.models.backends.openvino.backend import OpenVinoBackend, load_openvino
+from sfumato.models.backends.openvino import backend, networks
+from sfumato.models.backends.openvino.backend import NO_BFLOAT16, OpenVinoBackend, load_openvino
 from sfumato.models.backends.torch import load_torch
 from sfumato.models.files import locate
 from tiny_models import tiny_folder, write_tiny_model
@@ -61,7 +61,7 @@ def test_features_are_reused(compiled: OpenVinoBackend) -> None:
 def test_large_networks_share_one_graph_of_any_size(
     compiled: OpenVinoBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SMALL_BYTES", 0)
+    monkeypatch.setattr(networks, "SMALL_BYTES", 0)
     any_size = load_openvino(locate(tiny_folder()), "float32")
     context = compiled.encode_text(ids())
     for rows, height, width in ((1, 8, 8), (2, 6, 10)):
@@ -94,6 +94,15 @@ def test_fewer_digits_stay_near(dtype: str, tolerance: float, compiled: OpenVino
 def test_the_name_says_what_computes(compiled: OpenVinoBackend) -> None:
     assert compiled.name == "openvino cpu float32"
     assert load_openvino(locate(tiny_folder()), "int8").name == "openvino cpu int8"
+
+
+def test_bfloat16_on_a_processor_without_it_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = locate(tiny_folder())
+    assert load_openvino(files, "auto").notes == ()
+    monkeypatch.setattr(backend, "has_bfloat16", lambda core: False)
+    assert load_openvino(files, "bfloat16").notes == (NO_BFLOAT16,)
+    assert [load_openvino(files, dtype).notes for dtype in ("auto", "float32", "int8")] == [(), (), ()]
+    assert load_openvino(files, "auto").dtype == "float32"
 
 
 def test_other_precisions_are_refused() -> None:

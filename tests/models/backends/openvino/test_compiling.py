@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sfumato.models.backends.openvino import backend as backend_module
-from sfumato.models.backends.openvino import compiling as module
+from sfumato.models.backends.openvino import networks
 from sfumato.models.backends.openvino.backend import OpenVinoBackend, load_openvino
 from sfumato.models.backends.openvino.cache import HEAD_BYTES, CachePlace
 from sfumato.models.backends.openvino.compiling import (
@@ -16,7 +15,6 @@ from sfumato.models.backends.openvino.compiling import (
     Job,
     Usual,
     compile_graphs,
-    is_small,
     jobs_of,
     omitted,
     worth_storing,
@@ -76,8 +74,7 @@ def all_outputs(backend: OpenVinoBackend) -> list[NDArray[np.float32]]:
 
 
 def make_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    for one in (backend_module, module):
-        monkeypatch.setattr(one, "SMALL_BYTES", 0)
+    monkeypatch.setattr(networks, "SMALL_BYTES", 0)
 
 
 def agree(ones: list[NDArray[np.float32]], others: list[NDArray[np.float32]]) -> None:
@@ -143,7 +140,7 @@ def test_small_networks_are_stored_whatever_the_precision(files: ModelFiles) -> 
     for dtype in ("float32", "bfloat16", "int8"):
         assert [(job.what, job.rows) for job in jobs_of(files, dtype)] == jobs
         assert omitted(files, dtype) == ()
-    assert is_small(files.unet)
+    assert networks.is_small(files.unet)
 
 
 def test_of_large_networks_only_eight_bits_are_stored(

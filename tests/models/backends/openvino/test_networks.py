@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from sfumato.errors import ModelFileError, OutputError
 from sfumato.models.backends.openvino.cache import HEAD_BYTES, CachePlace, GraphCache, Maker
 from sfumato.models.backends.openvino.networks import (
+    Graph,
     Network,
     export,
     has_bfloat16,
@@ -56,30 +58,30 @@ def cache(folder: Path, *, storing: bool = False) -> GraphCache:
 
 def test_a_graph_is_compiled_once(network: Network) -> None:
     doubling = Doubling()
-    network.compile("a", doubling)
+    network.compile(Graph("a", doubling))
     for number in (1.0, 2.5):
-        (result,) = network.run("a", doubling, {"x": np.array([number], np.float32)})
+        (result,) = network.run(Graph("a", doubling), {"x": np.array([number], np.float32)})
         np.testing.assert_array_equal(result, [2 * number])
     assert doubling.built == 1
 
 
 def test_results_stay_when_the_graph_runs_again(network: Network) -> None:
     doubling = Doubling()
-    (first,) = network.run("a", doubling, {"x": np.ones(3, np.float32)})
-    network.run("a", doubling, {"x": np.zeros(3, np.float32)})
+    (first,) = network.run(Graph("a", doubling), {"x": np.ones(3, np.float32)})
+    network.run(Graph("a", doubling), {"x": np.zeros(3, np.float32)})
     np.testing.assert_array_equal(first, [2, 2, 2])
 
 
 def test_the_graph_used_longest_ago_goes_first(network: Network) -> None:
     doubling = Doubling()
     for key in "abcdef":
-        network.compile(key, doubling)
-    network.compile("a", doubling)
-    network.compile("g", doubling)  # b goes
+        network.compile(Graph(key, doubling))
+    network.compile(Graph("a", doubling))
+    network.compile(Graph("g", doubling))  # b goes
     assert doubling.built == 7
-    network.compile("a", doubling)
+    network.compile(Graph("a", doubling))
     assert doubling.built == 7
-    network.compile("b", doubling)
+    network.compile(Graph("b", doubling))
     assert doubling.built == 8
 
 
@@ -87,7 +89,7 @@ def test_threads_take_turns(network: Network) -> None:
     doubling = Doubling()
 
     def run(number: int) -> float:
-        (result,) = network.run("a", doubling, {"x": np.full(1000, number, np.float32)})
+        (result,) = network.run(Graph("a", doubling), {"x": np.full(1000, number, np.float32)})
         assert (result == result[0]).all()
         return float(result[0])
 
@@ -101,7 +103,7 @@ def test_what_openvino_refuses_is_a_damaged_model(network: Network) -> None:
         return op.matmul(op.constant(np.ones((2, 3))), op.constant(np.ones((2, 3))), False, False), None
 
     with pytest.raises(ModelFileError, match=r"unet/weights\.safetensors does not fit its config\.json"):
-        network.compile("a", mismatched)
+        network.compile(Graph("a", mismatched))
 
 
 def test_the_processor_is_asked_about_bfloat16() -> None:
@@ -116,28 +118,30 @@ def test_the_processor_and_openvino_have_names() -> None:
 def test_a_stored_graph_is_not_built_again(tmp_path: Path) -> None:
     storing, reading = Doubling(), Doubling()
     x = {"x": np.array([1.5, -3], np.float32)}
-    expected = made(cache(tmp_path, storing=True)).run("a", storing, x)
+    expected = made(cache(tmp_path, storing=True)).run(Graph("a", storing), x)
     stored = cache(tmp_path)
     network = made(stored)
-    np.testing.assert_array_equal(network.run("a", reading, x), expected)
+    np.testing.assert_array_equal(network.run(Graph("a", reading), x), expected)
     assert (storing.built, reading.built) == (1, 0)
-    network.run("b", reading, x)
+    network.run(Graph("b", reading), x)
     assert reading.built == 1
     assert stored.notes == ()
 
 
 def test_a_graph_of_another_network_is_not_used(tmp_path: Path) -> None:
-    made(cache(tmp_path, storing=True)).compile("a", Doubling())
+    made(cache(tmp_path, storing=True)).compile(Graph("a", Doubling()))
     files = NetworkFiles("vae", {}, Path("vae/weights.safetensors"))
     doubling = Doubling()
-    Network(shared_core(), files, OPTIONS, name="decoder", cache=cache(tmp_path)).compile("a", doubling)
+    Network(shared_core(), files, OPTIONS, name="decoder", cache=cache(tmp_path)).compile(
+        Graph("a", doubling)
+    )
     assert doubling.built == 1
 
 
 def test_storing_builds_anew(tmp_path: Path) -> None:
     doubling = Doubling()
     for _ in range(2):
-        made(cache(tmp_path, storing=True)).compile("a", doubling)
+        made(cache(tmp_path, storing=True)).compile(Graph("a", doubling))
     assert doubling.built == 2
 
 
@@ -145,7 +149,7 @@ def test_what_openvino_cannot_read_is_built(tmp_path: Path) -> None:
     with cache(tmp_path, storing=True).writing("unet", "a") as file:
         file.write(np.random.default_rng(0).bytes(5000))
     stored, doubling = cache(tmp_path), Doubling()
-    (result,) = made(stored).run("a", doubling, {"x": np.ones(1, np.float32)})
+    (result,) = made(stored).run(Graph("a", doubling), {"x": np.ones(1, np.float32)})
     np.testing.assert_array_equal(result, [2])
     assert doubling.built == 1
     assert "is refused by openvino" in stored.notes[0]
@@ -170,10 +174,71 @@ def test_a_graph_that_does_not_fit_is_an_error_and_leaves_nothing(tmp_path: Path
     resource.setrlimit(resource.RLIMIT_FSIZE, (HEAD_BYTES + 100, usual[1]))
     try:
         with pytest.raises(OutputError, match="the disk is full"):
-            network.compile("a", Doubling())
+            network.compile(Graph("a", Doubling()))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert list((tmp_path / "d" / "float32").iterdir()) == []
+
+
+def test_a_graph_is_prepared_once_beside_the_caller(network: Network) -> None:
+    doubling, waiting = Doubling(), threading.Event()
+
+    def slow() -> tuple[Any, None]:
+        assert waiting.wait(10)
+        return doubling()
+
+    network.prepare(Graph("a", slow))
+    waiting.set()  # prepare came back before it was done
+    (result,) = network.run(Graph("a", slow), {"x": np.ones(1, np.float32)})
+    np.testing.assert_array_equal(result, [2])
+    network.prepare(Graph("a", slow))
+    assert doubling.built == 1
+
+
+def test_what_cannot_be_prepared_is_told_by_who_needs_it(network: Network) -> None:
+    def broken() -> tuple[Any, None]:
+        raise ModelFileError("no such tensor")
+
+    network.prepare(Graph("a", broken))
+    for _ in range(2):
+        with pytest.raises(ModelFileError, match="no such tensor"):
+            network.compile(Graph("a", broken))
+
+
+def test_what_was_compiled_is_stored_afterwards_up_to_a_limit(tmp_path: Path) -> None:
+    first = made(cache(tmp_path))
+    for key in "ab":
+        first.compile(Graph(key, Doubling()))
+    first.store(0)
+    assert not (tmp_path / "d").exists()
+    second = made(cache(tmp_path))
+    for key in "ab":
+        second.compile(Graph(key, Doubling()))
+    second.store(10 * HEAD_BYTES)
+    second.store(10 * HEAD_BYTES)
+    assert len(list((tmp_path / "d" / "float32").iterdir())) == 2
+    doubling = Doubling()
+    third = made(cache(tmp_path))
+    for key in "abc":
+        third.compile(Graph(key, doubling))
+    assert doubling.built == 1
+    third.store(1)  # there is more than that
+    assert len(list((tmp_path / "d" / "float32").iterdir())) == 2
+
+
+def test_graphs_of_another_machine_stay(tmp_path: Path) -> None:
+    made(cache(tmp_path, storing=True)).compile(Graph("a", Doubling()))
+    place, doubling = CachePlace(tmp_path, "d"), Doubling()
+    (path,) = (tmp_path / "d" / "float32").iterdir()
+    before = path.read_bytes()
+    elsewhere = made(GraphCache(place, "float32", Maker("", "", "another processor", OPTIONS)))
+    elsewhere.compile(Graph("a", doubling))
+    elsewhere.store(10 * HEAD_BYTES)
+    assert (doubling.built, path.read_bytes()) == (1, before)
+    newer = made(GraphCache(place, "float32", Maker("", "2099.1", "", OPTIONS)))
+    newer.compile(Graph("a", doubling))
+    newer.store(10 * HEAD_BYTES)
+    assert (doubling.built, path.read_bytes() == before) == (2, False)
 
 
 INTERRUPTED = """

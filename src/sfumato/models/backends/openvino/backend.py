@@ -1,18 +1,26 @@
 """The compiled backend: `Backend` on openvino, with numpy arrays."""
 
-import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.errors import InputError
-from sfumato.models.backends.base import NOTHING, Extra
+from sfumato.errors import InputError, OutputError
+from sfumato.models.backends.base import NOTHING, Extra, Work
 from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
 from sfumato.models.backends.openvino.cache import CachePlace, GraphCache, Maker, builder_version
 from sfumato.models.backends.openvino.clip import build_text_encoder
-from sfumato.models.backends.openvino.networks import Network, has_bfloat16, processor, shared_core, version
+from sfumato.models.backends.openvino.networks import (
+    Graph,
+    Network,
+    has_bfloat16,
+    is_small,
+    processor,
+    shared_core,
+    version,
+)
 from sfumato.models.backends.openvino.tiny import build_tiny_decoder
 from sfumato.models.backends.openvino.unet import (
     DYNAMIC,
@@ -24,14 +32,16 @@ from sfumato.models.backends.openvino.unet import (
     time_features,
 )
 from sfumato.models.backends.openvino.weights import Weights
-from sfumato.models.files import ModelFiles
+from sfumato.models.files import ModelFiles, NetworkFiles
+from sfumato.models.memory import system_memory
 
-# Graphs for one exact shape run a quarter faster in small networks, and take a third of a second to make. In
-# large ones the difference is 2 %, and each graph holds its own copy of the weights.
-SMALL_BYTES: Final = 128 * 2**20
 ACTIVATIONS_PER_CHANNEL: Final = 60  # see the torch backend
 MAX_ROWS: Final = 64
-ASSUMED_MEMORY: Final = 8 * 2**30
+NO_BFLOAT16: Final = (
+    "This processor has no bfloat16: it is imitated, or float32 takes its place. Most likely, --precision "
+    "f32 is faster."
+)
+STORED_BYTES: Final = 256 * 2**20  # of graphs that a model leaves behind unasked
 
 Floats = NDArray[np.float32]
 
@@ -48,6 +58,7 @@ class OpenVinoBackend:
     encoder: Network
     tiny_decoder: Network | None = None
     cache: GraphCache | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -59,7 +70,7 @@ class OpenVinoBackend:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return () if self.cache is None else self.cache.notes
+        return self.remarks if self.cache is None else (*self.remarks, *self.cache.notes)
 
     def asarray(self, a: Floats) -> Floats:
         return np.asarray(a, np.float32)
@@ -67,17 +78,29 @@ class OpenVinoBackend:
     def to_numpy(self, x: Floats) -> Floats:
         return x
 
+    def prepare(self, work: Work) -> None:
+        channels = self.files.vae.config["latent_channels"]
+        parts: tuple[Part, ...] = ("both", "shallow") if work.reusing else ("whole",)
+        for part in parts:
+            shape = (work.rows, work.height, work.width, work.ids[0] * work.ids[1])
+            self.unet.prepare(self._unet_graph(part, shape, residuals=False))
+        self.text_encoder.prepare(self._text_graph(work.ids))
+        decoded = (work.height, work.width) if work.tile is None else work.tile
+        self.decoder.prepare(self._decoder_graph((1, channels, *decoded)))
+
+    def store(self) -> None:
+        with suppress(OutputError):
+            for network, files in (
+                (self.unet, self.files.unet),
+                (self.text_encoder, self.files.text_encoder),
+                (self.decoder, self.files.vae),
+            ):
+                if is_small(files):
+                    network.store(STORED_BYTES)
+
     def encode_text(self, ids: NDArray[np.int64]) -> Floats:
-        network = self.files.text_encoder
-        shape = self._shape(network.weights, ids.shape[0]), ids.shape[1]
-
-        def build() -> tuple[Any, Weights]:
-            weights = Weights(network.weights, int8=self._int8)
-            model = build_text_encoder(weights, network.config, shape)
-            weights.check_all_taken()
-            return model, weights
-
-        return self.text_encoder.run(shape, build, {"ids": ids})[0]
+        rows, tokens = ids.shape
+        return self.text_encoder.run(self._text_graph((rows, tokens)), {"ids": ids})[0]
 
     def predict(self, x: Floats, t: float, context: Floats, extra: Extra = NOTHING) -> Floats:
         return self._predict("whole", x, t, context, None, extra)[0]
@@ -92,45 +115,37 @@ class OpenVinoBackend:
 
     def encode_image(self, pixels: Floats) -> Floats:
         network = self.files.vae
-        shape = tuple(self._shape(network.weights, side) for side in pixels.shape)
-        shape = (shape[0], 3, *shape[2:])
+        shape = _any_of_large(network, (pixels.shape[0], 3, *pixels.shape[2:]), keep=1)
 
         def build() -> tuple[Any, Weights]:
             weights = Weights(network.weights)
             return build_encoder(weights, network.config, shape), weights
 
-        (mean,) = self.encoder.run(shape, build, {"pixels": pixels})
+        (mean,) = self.encoder.run(Graph(shape, build), {"pixels": pixels})
         scale, shift = self._scaling
         return (mean - np.float32(shift)) * np.float32(scale)
 
     def decode(self, latents: Floats) -> Floats:
-        network = self.files.vae
         scale, shift = self._scaling
-        shape = tuple(self._shape(network.weights, side) for side in latents.shape)
-        shape = (shape[0], latents.shape[1], *shape[2:])
-
-        def build() -> tuple[Any, Weights]:
-            weights = Weights(network.weights)
-            return build_decoder(weights, network.config, shape), weights
-
-        return self.decoder.run(shape, build, {"latents": latents / np.float32(scale) + np.float32(shift)})[0]
+        unscaled = latents / np.float32(scale) + np.float32(shift)
+        return self.decoder.run(self._decoder_graph(latents.shape), {"latents": unscaled})[0]
 
     def decode_tiny(self, latents: Floats) -> Floats:
         network = self.files.tiny_decoder
         if network is None or self.tiny_decoder is None:
             raise ValueError("this model has no tiny decoder; ask has_tiny_decoder first")
-        shape = tuple(self._shape(network.weights, side) for side in latents.shape)
+        shape = _any_of_large(network, latents.shape)
 
         def build() -> tuple[Any, Weights]:
             weights = Weights(network.weights)
             return build_tiny_decoder(weights, network.config, shape), weights
 
-        return self.tiny_decoder.run(shape, build, {"latents": latents})[0]
+        return self.tiny_decoder.run(Graph(shape, build), {"latents": latents})[0]
 
     def max_rows(self, height: int, width: int) -> int:
         channels = self.files.unet.config["block_out_channels"][0]
         row = height * width * channels * ACTIVATIONS_PER_CHANNEL * 4
-        return int(min(MAX_ROWS, max(1, _memory() // 4 // row)))
+        return int(min(MAX_ROWS, max(1, system_memory() // 4 // row)))
 
     @property
     def _int8(self) -> bool:
@@ -145,14 +160,32 @@ class OpenVinoBackend:
     def _predict(
         self, part: Part, x: Floats, t: float, context: Floats, features: Floats | None, extra: Extra
     ) -> list[Floats]:
-        network = self.files.unet
-        rows, _, height, width = (self._shape(network.weights, side) for side in x.shape)
-        shape = UNetShape(rows, height, width, self._shape(network.weights, context.shape[1]))
+        config = self.files.unet.config
+        rows, _, height, width = x.shape
         residuals = extra.mid is not None or bool(extra.down)
-        inputs = {"x": x, "time": time_features(t, network.config), "context": context}
-        inputs |= _extra_inputs(extra, network.config)
+        inputs = {"x": x, "time": time_features(t, config), "context": context}
+        inputs |= _extra_inputs(extra, config)
         if features is not None:
             inputs["features"] = features
+        shape = (rows, height, width, context.shape[1])
+        return self.unet.run(self._unet_graph(part, shape, residuals=residuals), inputs)
+
+    def _text_graph(self, ids: tuple[int, int]) -> Graph:
+        network = self.files.text_encoder
+        (rows,) = _any_of_large(network, ids[:1])
+        shape = rows, ids[1]
+
+        def build() -> tuple[Any, Weights]:
+            weights = Weights(network.weights, int8=self._int8)
+            model = build_text_encoder(weights, network.config, shape)
+            weights.check_all_taken()
+            return model, weights
+
+        return Graph(shape, build)
+
+    def _unet_graph(self, part: Part, sides: tuple[int, ...], *, residuals: bool) -> Graph:
+        network = self.files.unet
+        shape = UNetShape(*_any_of_large(network, sides))
 
         def build() -> tuple[Any, Weights]:
             weights = Weights(network.weights, int8=self._int8)
@@ -161,11 +194,17 @@ class OpenVinoBackend:
                 weights.check_all_taken()
             return model, weights
 
-        return self.unet.run((part, residuals, shape), build, inputs)
+        return Graph((part, residuals, shape), build)
 
-    @staticmethod
-    def _shape(weights: Any, side: int) -> int:
-        return side if weights.stat().st_size <= SMALL_BYTES else DYNAMIC
+    def _decoder_graph(self, sides: tuple[int, ...]) -> Graph:
+        network = self.files.vae
+        shape = _any_of_large(network, sides, keep=1)
+
+        def build() -> tuple[Any, Weights]:
+            weights = Weights(network.weights)
+            return build_decoder(weights, network.config, shape), weights
+
+        return Graph(shape, build)
 
 
 def load_openvino(files: ModelFiles, dtype: str, place: CachePlace | None = None) -> OpenVinoBackend:
@@ -203,6 +242,7 @@ def load_openvino(files: ModelFiles, dtype: str, place: CachePlace | None = None
         encoder=Network(core, files.vae, options, name="encoder", cache=cache),
         tiny_decoder=None if files.tiny_decoder is None else Network(core, files.tiny_decoder, options),
         cache=cache,
+        remarks=(NO_BFLOAT16,) if computing == "bfloat16" and quick == "float32" else (),
     )
 
 
@@ -217,7 +257,11 @@ def _extra_inputs(extra: Extra, config: Any) -> dict[str, Floats]:
     return inputs
 
 
-def _memory() -> int:
-    if not hasattr(os, "sysconf"):  # Windows
-        return ASSUMED_MEMORY
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _any_of_large(network: NetworkFiles, sides: tuple[int, ...], keep: int | None = None) -> tuple[int, ...]:
+    """Return the shape that a graph for `sides` has: that one in small networks, any in large ones.
+
+    `keep` is the place of a side that is the same always.
+    """
+    if is_small(network):
+        return sides
+    return tuple(side if place == keep else DYNAMIC for place, side in enumerate(sides))

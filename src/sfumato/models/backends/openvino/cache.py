@@ -11,7 +11,7 @@ import json
 import stat
 import time
 from collections.abc import Generator, Hashable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.errors import OutputError
-from sfumato.imaging.io import make_folder, replacing
+from sfumato.imaging.writing import make_folder, replacing
 
 COMPILED: Final = "compiled"  # the folder of all models' graphs, in the data folder
 FORMAT: Final = 1
@@ -142,6 +142,17 @@ class GraphCache:
             file.seek(0)
             file.write(_head({**self._facts, **graph}))
         self.written[path] = HEAD_BYTES + num_bytes
+
+    def has_room(self, network: str, key: Hashable, limit: int) -> bool:
+        """Tell whether the graph `key` of `network` may be stored unasked: what is stored has less than
+        `limit` bytes, and what may be in its place is not another machine's, which might share the folder.
+        """
+        if self._stale.get(self._path(network, key)) == _REASONS["processor"]:
+            return False
+        stored = (path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}"))
+        with suppress(OSError):  # another process removed one
+            return sum(stored) < limit
+        return False
 
     def keep_written(self) -> None:
         """Remove every graph of this precision but those written here: older ones, and what a process that

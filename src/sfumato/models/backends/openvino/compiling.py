@@ -12,7 +12,8 @@ from typing import Final, Literal
 import numpy as np
 
 from sfumato.models.backends.base import NOTHING, Extra
-from sfumato.models.backends.openvino.backend import SMALL_BYTES, OpenVinoBackend
+from sfumato.models.backends.openvino.backend import OpenVinoBackend
+from sfumato.models.backends.openvino.networks import is_small
 from sfumato.models.files import ModelFiles, NetworkFiles
 
 _TIME: Final = 500.0  # any will do: graphs take it as an input
@@ -64,11 +65,6 @@ def omitted(files: ModelFiles, dtype: str) -> tuple[str, ...]:
     """Return the names of the networks that are not worth storing."""
     networks = (("text encoder", files.text_encoder), ("unet", files.unet), ("decoder", files.vae))
     return tuple(name for name, network in networks if not worth_storing(network, dtype))
-
-
-def is_small(network: NetworkFiles) -> bool:
-    """Tell whether a network gets graphs of exactly one shape."""
-    return network.weights.stat().st_size <= SMALL_BYTES
 
 
 def jobs_of(files: ModelFiles, dtype: str) -> tuple[Job, ...]:
