@@ -17,6 +17,7 @@ from sfumato.models.backends.openvino.cache import HEAD_BYTES, CachePlace, Graph
 from sfumato.models.backends.openvino.networks import (
     Graph,
     Network,
+    compile_ahead,
     export,
     has_bfloat16,
     processor,
@@ -187,19 +188,20 @@ def test_a_graph_is_prepared_once_beside_the_caller(network: Network) -> None:
         assert waiting.wait(10)
         return doubling()
 
-    network.prepare(Graph("a", slow))
-    waiting.set()  # prepare came back before it was done
+    compile_ahead((network, Graph("a", slow)), (network, Graph("b", doubling)))
+    waiting.set()  # it came back before it was done
     (result,) = network.run(Graph("a", slow), {"x": np.ones(1, np.float32)})
     np.testing.assert_array_equal(result, [2])
-    network.prepare(Graph("a", slow))
-    assert doubling.built == 1
+    network.compile(Graph("b", doubling))
+    compile_ahead((network, Graph("a", slow)), (network, Graph("b", doubling)))
+    assert doubling.built == 2
 
 
 def test_what_cannot_be_prepared_is_told_by_who_needs_it(network: Network) -> None:
     def broken() -> tuple[Any, None]:
         raise ModelFileError("no such tensor")
 
-    network.prepare(Graph("a", broken))
+    compile_ahead((network, Graph("a", broken)))
     for _ in range(2):
         with pytest.raises(ModelFileError, match="no such tensor"):
             network.compile(Graph("a", broken))

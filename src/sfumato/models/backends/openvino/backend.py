@@ -15,6 +15,7 @@ from sfumato.models.backends.openvino.clip import build_text_encoder
 from sfumato.models.backends.openvino.networks import (
     Graph,
     Network,
+    compile_ahead,
     has_bfloat16,
     is_small,
     processor,
@@ -41,6 +42,7 @@ NO_BFLOAT16: Final = (
     "This processor has no bfloat16: it is imitated, or float32 takes its place. Most likely, --precision "
     "f32 is faster."
 )
+HASTY_ROWS: Final = 2  # one picture with guidance, for which somebody waits
 STORED_BYTES: Final = 256 * 2**20  # of graphs that a model leaves behind unasked
 
 Floats = NDArray[np.float32]
@@ -80,13 +82,15 @@ class OpenVinoBackend:
 
     def prepare(self, work: Work) -> None:
         channels = self.files.vae.config["latent_channels"]
+        latents = (work.rows, work.height, work.width, work.ids[0] * work.ids[1])
         parts: tuple[Part, ...] = ("both", "shallow") if work.reusing else ("whole",)
-        for part in parts:
-            shape = (work.rows, work.height, work.width, work.ids[0] * work.ids[1])
-            self.unet.prepare(self._unet_graph(part, shape, residuals=False))
-        self.text_encoder.prepare(self._text_graph(work.ids))
         decoded = (work.height, work.width) if work.tile is None else work.tile
-        self.decoder.prepare(self._decoder_graph((1, channels, *decoded)))
+        # Two threads: the UNet takes as long as the others together, and two cores are common.
+        compile_ahead(*((self.unet, self._unet_graph(part, latents, residuals=False)) for part in parts))
+        compile_ahead(
+            (self.text_encoder, self._text_graph(work.ids)),
+            (self.decoder, self._decoder_graph((1, channels, *decoded))),
+        )
 
     def store(self) -> None:
         with suppress(OutputError):
@@ -181,7 +185,7 @@ class OpenVinoBackend:
             weights.check_all_taken()
             return model, weights
 
-        return Graph(shape, build)
+        return Graph(shape, build, hasty=is_small(network))
 
     def _unet_graph(self, part: Part, sides: tuple[int, ...], *, residuals: bool) -> Graph:
         network = self.files.unet
@@ -194,7 +198,8 @@ class OpenVinoBackend:
                 weights.check_all_taken()
             return model, weights
 
-        return Graph((part, residuals, shape), build)
+        hasty = is_small(network) and sides[0] <= HASTY_ROWS
+        return Graph((part, residuals, shape), build, hasty)
 
     def _decoder_graph(self, sides: tuple[int, ...]) -> Graph:
         network = self.files.vae
@@ -204,7 +209,7 @@ class OpenVinoBackend:
             weights = Weights(network.weights)
             return build_decoder(weights, network.config, shape), weights
 
-        return Graph(shape, build)
+        return Graph(shape, build, hasty=is_small(network))
 
 
 def load_openvino(files: ModelFiles, dtype: str, place: CachePlace | None = None) -> OpenVinoBackend:

@@ -89,17 +89,17 @@ class GraphCache:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences for people about stored graphs that were not used, so far."""
+        """Sentences for people about stored graphs that were not used, so far. One that is there stays as it
+        is, whatever else is found.
+        """
+        again = " To store it again, run: sfumato compile MODEL"
         notes: list[str] = []
         if self._stale:
-            reasons = " and ".join(sorted(set(self._stale.values())))
-            notes.append(f"What was compiled and stored {reasons} is not used: it is done again in memory.")
+            reason = next(iter(self._stale.values()))
+            notes.append(f"What was compiled and stored {reason} is not used: it is done again.{again}")
         if self._damaged:
             path, what = next(iter(self._damaged.items()))
-            more = f" and {len(self._damaged) - 1} more" if len(self._damaged) > 1 else ""
-            notes.append(f"A compiled graph is damaged and was not used: {path} {what}{more}.")
-        if notes:
-            notes[-1] += " To store it again, run: sfumato compile MODEL"
+            notes.append(f"A compiled graph is damaged and was not used: {path} {what}.{again}")
         return tuple(notes)
 
     def find(self, network: str, key: Hashable) -> NDArray[np.uint8] | None:

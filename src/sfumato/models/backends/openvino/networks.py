@@ -23,10 +23,13 @@ class Graph:
     """A graph that can be made: what it is known by in its network, and how to make it.
 
     `build` returns an openvino model, and what must stay in memory as long as it does: the weights it maps.
+    A `hasty` graph is ready in two thirds of the time, or half of it when it was stored, and runs slower: the
+    bundled UNet by 2 to 9 % with two rows, by 20 % with eight.
     """
 
     key: Hashable
     build: Callable[[], tuple[Any, Any]]
+    hasty: bool = False
 
 
 # Graphs for one exact shape run a quarter faster in small networks, and take a third of a second to make. In
@@ -73,14 +76,6 @@ class Network:
             results = request.infer(dict(inputs))
             return [np.array(results[number]) for number in range(len(results))]
 
-    def prepare(self, graph: Graph) -> None:
-        """Begin to make `graph` ready in a thread of its own, if it is not. Never raises: what is wrong is
-        said when the graph is needed.
-        """
-        if graph.key not in self._requests:
-            # No daemon: one of those would be stopped in the middle of compiled code when the process ends.
-            threading.Thread(target=self._try, args=(graph,), name=f"compile {self._name}").start()
-
     def store(self, limit: int) -> None:
         """Write graphs that were compiled here, and that the cache has not, into it, as long as it holds less
         than `limit` bytes. Raises OutputError.
@@ -92,9 +87,9 @@ class Network:
                     with self._cache.writing(self._name, key) as file:
                         export(compiled, file)
 
-    def _try(self, graph: Graph) -> None:
-        with suppress(Exception):
-            self.compile(graph)
+    def has(self, graph: Graph) -> bool:
+        """Tell whether `graph` is ready."""
+        return graph.key in self._requests
 
     def _ready(self, graph: Graph) -> Any:
         key = graph.key
@@ -104,26 +99,26 @@ class Network:
         while len(self._requests) >= _KEPT:
             oldest, _ = self._requests.popitem(last=False)
             self._unstored.pop(oldest, None)
-        compiled, needed = self._stored(key) or self._built(graph)
+        compiled, needed = self._stored(graph) or self._built(graph)
         request = compiled.create_infer_request()
         self._requests[key] = request, needed
         return request
 
-    def _stored(self, key: Hashable) -> tuple[Any, Any] | None:
-        """Return the graph `key` from the cache, and what it maps; None when there is none to be used."""
-        graph = None if self._cache is None else self._cache.find(self._name, key)
-        if graph is None or self._cache is None:
+    def _stored(self, graph: Graph) -> tuple[Any, Any] | None:
+        """Return a graph from the cache, and what it maps; None when there is none to be used."""
+        stored = None if self._cache is None else self._cache.find(self._name, graph.key)
+        if stored is None or self._cache is None:
             return None
         try:
-            return self._core.import_model(ov.Tensor(graph), "CPU", self._options), graph
+            return self._core.import_model(ov.Tensor(stored), "CPU", self._options_of(graph)), stored
         except RuntimeError:
-            self._cache.reject(self._name, key)
+            self._cache.reject(self._name, graph.key)
             return None
 
     def _built(self, graph: Graph) -> tuple[Any, Any]:
         try:
             model, weights = graph.build()
-            compiled = self._core.compile_model(model, "CPU", self._options)
+            compiled = self._core.compile_model(model, "CPU", self._options_of(graph))
         except RuntimeError as error:
             # What openvino says is long; its last line names the cause.
             lines = [line for line in str(error).splitlines() if line.strip()]
@@ -135,6 +130,26 @@ class Network:
         elif self._cache is not None:
             self._unstored[graph.key] = compiled
         return compiled, weights
+
+    def _options_of(self, graph: Graph) -> dict[str, str]:
+        # Snippets are kernels that openvino writes for chains of small operations.
+        return {**self._options, "SNIPPETS_MODE": "DISABLE"} if graph.hasty else self._options
+
+
+def compile_ahead(*jobs: tuple[Network, Graph]) -> None:
+    """Begin to make graphs ready that are not, one after the other, in a thread of their own. Never raises:
+    what is wrong is said when a graph is needed.
+    """
+
+    def work() -> None:
+        for network, graph in missing:
+            with suppress(Exception):
+                network.compile(graph)
+
+    missing = [(network, graph) for network, graph in jobs if not network.has(graph)]
+    if missing:
+        # No daemon: one of those would be stopped in the middle of compiled code when the process ends.
+        threading.Thread(target=work, name="compile ahead").start()
 
 
 def is_small(files: NetworkFiles) -> bool:
