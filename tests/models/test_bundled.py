@@ -40,3 +40,9 @@ def test_its_defaults_are_read() -> None:
 @pytest.mark.parametrize("sampler", bundled_parity.SCHEDULERS)
 def test_stock_diffusers_draws_the_same_picture(sampler: str) -> None:
     assert bundled_parity.psnr(sampler, "a frog on a beach") >= 45
+
+
+@pytest.mark.parametrize("dtype", bundled_parity.FLOORS)
+def test_compiled_networks_draw_what_stock_diffusers_draws(dtype: str) -> None:
+    value = bundled_parity.psnr(bundled_parity.SAMPLER, "a frog on a beach", dtype=dtype)
+    assert value >= bundled_parity.FLOORS[dtype]
