@@ -72,7 +72,8 @@ REPORT = Report(
         load_seconds={"sfumato openvino bfloat16": 0.5, "diffusers float32": 6.0},
         rows=(
             WarmRow(
-                "sfumato openvino bfloat16", 1, around(123.456789), around(5.0), around(3.2), around(3.1)
+                *("sfumato openvino bfloat16", 1, around(123.456789), around(5.0), around(3.2), around(3.1)),
+                *(around(10.0), around(2.0)),
             ),
             WarmRow("diffusers float32", 1, around(38.6), around(1.6), None, None),
             WarmRow("onnxruntime float32", 1, around(60.0), None, around(1.5), None),

@@ -34,9 +34,11 @@ def test_warm() -> None:
         "3.20x [3.00, 3.40]",
         "5.00 [4.69, 5.31]",
         "3.10x [2.91, 3.29]",
+        "10.0 [9.38, 10.6]",
+        "2.00x [1.88, 2.12]",
     ]
-    assert lines[4].endswith("1.50x [1.41, 1.59]  -                  -")
-    assert warm_text(replace(REPORT.warm, rows=())).endswith("FASTER")
+    assert lines[4].split()[-7:] == ["1.50x", "[1.41,", "1.59]", "-", "-", "-", "-"]
+    assert warm_text(replace(REPORT.warm, rows=())).endswith("GAIN")
 
 
 def test_large() -> None:

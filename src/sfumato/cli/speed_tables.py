@@ -72,6 +72,8 @@ def warm_text(warm: WarmReport) -> str:
             _times(row.step_ratio),
             _rate(row.pictures_per_second),
             _times(row.picture_ratio),
+            _rate(row.fast_per_second),
+            _times(row.fast_gain),
         )
         for row in warm.rows
     ]
@@ -79,7 +81,7 @@ def warm_text(warm: WarmReport) -> str:
     return "\n".join(
         [
             f"WARM: {_subject(warm.subject)}; n = {n}",
-            table(rows, ("", "BATCH", "GUIDED STEPS/S", "FASTER", "PICTURES/S", "FASTER")),
+            table(rows, ("", "BATCH", "GUIDED STEPS/S", "FASTER", "PICTURES/S", "FASTER", "--fast", "GAIN")),
         ]
     )
 

@@ -64,7 +64,8 @@ class ColdReport:
 @dataclass(frozen=True)
 class WarmRow:
     """One contestant at one batch. A step is one guided step of the whole batch, the network alone; a picture
-    goes from prompt to pixels. Ratios are to diffusers float32 in the same round, larger is faster.
+    goes from prompt to pixels. Ratios are to diffusers float32 in the same round, larger is faster;
+    `fast_gain` is how many times faster `--fast` makes pictures of the same contestant.
     """
 
     contestant: str
@@ -73,6 +74,8 @@ class WarmRow:
     pictures_per_second: Spread | None
     step_ratio: Spread | None
     picture_ratio: Spread | None
+    fast_per_second: Spread | None = None
+    fast_gain: Spread | None = None
 
 
 @dataclass(frozen=True)

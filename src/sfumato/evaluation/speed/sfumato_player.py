@@ -34,8 +34,8 @@ class SfumatoPlayer:
         backend, guidance = self.backend, self.job.guidance
         tokens, words = text_size(self.files)
         rng = np.random.default_rng(0)
-        if turn.task == "pictures" and self.bundle is not None:
-            return self._pictures(self.bundle, turn.batch)
+        if turn.task in ("pictures", "fast") and self.bundle is not None:
+            return self._pictures(self.bundle, turn.batch, fast=turn.task == "fast")
         if turn.task == "encode":
             ids = rng.integers(0, words, (2, tokens))
             return lambda: backend.encode_text(ids)
@@ -58,7 +58,7 @@ class SfumatoPlayer:
     def _channels(self, key: str) -> int:
         return self.files.unet.config[key]
 
-    def _pictures(self, bundle: ModelBundle, count: int) -> Task:
+    def _pictures(self, bundle: ModelBundle, count: int, *, fast: bool) -> Task:
         job = self.job
         recipe = Recipe(
             model=bundle.name,
@@ -71,6 +71,7 @@ class SfumatoPlayer:
             guidance=job.guidance,
             seed=job.seed,
             count=count,
+            fast=fast,
         )
         resolved = resolve(recipe, bundle.defaults)
 

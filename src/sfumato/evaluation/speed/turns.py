@@ -83,7 +83,7 @@ class Player(Protocol):
         """Return what does the task of `turn` once, with its inputs made already.
 
         "encode" two texts, one guided "step" of 2 * batch rows, "decode" batch latents, or draw "pictures"
-        from the prompt. Raises ValueError for a task it does not have.
+        from the prompt, "fast" with what --fast turns on. Raises ValueError for a task it does not have.
         """
         ...
 

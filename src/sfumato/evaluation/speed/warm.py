@@ -14,6 +14,9 @@ from sfumato.evaluation.speed.turns import Turn
 
 STEP = "step"
 PICTURES = "pictures"
+FAST = "fast"  # pictures with what --fast turns on
+TASKS = (STEP, PICTURES, FAST)
+_NOT_THEIRS = {"onnxruntime": (PICTURES, FAST), "diffusers": (FAST,)}
 
 Key = tuple[Contestant, int, str]  # who, the batch, the task
 
@@ -35,7 +38,7 @@ def measure_warm(
     sentence for each contestant that cannot run. Raises SfumatoError when one fails.
     """
     height, width = latents
-    turns = len(effort.batches) * 2 * len(contestants)
+    turns = len(effort.batches) * len(TASKS) * len(contestants)
     done, total = 0, len(contestants) + turns * (effort.warm + 1)
     with ExitStack() as stack:
         crew = Crew(stack, environ)
@@ -60,16 +63,16 @@ def measure_warm(
         # The first round does not count: it pays for graphs of each size, and for memory.
         for number in range(effort.warm + 1):
             for batch in effort.batches:
-                for task in (STEP, PICTURES):
+                for task in TASKS:
                     for one in rotated(crew.members, number) if crew.members else ():
                         done += 1
-                        if task == PICTURES and one.program == "onnxruntime":
+                        if task in _NOT_THEIRS.get(one.program, ()):
                             continue
                         yield Advanced(f"warm: {one.name}", done, total)
                         seconds = 0.0 if number == 0 else effort.turn_seconds
                         taken = crew.take(one, Turn(task, batch, height, width, seconds))
                         if number > 0:
-                            drawn = batch if task == PICTURES else 1
+                            drawn = 1 if task == STEP else batch
                             rates.setdefault((one, batch, task), []).append(drawn / taken.each)
         notes.extend(crew.notes)
         rows = [_row(rates, one, batch) for batch in effort.batches for one in crew.members]
@@ -77,7 +80,7 @@ def measure_warm(
 
 
 def _row(rates: Mapping[Key, Sequence[float]], contestant: Contestant, batch: int) -> WarmRow:
-    pictures = rates.get((contestant, batch, PICTURES))
+    pictures, fast = (rates.get((contestant, batch, task)) for task in (PICTURES, FAST))
     return WarmRow(
         contestant=contestant.name,
         batch=batch,
@@ -85,6 +88,8 @@ def _row(rates: Mapping[Key, Sequence[float]], contestant: Contestant, batch: in
         pictures_per_second=None if pictures is None else spread(pictures),
         step_ratio=_ratio(rates, contestant, batch, STEP),
         picture_ratio=_ratio(rates, contestant, batch, PICTURES),
+        fast_per_second=None if fast is None else spread(fast),
+        fast_gain=None if fast is None or pictures is None else paired(fast, pictures),
     )
 
 
