@@ -18,6 +18,7 @@ from sfumato.models.backends.openvino.networks import (
     compile_ahead,
     has_bfloat16,
     is_small,
+    kept_graphs,
     processor,
     shared_core,
     version,
@@ -238,14 +239,19 @@ def load_openvino(files: ModelFiles, dtype: str, place: CachePlace | None = None
     if place is not None:
         maker = Maker(builder_version(), version(), processor(core), options)
         cache = GraphCache(place, chosen, maker)
+
+    def network(name: str, of: NetworkFiles) -> Network:
+        return Network(core, of, options, name=name, cache=cache, kept=kept_graphs(of))
+
+    tiny = files.tiny_decoder
     return OpenVinoBackend(
         files=files,
         dtype=chosen,
-        text_encoder=Network(core, files.text_encoder, options, name="text_encoder", cache=cache),
-        unet=Network(core, files.unet, options, name="unet", cache=cache),
-        decoder=Network(core, files.vae, options, name="decoder", cache=cache),
-        encoder=Network(core, files.vae, options, name="encoder", cache=cache),
-        tiny_decoder=None if files.tiny_decoder is None else Network(core, files.tiny_decoder, options),
+        text_encoder=network("text_encoder", files.text_encoder),
+        unet=network("unet", files.unet),
+        decoder=network("decoder", files.vae),
+        encoder=network("encoder", files.vae),
+        tiny_decoder=None if tiny is None else network("tiny_decoder", tiny),
         cache=cache,
         remarks=(NO_BFLOAT16,) if computing == "bfloat16" and quick == "float32" else (),
     )

@@ -35,15 +35,16 @@ class Graph:
 # Graphs for one exact shape run a quarter faster in small networks, and take a third of a second to make. In
 # large ones the difference is 2 %, and each graph holds its own copy of the weights.
 SMALL_BYTES: Final = 128 * 2**20
-_KEPT: Final = 6  # compiled graphs of one small network: sizes and batches a user goes back and forth between
+# Of all compiled graphs of one small network: sizes and batches that a user goes back and forth between.
+KEPT_BYTES: Final = 768 * 2**20
 
 
 class Network:
     """One network of a model: compiled graphs by key, each with what it needs to run.
 
-    `name` is what `cache`, if there is one, knows it by. Safe for several threads, which take turns.
-    Compiling a graph raises ModelFileError when the weights do not fit the configuration, and OutputError
-    when the cache is one to store in and cannot be written.
+    `name` is what `cache`, if there is one, knows it by; `kept` graphs stay ready at most. Safe for
+    several threads, which take turns. Compiling a graph raises ModelFileError when the weights do not fit the
+    configuration, and OutputError when the cache is one to store in and cannot be written.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class Network:
         *,
         name: str = "",
         cache: GraphCache | None = None,
+        kept: int = 6,
     ) -> None:
         self._core = core
         self._files = files
         self._options = dict(options)
         self._name = name
         self._cache = cache
+        self._kept = kept
         self._requests: OrderedDict[Hashable, tuple[Any, Any]] = OrderedDict()
         self._unstored: dict[Hashable, Any] = {}
         self._lock = threading.Lock()
@@ -96,7 +99,7 @@ class Network:
         if key in self._requests:
             self._requests.move_to_end(key)
             return self._requests[key][0]
-        while len(self._requests) >= _KEPT:
+        while len(self._requests) >= self._kept:
             oldest, _ = self._requests.popitem(last=False)
             self._unstored.pop(oldest, None)
         compiled, needed = self._stored(graph) or self._built(graph)
@@ -150,6 +153,11 @@ def compile_ahead(*jobs: tuple[Network, Graph]) -> None:
     if missing:
         # No daemon: one of those would be stopped in the middle of compiled code when the process ends.
         threading.Thread(target=work, name="compile ahead").start()
+
+
+def kept_graphs(files: NetworkFiles) -> int:
+    """Return how many graphs of a network to keep ready: each holds weights of its own, two at least."""
+    return max(2, KEPT_BYTES // max(1, files.weights.stat().st_size))
 
 
 def is_small(files: NetworkFiles) -> bool:
