@@ -80,7 +80,9 @@ def test_guidance_without_a_prompt_is_noticed(sfumato: Any) -> None:
     assert drawn.code == 0, drawn.err
     ran = sfumato("redo", "a.png", "--guidance", "9", "--output", "b.png")
     assert ran.code == 0
-    assert "warning: --guidance has no effect: this picture has no prompt" in ran.err
+    assert "warning: --guidance has no effect: there is no prompt" in ran.err
+    Path("a.toml").write_text('model = "tiny"\nsteps = 1\n')
+    assert "no effect" in sfumato("generate", "--recipe", "a.toml", "--guidance", "9").err
     assert np.abs(pixels("a.png") - pixels("b.png")).max() <= 1
     for words in (("--steps", "3"), ("--guidance", "9", "--prompt", "a frog")):
         assert "no effect" not in sfumato("redo", "a.png", *words, "--output", "c.png").err

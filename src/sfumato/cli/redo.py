@@ -93,8 +93,6 @@ def redo(
     base, before = read_picture(picture, settings if model is None else None)
     recipe = with_flags(base, with_stdin(asked))
     found = find_model(recipe.model, settings, paths=model is not None)
-    if guidance is not None and not recipe.parts:
-        warn("--guidance has no effect: this picture has no prompt to follow; --prompt gives it one")
     if model is None and before is not None and found.defaults.digest != before.model_digest:
         warn(f"the model {recipe.model} has other weights than drew this picture; it will look different")
     draw_to_files(

@@ -63,7 +63,10 @@ class Comparison:
     def advice(self) -> str:
         """What may be behind a difference, as a sentence."""
         if self.backends is None:
-            return "Another processor or another version of a library may round differently."
+            return (
+                "Another processor or another version of a library may round differently; with another memory "
+                "limit, a large picture is decoded in other tiles."
+            )
         return "Another backend or precision rounds differently; the PSNR says how near the two pictures are."
 
     def report(self) -> dict[str, object]:
