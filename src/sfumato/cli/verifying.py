@@ -64,8 +64,8 @@ class Comparison:
         """What may be behind a difference, as a sentence."""
         if self.backends is None:
             return (
-                "Another processor or another version of a library may round differently; with another memory "
-                "limit, a large picture is decoded in other tiles."
+                "Another processor or another version of a library may round differently; with another "
+                "memory limit, a large picture is decoded in other tiles."
             )
         return "Another backend or precision rounds differently; the PSNR says how near the two pictures are."
 
