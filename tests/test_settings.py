@@ -138,3 +138,10 @@ def test_settings_do_not_change() -> None:
     settings = Settings.from_environment({})
     with pytest.raises(FrozenInstanceError):
         settings.device = "cuda"  # type: ignore[misc]
+
+
+def test_torch_compile_is_asked_for_by_name() -> None:
+    assert Settings.from_environment({}).torch_compile == "off"
+    assert Settings.from_environment({"SFUMATO_TORCH_COMPILE": "graphs"}).torch_compile == "graphs"
+    with pytest.raises(InputError, match="SFUMATO_TORCH_COMPILE: unknown name"):
+        Settings.from_environment({"SFUMATO_TORCH_COMPILE": "yes"})

@@ -12,6 +12,7 @@ from sfumato.errors import InputError, closest
 BACKENDS: Final = ("auto", "torch", "openvino")
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 DTYPES: Final = ("auto", "float32", "float16", "bfloat16", "int8")
+TORCH_COMPILE: Final = ("off", "on", "graphs")
 PRECISIONS: Final = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}  # the short names of dtypes
 
 LEAST_MEMORY: Final = 10**6  # "4" is no limit that anybody means
@@ -33,7 +34,8 @@ class Settings:
     width * height of one picture, read or drawn; `max_count` the pictures of one recipe; `max_steps` the
     steps of one picture; `max_prompt_chars` the characters of one prompt. `max_memory` bounds the bytes that
     decoding one picture may take beside the model's weights: what needs more is decoded in tiles. None stands
-    for half of the memory of what decodes.
+    for half of the memory of what decodes. `torch_compile`, in the torch backend: "on" has torch.compile make
+    kernels for the UNet, "graphs" also records them as CUDA graphs.
     """
 
     data_dir: Path
@@ -46,6 +48,7 @@ class Settings:
     max_steps: int = 1000
     max_prompt_chars: int = 2_000_000
     max_memory: int | None = None
+    torch_compile: str = "off"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -54,10 +57,10 @@ class Settings:
         Read: ``SFUMATO_HOME`` (data folder), ``SFUMATO_MODELS`` (model folders, separated as in PATH),
         ``SFUMATO_BACKEND`` (auto, torch or openvino), ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N),
         ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY`` (auto, or a size, as
-        800MB, 4GB or 4GiB); ``XDG_DATA_HOME`` and ``HOME`` for the default data folder. An empty variable
-        counts as not set.
+        800MB, 4GB or 4GiB), ``SFUMATO_TORCH_COMPILE`` (off, on or graphs); ``XDG_DATA_HOME`` and ``HOME`` for
+        the default data folder. An empty variable counts as not set.
 
-        Raises InputError for a backend, device or dtype that does not exist, and for a size that is none.
+        Raises InputError for a name that does not exist, and for a size that is none.
         """
         return cls(
             data_dir=_data_dir(environ),
@@ -66,6 +69,7 @@ class Settings:
             device=_device(environ),
             dtype=_dtype("SFUMATO_DTYPE", environ.get("SFUMATO_DTYPE") or "auto"),
             max_memory=_memory("SFUMATO_MAX_MEMORY", environ.get("SFUMATO_MAX_MEMORY") or "auto"),
+            torch_compile=_torch_compile(environ.get("SFUMATO_TORCH_COMPILE") or "off"),
         )
 
     def asked(self, *, backend: str | None = None, precision: str | None = None) -> "Settings":
@@ -113,6 +117,12 @@ def _dtype(field: str, name: str) -> str:
     if name in DTYPES:
         return name
     raise _unknown(field, name, (*DTYPES, *PRECISIONS))
+
+
+def _torch_compile(name: str) -> str:
+    if name in TORCH_COMPILE:
+        return name
+    raise _unknown("SFUMATO_TORCH_COMPILE", name, TORCH_COMPILE)
 
 
 def _memory(field: str, text: str) -> int | None:

@@ -95,7 +95,7 @@ def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> M
         except ModuleNotFoundError as error:
             raise MissingExtraError(f"{error.name} is not installed", hint=INSTALL_TORCH) from error
         imported = time.perf_counter()
-        backend = load_torch(found.files, settings.device, settings.dtype)
+        backend = load_torch(found.files, settings.device, settings.dtype, settings.torch_compile)
         memory = backend.memory
     loaded = time.perf_counter()
     seconds = {"import": imported - started, "load": loaded - imported + found.seconds}

@@ -192,3 +192,17 @@ def test_names_of_older_files_are_understood(tmp_path: Path, backend: TorchBacke
 def test_rows_are_bounded_by_memory(backend: TorchBackend) -> None:
     assert backend.max_rows(8, 8) == 64
     assert backend.max_rows(100_000, 100_000) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch uses what it advises against itself
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a processor")
+def test_a_unet_of_torch_compile_computes_the_same(backend: TorchBackend) -> None:
+    compiled = load_torch(locate(tiny_folder()), "cpu", "float32", "graphs")
+    x, context = torch.randn(2, 4, 8, 8), backend.encode_text(np.zeros((2, 16), np.int64))
+    expected = backend.predict(x, 500.0, context)
+    for _ in range(2):
+        assert torch.allclose(compiled.predict(x, 500.0, context), expected, atol=1e-4)
+    output, features = compiled.predict_reusing(x, 500.0, context, None)
+    assert torch.allclose(output, expected, atol=1e-4)
+    assert torch.allclose(compiled.predict_reusing(x, 500.0, context, features)[0], expected, atol=1e-4)
