@@ -20,6 +20,7 @@ from sfumato.models.backends.openvino.networks import (
     compile_ahead,
     export,
     has_bfloat16,
+    kept_graphs,
     processor,
     shared_core,
     version,
@@ -84,6 +85,14 @@ def test_the_graph_used_longest_ago_goes_first(network: Network) -> None:
     assert doubling.built == 7
     network.compile(Graph("b", doubling))
     assert doubling.built == 8
+
+
+@pytest.mark.parametrize(("megabytes", "kept"), [(0, 16), (33, 16), (96, 8), (1700, 2)])
+def test_as_many_graphs_are_kept_as_fit(megabytes: int, kept: int, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    with weights.open("wb") as file:
+        file.truncate(megabytes << 20)
+    assert kept_graphs(NetworkFiles("unet", {}, weights)) == kept
 
 
 def test_threads_take_turns(network: Network) -> None:

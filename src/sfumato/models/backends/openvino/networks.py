@@ -156,8 +156,8 @@ def compile_ahead(*jobs: tuple[Network, Graph]) -> None:
 
 
 def kept_graphs(files: NetworkFiles) -> int:
-    """Return how many graphs of a network to keep ready: each holds weights of its own, two at least."""
-    return max(2, KEPT_BYTES // max(1, files.weights.stat().st_size))
+    """Return how many graphs of a network to keep ready, 2 to 16: each holds weights of its own."""
+    return min(16, max(2, KEPT_BYTES // max(1, files.weights.stat().st_size)))
 
 
 def is_small(files: NetworkFiles) -> bool:
