@@ -63,6 +63,7 @@ def test_a_misspelt_dtype_gets_a_suggestion() -> None:
         ("bf16", "bfloat16"),
         ("f16", "float16"),
         ("int8", "int8"),
+        ("int8-full", "int8-full"),
     ],
 )
 def test_precisions_have_short_names(name: str, dtype: str) -> None:

@@ -11,7 +11,8 @@ from sfumato.errors import InputError, closest
 
 BACKENDS: Final = ("auto", "torch", "openvino")
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
-DTYPES: Final = ("auto", "float32", "float16", "bfloat16", "int8")
+DTYPES: Final = ("auto", "float32", "float16", "bfloat16", "int8", "int8-full")
+EIGHT_BITS: Final = ("int8", "int8-full")  # which openvino alone computes in
 TORCH_COMPILE: Final = ("off", "on", "graphs")
 PRECISIONS: Final = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}  # the short names of dtypes
 
@@ -29,13 +30,15 @@ _USUAL_WORDS: Final = {
 class Settings:
     """Paths, device and limits of one process.
 
-    `backend` says what runs the networks, `device` where, and `dtype` what they compute in (int8: weights of
-    eight bits, openvino alone); "auto" leaves it to `sfumato.models.backends.selection`. `max_pixels` bounds
-    width * height of one picture, read or drawn; `max_count` the pictures of one recipe; `max_steps` the
-    steps of one picture; `max_prompt_chars` the characters of one prompt. `max_memory` bounds the bytes that
-    decoding one picture may take beside the model's weights: what needs more is decoded in tiles. None stands
-    for half of the memory of what decodes. `torch_compile`, in the torch backend: "on" has torch.compile make
-    kernels for the UNet, "graphs" also records them as CUDA graphs.
+    `backend` says what runs the networks, `device` where, and `dtype` what they compute in; "auto" leaves it
+    to `sfumato.models.backends.selection`. openvino alone has int8, weights of eight bits, and int8-full:
+    what they are multiplied with too, in the UNet.
+
+    `max_pixels` bounds width * height of one picture, read or drawn; `max_count` the pictures of one recipe;
+    `max_steps` the steps of one picture; `max_prompt_chars` the characters of one prompt. `max_memory` bounds
+    the bytes that decoding one picture may take beside the model's weights: what needs more is decoded in
+    tiles. None stands for half of the memory of what decodes. `torch_compile`, in the torch backend: "on" has
+    torch.compile make kernels for the UNet, "graphs" also records them as CUDA graphs.
     """
 
     data_dir: Path

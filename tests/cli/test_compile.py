@@ -146,6 +146,33 @@ def test_the_report_is_printed_stored_and_listed(sfumato: Any, compiled: Path) -
     assert ", f32 without pictures  " in sfumato("models").out
 
 
+def test_whole_numbers_are_drawn_with_once_ranges_are_measured(
+    sfumato: Any, bad: Any, compiled: Path
+) -> None:
+    flags = ("--model", "tiny", "--seed", "7", "--backend", "openvino", "--precision", "int8-full")
+    line = bad("generate", "a frog", *flags)
+    assert line.startswith("error: precision: int8-full needs the ranges of this model's numbers")
+    assert line.endswith("Run: sfumato compile MODEL --precision int8-full\n")
+    ran = sfumato("compile", "tiny", "--precision", "int8-full", "--pictures", "1", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["graphs"] == len(graphs(compiled)) == 8
+    folder = Path(ran.json["folder"])
+    assert {path.suffix for path in folder.iterdir()} == {".graph", ".json", ".safetensors"}
+    assert ran.json["parity"]["backend"] == "openvino cpu int8-full"
+    assert 1e-3 < ran.json["parity"]["errors"]["unet, t = 899"] < 0.5
+    drawn = sfumato("generate", "a frog", *flags, "--output", "frog.png", "--json")
+    assert drawn.code == 0, drawn.err
+    assert (drawn.json["backend"], drawn.json["warnings"]) == ("openvino cpu int8-full", [])
+    fast = sfumato("generate", "a frog", *flags, "--cache-interval", "2", "--output", "fast.png", "--json")
+    assert fast.code == 0, fast.err
+    assert "int8-full " in sfumato("models").out
+    path = folder / "ranges.safetensors"
+    path.write_bytes(path.read_bytes()[:-4])
+    assert "int8-full cannot read the ranges in" in bad("generate", "a frog", *flags)
+    assert sfumato("compile", "tiny", "--precision", "int8-full", "--pictures", "0").code == 0
+    assert sfumato("generate", "a frog", *flags, "--output", "frog.png").code == 0
+
+
 def test_a_table_for_people(sfumato: Any, compiled: Path) -> None:
     ran = sfumato("compile", "tiny", "--precision", "f32", "--pictures", "1")
     lines = ran.out.splitlines()

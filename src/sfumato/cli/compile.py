@@ -10,6 +10,7 @@ from sfumato.cli.console import examples
 EXAMPLES = examples(
     "sfumato compile bundled",
     "sfumato compile bundled --precision int8 --pictures 32",
+    "sfumato compile bundled --precision int8-full",
     "sfumato compile ~/models/mine --precision bf16 --json",
 )
 
@@ -23,7 +24,7 @@ def compile(
         typer.Option(
             metavar="NAME",
             help="What the networks compute in: auto (bf16 where the processor has it, else f32), f32, bf16, "
-            "or int8 (weights alone).",
+            "int8 (weights alone), or int8-full (the UNet multiplies whole numbers).",
         ),
     ] = None,
     pictures: Annotated[
@@ -39,8 +40,10 @@ def compile(
 
     Graphs of small networks, and of those with weights of eight bits, are stored in the data folder; drawing
     finds and checks them there. Pictures stay the same: what is missing, damaged or of another version is
-    compiled in memory, as without this command. Then everything is compared with float32: the relative error
-    of each network, and the PSNR of pictures. The report is stored as well; "sfumato models" shows it.
+    compiled in memory, as without this command. For int8-full, pictures are drawn first, to measure the
+    ranges of what is rounded; nothing draws in it before that. Then everything is compared with float32: the
+    relative error of each network, and the PSNR of pictures. The report is stored as well; "sfumato models"
+    shows it.
     """
     settings = flags.settings_with("openvino", precision)
     from sfumato.cli.compiling import compile_model

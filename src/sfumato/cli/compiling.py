@@ -11,6 +11,7 @@ from sfumato.evaluation.parity import Observed, Outputs, Parity, compare, observ
 from sfumato.imaging.writing import make_folder
 from sfumato.models.backends.openvino import unsupported
 from sfumato.models.backends.openvino.cache import COMPILED, CachePlace
+from sfumato.models.backends.openvino.ranges import INT8_FULL, RANGES_FILE
 from sfumato.models.backends.selection import choose
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import FoundModel, downsampling, find_model, load, make_bundle
@@ -78,6 +79,8 @@ def _compile(found: FoundModel, settings: Settings, progress: Bar) -> tuple[Comp
     from sfumato.models.backends.openvino.compiling import Usual, compile_graphs, omitted
 
     place = CachePlace(settings.data_dir / COMPILED, found.defaults.digest, storing=True)
+    if settings.dtype == INT8_FULL:
+        _calibrate(found, place.of_precision(INT8_FULL), progress)
     backend = load_openvino(found.files, settings.dtype, place)
     folder = place.of_precision(backend.dtype)
     make_folder(folder)  # before the work
@@ -91,6 +94,17 @@ def _compile(found: FoundModel, settings: Settings, progress: Bar) -> tuple[Comp
             num_graphs, num_bytes = event.num_graphs, event.num_bytes
     left_out = omitted(found.files, backend.dtype)
     return Compiled(folder, backend.name, num_graphs, num_bytes, left_out), backend.dtype
+
+
+def _calibrate(found: FoundModel, folder: Path, progress: Bar) -> None:
+    from sfumato.evaluation.calibration import calibrate, effort_for
+
+    make_folder(folder)  # before the work
+    progress.label("measuring ranges")
+    with closing(calibrate(found, folder / RANGES_FILE, effort_for(found))) as events:
+        for event in events:
+            progress.update(event.finished, event.total)
+    progress.label("compiling")
 
 
 def _compare(

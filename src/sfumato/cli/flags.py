@@ -134,7 +134,8 @@ Precision = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What they compute in: auto, f32, bf16, f16, or int8 (weights alone; openvino).",
+        help="What they compute in: auto, f32, bf16, f16, int8 (weights alone; openvino), or int8-full (see "
+        "sfumato compile).",
         rich_help_panel=HOW,
     ),
 ]

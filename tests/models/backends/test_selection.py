@@ -38,6 +38,7 @@ def files(**unet: object) -> ModelFiles:
         (settings(device="cpu"), EVERYTHING, Choice("openvino", "fastest on a processor")),
         (settings(dtype="bfloat16"), EVERYTHING, Choice("openvino", "fastest here; no GPU")),
         (settings(dtype="int8"), EVERYTHING, Choice("openvino", "the only one for int8")),
+        (settings(dtype="int8-full"), EVERYTHING, Choice("openvino", "the only one for int8-full")),
         (settings(), Facts(gpu="cuda", gpu_seen=True), Choice("torch", "fastest here; the GPU is cuda")),
         (settings(), Facts(gpu="mps", gpu_seen=True), Choice("torch", "fastest here; the GPU is mps")),
         (
@@ -88,6 +89,13 @@ def test_a_slower_choice_is_said(asked: Settings, facts: Facts, reason: str) -> 
             "precision: only openvino draws with weights of eight bits, on the processor (got 'int8'). Use",
         ),
         (settings(device="cuda", dtype="int8"), EVERYTHING, InputError, "precision: only openvino"),
+        (
+            settings(backend="torch", dtype="int8-full"),
+            EVERYTHING,
+            InputError,
+            "precision: only openvino draws with weights of eight bits, on the processor (got 'int8-full').",
+        ),
+        (settings(dtype="int8-full"), TOO_ODD, InputError, "precision: only openvino draws with weights"),
         (settings(dtype="int8"), TOO_ODD, InputError, "precision: only openvino draws with weights"),
         (
             settings(backend="openvino", device="cuda:0"),

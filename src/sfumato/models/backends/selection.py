@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from sfumato.errors import InputError, MissingExtraError
 from sfumato.models.files import ModelFiles
-from sfumato.settings import Settings
+from sfumato.settings import EIGHT_BITS, Settings
 
 INSTALL_TORCH: Final = 'Run: pip install "sfumato[torch]"'
 TORCH_STACK: Final = ("torch", "diffusers", "transformers")  # what the torch backend imports
@@ -63,7 +63,7 @@ def choose(files: ModelFiles, settings: Settings) -> Choice:
     Imports openvino when that is chosen, and torch only where a GPU is in sight.
     """
     missing = next((name for name in TORCH_STACK if find_spec(name) is None), None)
-    looking = settings.backend == "auto" and settings.device == "auto" and settings.dtype != "int8"
+    looking = settings.backend == "auto" and settings.device == "auto" and settings.dtype not in EIGHT_BITS
     root = Path(environ.get("SYSTEMROOT", "C:/Windows") if sys.platform == "win32" else "/")
     seen = looking and gpu_in_sight(root, sys.platform, platform.machine())
     gpu = _usable_gpu() if seen and missing is None else None
@@ -83,11 +83,11 @@ def decide(settings: Settings, facts: Facts) -> Choice:
     needed is not installed.
     """
     on_gpu = _kind(settings) in GPUS
-    if settings.dtype == "int8" and (settings.backend == "torch" or on_gpu):
+    if settings.dtype in EIGHT_BITS and (settings.backend == "torch" or on_gpu):
         raise InputError(
             "only openvino draws with weights of eight bits, on the processor",
             field="precision",
-            value="int8",
+            value=settings.dtype,
             hint="Use bf16 or f32, or leave backend and device to be chosen.",
         )
     if settings.backend == "openvino":
@@ -103,11 +103,11 @@ def decide(settings: Settings, facts: Facts) -> Choice:
         obstacle = "float16 is not compiled (bf16 and f32 are)"
     if obstacle is None:
         return Choice("openvino", _why_openvino(settings, facts))
-    if settings.dtype == "int8":
+    if settings.dtype in EIGHT_BITS:
         raise InputError(
             f"only openvino draws with weights of eight bits, and {obstacle}",
             field="precision",
-            value="int8",
+            value=settings.dtype,
             hint="Use bf16 or f32.",
         )
     if facts.missing is not None:
@@ -163,8 +163,8 @@ def _torch(reason: str, facts: Facts) -> Choice:
 
 
 def _why_openvino(settings: Settings, facts: Facts) -> str:
-    if settings.dtype == "int8":
-        return "the only one for int8"
+    if settings.dtype in EIGHT_BITS:
+        return f"the only one for {settings.dtype}"
     if settings.device != "auto":
         return "fastest on a processor"
     if not facts.gpu_seen:

@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,15 @@ from safetensors.torch import load_file, save_file
 
 from sfumato.errors import InputError, ModelFileError
 from sfumato.models.backends.openvino import backend, networks
-from sfumato.models.backends.openvino.backend import NO_BFLOAT16, OpenVinoBackend, load_openvino
+from sfumato.models.backends.openvino.backend import (
+    NO_BFLOAT16,
+    NO_INT8,
+    OpenVinoBackend,
+    load_openvino,
+)
+from sfumato.models.backends.openvino.cache import CachePlace
+from sfumato.models.backends.openvino.calibration import load_observed
+from sfumato.models.backends.openvino.ranges import RANGES_FILE, write_ranges
 from sfumato.models.backends.torch import load_torch
 from sfumato.models.files import locate
 from tiny_models import tiny_folder, write_tiny_model
@@ -103,6 +112,54 @@ def test_bfloat16_on_a_processor_without_it_is_noted(monkeypatch: pytest.MonkeyP
     assert load_openvino(files, "bfloat16").notes == (NO_BFLOAT16,)
     assert [load_openvino(files, dtype).notes for dtype in ("auto", "float32", "int8")] == [(), (), ()]
     assert load_openvino(files, "auto").dtype == "float32"
+
+
+def stored_ranges(folder: Path, low: float = -4) -> CachePlace:
+    """Write ranges of the tiny UNet, the same for every channel, and return where they are stored."""
+    observed = load_observed(locate(tiny_folder()))
+    observed.predict(normal(1, 4, 8, 8), 500.0, normal(1, 16, 32))
+    place = CachePlace(folder, locate(tiny_folder()).digest())
+    same = {name: np.full_like(one, 4) for name, one in observed.seen.ranges.items()}
+    for one in same.values():
+        one[0] = low
+    path = place.of_precision("int8-full") / RANGES_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_ranges(path, same, place.digest)
+    return place
+
+
+def test_whole_numbers_need_ranges(tmp_path: Path) -> None:
+    files = locate(tiny_folder())
+    place = CachePlace(tmp_path, files.digest())
+    for where in (None, place):
+        with pytest.raises(InputError, match=r"int8-full.*Run: sfumato compile MODEL --precision int8-full$"):
+            load_openvino(files, "int8-full", where)
+    stored_ranges(tmp_path)
+    assert load_openvino(files, "int8-full", place).name == "openvino cpu int8-full"
+    with pytest.raises(InputError, match="int8-full needs the ranges"):
+        load_openvino(files, "int8-full", CachePlace(tmp_path, "0" * 64))
+
+
+def test_graphs_made_with_other_ranges_are_not_used(tmp_path: Path) -> None:
+    files = locate(tiny_folder())
+    x, context = normal(1, 4, 8, 8), normal(1, 16, 32)
+    first = load_openvino(files, "int8-full", replace(stored_ranges(tmp_path), storing=True))
+    output = first.predict(x, 500.0, context)
+    place = CachePlace(tmp_path, files.digest())
+    same = load_openvino(files, "int8-full", place)
+    np.testing.assert_array_equal(same.predict(x, 500.0, context), output)
+    assert same.notes == ()
+    stored_ranges(tmp_path, low=-1)
+    other = load_openvino(files, "int8-full", place)
+    assert "compiled and stored with other options is not used" in other.notes[0]
+    assert distance(other.predict(x, 500.0, context), output) > 0.01
+
+
+def test_a_processor_without_whole_numbers_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, place = locate(tiny_folder()), stored_ranges(tmp_path)
+    monkeypatch.setattr(backend, "has_int8", lambda core: False)
+    assert load_openvino(files, "int8-full", place).notes == (NO_INT8,)
+    assert load_openvino(files, "int8").notes == ()
 
 
 def test_other_precisions_are_refused() -> None:

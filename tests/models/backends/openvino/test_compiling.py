@@ -154,6 +154,8 @@ def test_of_large_networks_only_eight_bits_are_stored(
     assert jobs_of(files, "int8") == (Job("text encoder", 1), Job("unet", 2))
     assert omitted(files, "int8") == ("decoder",)
     assert not worth_storing(files.vae, "int8")
+    assert jobs_of(files, "int8-full") == (Job("unet", 2),)
+    assert omitted(files, "int8-full") == ("text encoder", "decoder")
     assert store(files, tmp_path, "int8")[-1].num_graphs == 2
     agree(all_outputs(reading(files, tmp_path, "int8")), all_outputs(load_openvino(files, "int8")))
 

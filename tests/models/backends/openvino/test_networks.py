@@ -20,6 +20,7 @@ from sfumato.models.backends.openvino.networks import (
     compile_ahead,
     export,
     has_bfloat16,
+    has_int8,
     kept_graphs,
     processor,
     shared_core,
@@ -116,8 +117,9 @@ def test_what_openvino_refuses_is_a_damaged_model(network: Network) -> None:
         network.compile(Graph("a", mismatched))
 
 
-def test_the_processor_is_asked_about_bfloat16() -> None:
+def test_the_processor_is_asked_what_it_multiplies() -> None:
     assert has_bfloat16(shared_core()) in (True, False)
+    assert has_int8(shared_core()) in (True, False)
 
 
 def test_the_processor_and_openvino_have_names() -> None:

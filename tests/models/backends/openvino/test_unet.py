@@ -10,12 +10,13 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.embeddings import get_timestep_embedding
 from numpy.typing import NDArray
 
-from sfumato.errors import ModelFileError
+from sfumato.errors import InputError, ModelFileError
 from sfumato.models.backends.openvino.networks import shared_core
 from sfumato.models.backends.openvino.unet import (
     Part,
     UNetShape,
     added_features,
+    build_observed_unet,
     build_unet,
     guidance_features,
     per_level,
@@ -165,6 +166,26 @@ def test_guidance_is_embedded_as_latent_consistency_models_were_told() -> None:
     embed = LatentConsistencyModelPipeline.get_guidance_scale_embedding
     theirs = embed(None, torch.tensor([6.5]), embedding_dim=12).numpy()  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(guidance_features(7.5, {"time_cond_proj_dim": 12}), theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize("layout", ["sd1", "sd2", "sdxl"])
+def test_a_unet_of_whole_numbers_is_near(layout: str, tmp_path: Path) -> None:
+    unet = write_unet(tmp_path, layout)
+    ours, _ = inputs_of(unet)
+    (exact,) = ran(tmp_path, unet, "whole", ours)
+    weights = Weights(tmp_path / "diffusion_pytorch_model.safetensors")
+    model, names = build_observed_unet(weights, dict(unet.config), UNetShape())
+    results = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(ours)
+    np.testing.assert_allclose(results[0], exact, atol=2e-5)
+    ranges = {name: np.array(results[number]) for number, name in enumerate(names, start=1)}
+    assert all(one.shape[0] == 2 for one in ranges.values())
+    (near,) = ran(tmp_path, unet, "whole", ours, ranges=ranges)
+    assert 1e-3 < np.linalg.norm(near - exact) / np.linalg.norm(exact) < 0.1
+    (known,) = ran(tmp_path, unet, "whole", ours, ranges=ranges, shape=UNetShape(2, 8, 8, 5))
+    np.testing.assert_allclose(known, near, atol=0.02)
+    del ranges["mid_block.resnets.0.conv1.input"]
+    with pytest.raises(InputError, match=r"no range of mid_block\.resnets\.0\.conv1\.input"):
+        ran(tmp_path, unet, "whole", ours, ranges=ranges)
 
 
 def test_weights_the_configuration_does_not_know_are_an_error(tmp_path: Path) -> None:

@@ -41,19 +41,39 @@ class Layers:
     groups: int
 
     def linear(self, x: Node, name: str) -> Node:
-        y = op.matmul(x, self.weights.matrix(f"{name}.weight"), False, True)
-        bias = f"{name}.bias"
-        return op.add(y, self.weights.vector(bias)) if bias in self.weights else y
+        return self.linears(x, name)[0]
+
+    def linears(self, x: Node, *names: str) -> list[Node]:
+        """Linear layers of one input."""
+        outputs: list[Node] = []
+        x, matrices = self.matrices(x, names)
+        for name, matrix in zip(names, matrices, strict=True):
+            y = op.matmul(x, matrix, False, True)
+            bias = f"{name}.bias"
+            outputs.append(op.add(y, self.weights.vector(bias)) if bias in self.weights else y)
+        return outputs
 
     def conv(self, x: Node, name: str, *, stride: int = 1, after: int | None = None) -> Node:
         """A convolution that keeps the size (divided by `stride`). `after` is the padding at the right and
         bottom where it differs from that at the left and top, which then is none.
         """
-        kernel = self.weights.kernel(f"{name}.weight")
+        x, kernel = self.kernel(x, name)
         padding = self.weights.shape(f"{name}.weight")[-1] // 2
         before, after = (padding, padding) if after is None else (0, after)
         y = op.convolution(x, kernel, [stride] * 2, [before] * 2, [after] * 2, [1, 1])
         return op.add(y, self.weights.vector(f"{name}.bias", (1, -1, 1, 1)))
+
+    def matrices(self, x: Node, names: Sequence[str]) -> tuple[Node, list[Node]]:
+        """Return what the linear layers `names` of one input multiply: the input, and the matrix of each."""
+        return x, [self.weights.matrix(f"{name}.weight") for name in names]
+
+    def kernel(self, x: Node, name: str) -> tuple[Node, Node]:
+        """Return what a convolution multiplies: the input, and the kernel."""
+        return x, self.weights.kernel(f"{name}.weight")
+
+    def compared(self, x: Node, name: str) -> Node:
+        """Return the queries or keys that the linear layer `name` gave, as attention multiplies them."""
+        return x
 
     def group_norm(self, x: Node, name: str, eps: float) -> Node:
         # The general normalisation over a reshaped picture runs faster here than the operation of this name.
@@ -81,10 +101,12 @@ class Layers:
 
     def attention(self, x: Node, context: Node, name: str, heads: int) -> Node:
         """Attention of `x (B,T,D)` to `context (B,S,E)`: diffusers' Attention without its residual."""
-        q, k, v = (
-            self.linear(one, f"{name}.{part}")
-            for one, part in ((x, "to_q"), (context, "to_k"), (context, "to_v"))
-        )
+        names = [f"{name}.{part}" for part in ("to_q", "to_k", "to_v")]
+        if x is context:
+            q, k, v = self.linears(x, *names)
+        else:
+            q, (k, v) = self.linear(x, names[0]), self.linears(context, *names[1:])
+        q, k = self.compared(q, names[0]), self.compared(k, names[1])
         return self.linear(attend(q, k, v, heads), f"{name}.to_out.0")
 
     def transformer(self, x: Node, context: Node, name: str, heads: int) -> Node:

@@ -193,6 +193,11 @@ def has_bfloat16(core: Any) -> bool:
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+def has_int8(core: Any) -> bool:
+    """Tell whether this processor multiplies whole numbers of 8 bits in hardware."""
+    return "INT8" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def processor(core: Any) -> str:
     """Return the name of this processor and what it can do: a virtual machine may hide some of it."""
     abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

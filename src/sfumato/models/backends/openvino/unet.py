@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.models.backends.openvino.layers import Layers, output_of, spatial_of, upsample
+from sfumato.models.backends.openvino.quantised import ObservedLayers, QuantisedLayers
+from sfumato.models.backends.openvino.ranges import Ranges
 from sfumato.models.backends.openvino.runtime import op, ov
 from sfumato.models.backends.openvino.weights import Node, Weights
 from sfumato.models.files import Config
@@ -29,16 +31,37 @@ class UNetShape:
 
 
 def build_unet(
-    weights: Weights, config: Config, shape: UNetShape, part: Part = "whole", *, residuals: bool = False
+    weights: Weights,
+    config: Config,
+    shape: UNetShape,
+    part: Part = "whole",
+    *,
+    residuals: bool = False,
+    ranges: Ranges | None = None,
 ) -> Any:
     """Return the UNet as an openvino model.
 
     `part` "whole" gives `output`; "both" gives `output` and `features`; "shallow" takes `features` and gives
     `output`: see `Backend.predict_reusing` for what they are. Inputs: `x (B,C,h,w)`, `time (1,F)` (see
     `time_features`), `context (B,T,D)` and, where the UNet or the call has them, `added (B,A)`, `guidance
-    (1,G)`, `down_0`, `down_1`, ..., `mid`. Raises ModelFileError for weights that do not fit.
+    (1,G)`, `down_0`, `down_1`, ..., `mid`. With `ranges` it multiplies whole numbers of eight bits.
+    Raises ModelFileError for weights that do not fit, InputError for ranges that do not.
     """
-    return _Builder(weights, config, shape, residuals).model(part)
+    groups = _groups(config)
+    layers = Layers(weights, groups) if ranges is None else QuantisedLayers(weights, groups, ranges)
+    return _Builder(layers, config, shape, residuals).model(part)
+
+
+def build_observed_unet(
+    weights: Weights, config: Config, shape: UNetShape, *, residuals: bool = False
+) -> tuple[Any, tuple[str, ...]]:
+    """Return the whole UNet as an openvino model which also gives, after `output`, what is to be known of its
+    layers: for each of the names, the least and the greatest value of every channel, `(2,C)`.
+    """
+    layers = ObservedLayers(weights, _groups(config), {})
+    model = _Builder(layers, config, shape, residuals).model("whole")
+    model.add_results([op.result(one) for one in layers.seen.values()])
+    return model, tuple(layers.seen)
 
 
 def time_features(t: float | NDArray[np.float32], config: Config) -> NDArray[np.float32]:
@@ -80,12 +103,11 @@ def sinusoid(
 class _Builder:
     """What the parts of one graph share."""
 
-    def __init__(self, weights: Weights, config: Config, shape: UNetShape, residuals: bool) -> None:
+    def __init__(self, layers: Layers, config: Config, shape: UNetShape, residuals: bool) -> None:
         self.config = config
         self.shape = shape
         self.residuals = residuals
-        self.weights = weights
-        self.layers = Layers(weights, config.get("norm_num_groups", 32))
+        self.layers = layers
         self.eps = config.get("norm_eps", 1e-5)
         self.channels: Sequence[int] = config["block_out_channels"]
         self.down_types: Sequence[str] = config["down_block_types"]
@@ -200,6 +222,10 @@ class _Builder:
 def _named(node: Node, name: str) -> Node:
     output_of(node).get_tensor().set_names({name})
     return node
+
+
+def _groups(config: Config) -> int:
+    return config.get("norm_num_groups", 32)
 
 
 def per_level(value: int | Sequence[int], levels: int) -> tuple[int, ...]:

@@ -183,7 +183,12 @@ _MARKED = b"""<?xml version="1.0"?>
 
 def quantised(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return `weight (outputs, ...)` as whole numbers in [-127, 127] and their scales `(outputs, 1, ...)`."""
-    over = tuple(range(1, weight.ndim))
-    largest = np.abs(weight).max(axis=over, keepdims=True)
+    largest = np.expand_dims(largest_of(weight, *range(1, weight.ndim)), tuple(range(1, weight.ndim)))
     scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    return np.rint(weight / scale).astype(np.int8), scale
+    ratio = weight / scale
+    return np.rint(ratio, out=ratio).astype(np.int8), scale
+
+
+def largest_of(weight: NDArray[np.float32], *over: int) -> NDArray[np.float32]:
+    """Return the largest absolute values over some axes, without a copy of all of them on the way."""
+    return np.maximum(weight.max(axis=over), -weight.min(axis=over))

@@ -1,0 +1,56 @@
+"""Measure the ranges of what a UNet's layers multiply, while it draws."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.models.backends.base import Extra
+from sfumato.models.backends.openvino.backend import OpenVinoBackend, load_openvino
+from sfumato.models.backends.openvino.unet import Part, UNetShape, build_observed_unet
+from sfumato.models.backends.openvino.weights import Weights
+from sfumato.models.files import ModelFiles
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(eq=False)
+class Extremes:
+    """The `ranges` of all calls so far; `names` are those of the outputs that a graph gives them in."""
+
+    names: tuple[str, ...] = ()
+    ranges: dict[str, Floats] = field(default_factory=dict)
+
+    def add(self, outputs: Sequence[Floats]) -> None:
+        """Take in the ranges `(2,C)` of one call, in the order of `names`."""
+        for name, (low, high) in zip(self.names, outputs, strict=True):
+            least, greatest = self.ranges.get(name, (low, high))
+            self.ranges[name] = np.stack([np.minimum(least, low), np.maximum(greatest, high)])
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedBackend(OpenVinoBackend):
+    """`OpenVinoBackend` which sees the ranges in its UNet at every `predict`. Features are not reused."""
+
+    seen: Extremes = field(default_factory=Extremes)
+
+    def _predict(
+        self, part: Part, x: Floats, t: float, context: Floats, features: Floats | None, extra: Extra
+    ) -> list[Floats]:
+        if part != "whole":
+            raise ValueError("features are not reused while ranges are measured")
+        output, *rest = super()._predict(part, x, t, context, features, extra)
+        self.seen.add(rest)
+        return [output]
+
+    def _build_unet(self, weights: Weights, part: Part, shape: UNetShape, residuals: bool) -> Any:
+        config = self.files.unet.config
+        model, self.seen.names = build_observed_unet(weights, config, shape, residuals=residuals)
+        return model
+
+
+def load_observed(files: ModelFiles) -> ObservedBackend:
+    """Return the backend that measures ranges, in the precision that suits this processor."""
+    return ObservedBackend(**vars(load_openvino(files, "auto")))
