@@ -35,9 +35,12 @@ def main() -> NoReturn:
     # pydantic would look for plugins in every installed package, and run what it finds.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
+        from sfumato.cli.early import begin_early
+
+        ahead = begin_early(sys.argv[1:])
         from sfumato.cli.app import run
 
-        code = run(sys.argv[1:])
+        code = run(sys.argv[1:], ahead)
     except KeyboardInterrupt:  # while modules are still being imported
         code = 130
     sys.exit(code)

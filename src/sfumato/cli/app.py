@@ -13,6 +13,7 @@ from sfumato import __version__
 from sfumato.cli import bench, compile, evaluate, generate, info, redo, train
 from sfumato.cli.console import examples, result, silence_stdout, talk
 from sfumato.errors import InputError, InterruptedRun, SfumatoError
+from sfumato.models.ahead import Ahead
 
 INTERRUPTED = 130
 
@@ -60,8 +61,8 @@ app.command(epilog=info.DOCTOR_EXAMPLES)(info.doctor)
 app.command(epilog=bench.EXAMPLES)(bench.bench)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code.
+def run(arguments: Sequence[str], ahead: Ahead | None = None) -> int:
+    """Run one command line, with the model it was begun with, and return its exit code.
 
     0 done, 1 it failed or did not verify, 2 bad input (nothing was written), 130 stopped with Ctrl-C.
     """
@@ -69,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a prompt in a narrow locale must not crash
     try:
-        code = app(list(arguments) or ["--help"], prog_name="sfumato", standalone_mode=False)
+        code = app(list(arguments) or ["--help"], prog_name="sfumato", standalone_mode=False, obj=ahead)
         return code if isinstance(code, int) else 0
     except InterruptedRun as stop:
         talk(f"stopped: {stop}")

@@ -9,8 +9,7 @@ from sfumato.cli import flags
 from sfumato.cli.console import examples
 from sfumato.cli.flags import Flags
 from sfumato.errors import RecipeError
-from sfumato.models.ahead import begin
-from sfumato.models.folders import BUNDLED
+from sfumato.models.ahead import Ahead
 
 EXAMPLES = examples(
     'sfumato generate "a frog on a beach"',
@@ -25,6 +24,7 @@ EXAMPLES = examples(
 
 
 def generate(
+    context: typer.Context,
     prompt: Annotated[
         str | None,
         typer.Argument(
@@ -98,9 +98,6 @@ def generate(
             hint='For example: sfumato generate "a frog on a beach"; or give --unconditional.',
         )
     settings = flags.settings_with(backend, precision)
-    # Begin with the model while the rest is imported; with its graphs too where no flag speaks of others.
-    usual = not (size or count or mix or guidance or cache_interval or unconditional)
-    ahead = None if recipe else begin(model or BUNDLED, settings, rows=2 if usual else 0, reusing=fast)
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.outputs import wanted_suffix
     from sfumato.cli.recipes import number_of, read_recipe, with_flags, with_stdin
@@ -118,5 +115,5 @@ def generate(
         suffix=wanted_suffix(format_, output, ".png"),
         preview_every=0 if preview is None else number_of("preview", preview),
         as_json=as_json,
-        ahead=ahead,
+        ahead=context.find_object(Ahead),
     )
