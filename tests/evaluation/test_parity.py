@@ -25,6 +25,7 @@ from sfumato.evaluation.parity import (
     compare,
     observe,
     parity_of,
+    prompt,
     psnr,
     relative_error,
     store,
@@ -195,3 +196,8 @@ def test_a_report_of_another_version_is_stale(change: dict[str, str]) -> None:
 def test_int8_has_no_other_name() -> None:
     parity = report(tiny_folder()).model_copy(update={"precision": "int8"})
     assert parity.text() == "int8 45.0 dB"
+
+
+def test_thirty_two_pictures_have_prompts_of_their_own() -> None:
+    assert len({prompt(index) for index in range(32)}) == 32
+    assert prompt(32) == prompt(0)

@@ -31,7 +31,7 @@ from sfumato.recipe.resolve import resolve
 from sfumato.settings import PRECISIONS
 
 PARITY_FILE: Final = "parity.json"
-#: What is drawn, in turn; every picture has a seed of its own.
+#: What is drawn, in turn, then again in each of the styles; every picture has a seed of its own.
 PROMPTS: Final = (
     "a frog on a beach",
     "a red car on a blue background",
@@ -42,6 +42,7 @@ PROMPTS: Final = (
     "a sailboat on the sea at sunset",
     "oil painting of a sunflower",
 )
+STYLES: Final = ("", "photo of ", "watercolour of ", "pixel art of ")
 FIRST_SEED: Final = 1
 _TIMES: Final = (0.9, 0.5, 0.1)  # of the timesteps that the model was trained on
 _PEAK: Final = 255.0
@@ -251,8 +252,14 @@ def stored_parities(compiled: Path, model: Path) -> tuple[Parity, ...]:
     return tuple(one for one in here if one.files == now or one.digest == digest)
 
 
+def prompt(index: int) -> str:
+    """Return what picture number `index` shows: 32 different prompts, then the first one again."""
+    again, which = divmod(index, len(PROMPTS))
+    return STYLES[again % len(STYLES)] + PROMPTS[which]
+
+
 def _drawn(bundle: ModelBundle, index: int) -> NDArray[np.uint8]:
-    text = TextPart(prompt=PROMPTS[index % len(PROMPTS)])
+    text = TextPart(prompt=prompt(index))
     resolved = resolve(Recipe(parts=(text,), seed=FIRST_SEED + index), bundle.defaults)
     with closing(draw(resolved, bundle)) as events:
         (picture,) = [event.pixels for event in events if isinstance(event, Picture)]

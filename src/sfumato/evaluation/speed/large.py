@@ -27,7 +27,7 @@ PARTS = ("encode", "step", "decode")
 PICTURE = "picture"
 
 # Bytes of memory for each weight, and for libraries and what a decoding holds at 512x512.
-_BYTES_EACH = {"float32": 4, "bfloat16": 2, "int8": 2}
+_BYTES_EACH = {"float32": 4, "bfloat16": 2, "int8": 2, "int8-full": 2}
 _BESIDE = 2_500_000_000
 
 

@@ -111,11 +111,27 @@ def _openvino(files: ModelFiles, job: Job) -> Backend:
     if reason is not None:
         raise Unavailable(reason)
     from sfumato.models.backends.openvino.backend import load_openvino
-    from sfumato.models.backends.openvino.networks import has_bfloat16, shared_core
+    from sfumato.models.backends.openvino.cache import CachePlace
+    from sfumato.models.backends.openvino.calibration import channels_of_ranges
+    from sfumato.models.backends.openvino.networks import has_bfloat16, has_int8, shared_core
+    from sfumato.models.backends.openvino.ranges import INT8_FULL, RANGES_FILE, write_ranges
 
     if job.precision == "bfloat16" and not has_bfloat16(shared_core()):
         raise Unavailable("this processor does not multiply bfloat16 numbers")
-    return load_openvino(files, job.precision)
+    if job.precision != INT8_FULL:
+        return load_openvino(files, job.precision)
+    if not has_int8(shared_core()):
+        raise Unavailable("this processor does not multiply 8-bit numbers")
+    # What the ranges are changes pictures, and not the time they take: any will do here.
+    place = CachePlace(Path(job.scratch), files.digest())
+    folder = place.of_precision(INT8_FULL)
+    folder.mkdir(parents=True, exist_ok=True)
+    ranges = {
+        name: np.repeat(np.array([[-3], [3]], np.float32), channels, axis=1)
+        for name, channels in channels_of_ranges(files).items()
+    }
+    write_ranges(folder / RANGES_FILE, ranges, place.digest)
+    return load_openvino(files, INT8_FULL, place)
 
 
 def _torch(files: ModelFiles, job: Job) -> Backend:

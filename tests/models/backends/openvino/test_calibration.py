@@ -7,7 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from sfumato.models.backends.openvino.backend import load_openvino
-from sfumato.models.backends.openvino.calibration import Extremes, ObservedBackend, load_observed
+from sfumato.models.backends.openvino.calibration import (
+    Extremes,
+    ObservedBackend,
+    channels_of_ranges,
+    load_observed,
+)
 from sfumato.models.files import locate
 from tiny_models import tiny_folder
 
@@ -78,3 +83,9 @@ def test_every_call_widens_the_ranges(observed: ObservedBackend) -> None:
 def test_features_are_not_reused_meanwhile(observed: ObservedBackend) -> None:
     with pytest.raises(ValueError, match="while ranges are measured"):
         observed.predict_reusing(normal(1, 4, 8, 8), 1.0, normal(1, 16, 32), None)
+
+
+def test_the_channels_of_every_range_are_known_without_a_call(observed: ObservedBackend) -> None:
+    observed.predict(normal(2, 4, 8, 8), 500.0, normal(2, 16, 32, seed=1))
+    seen = {name: one.shape[1] for name, one in observed.seen.ranges.items()}
+    assert channels_of_ranges(locate(tiny_folder())) == seen

@@ -54,3 +54,11 @@ class ObservedBackend(OpenVinoBackend):
 def load_observed(files: ModelFiles) -> ObservedBackend:
     """Return the backend that measures ranges, in the precision that suits this processor."""
     return ObservedBackend(**vars(load_openvino(files, "auto")))
+
+
+def channels_of_ranges(files: ModelFiles) -> dict[str, int]:
+    """Return the names of all ranges that a model needs, and how many channels each is of."""
+    shape = UNetShape(2, 16, 16, 8)
+    model, names = build_observed_unet(Weights(files.unet.weights), files.unet.config, shape, residuals=False)
+    _, *outputs = model.outputs
+    return {name: int(output.shape[1]) for name, output in zip(names, outputs, strict=True)}
