@@ -24,7 +24,7 @@ class Graph:
 
     `build` returns an openvino model, and what must stay in memory as long as it does: the weights it maps.
     A `hasty` graph is ready in two thirds of the time, or half of it when it was stored, and runs slower: the
-    bundled UNet by 2 to 9 % with two rows, by 20 % with eight.
+    bundled UNet by 2 to 14 % with two rows, by 20 % with eight.
     """
 
     key: Hashable
