@@ -100,13 +100,14 @@ def generate(
     settings = flags.settings_with(backend, precision)
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.outputs import wanted_suffix
-    from sfumato.cli.recipes import number_of, read_recipe, with_flags, with_stdin
+    from sfumato.cli.recipes import number_of, read_recipe, warn_of_no_effect, with_flags, with_stdin
     from sfumato.models.load import find_model
     from sfumato.recipe.image import Recipe
 
     # A model that was named here makes the one of another program's picture unimportant.
     base = Recipe() if recipe is None else read_recipe(recipe, settings if model is None else None)
     wanted = with_flags(base, with_stdin(asked))
+    warn_of_no_effect(wanted, asked)
     draw_to_files(
         wanted,
         find_model(wanted.model, settings),

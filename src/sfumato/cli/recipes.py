@@ -30,10 +30,7 @@ _SIZE = re.compile(r"(\d{1,9})(?:[xX×](\d{1,9}))?")  # noqa: RUF001 - people pa
 
 
 def with_flags(base: Recipe, flags: Flags) -> Recipe:
-    """Return `base` with everything that `flags` ask for, and warn of what then has no effect.
-
-    Raises RecipeError naming flag, value and hint.
-    """
+    """Return `base` with everything that `flags` ask for. Raises RecipeError naming flag, value and hint."""
     data: dict[str, Any] = base.model_dump()
     if flags.fast:
         data = _opened(data)
@@ -58,12 +55,16 @@ def with_flags(base: Recipe, flags: Flags) -> Recipe:
     if flags.model is not None:
         data["model"] = flags.model
     data["parts"] = _parts(data["parts"], flags)
-    if flags.guidance is not None and not data["parts"]:
-        warn("--guidance has no effect: there is no prompt to follow; --prompt or PROMPT gives one")
     try:
         return recipe_from_mapping(data)
     except RecipeError as error:
         raise _named_by_flag(error, flags) from None
+
+
+def warn_of_no_effect(recipe: Recipe, flags: Flags) -> None:
+    """Warn of flags that cannot change what `recipe` draws."""
+    if flags.guidance is not None and not recipe.parts:
+        warn("--guidance has no effect: there is no prompt to follow; --prompt or PROMPT gives one")
 
 
 def _opened(data: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def redo(
     settings = flags.settings_with(backend, precision)
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.outputs import wanted_suffix
-    from sfumato.cli.recipes import number_of, read_picture, with_flags, with_stdin
+    from sfumato.cli.recipes import number_of, read_picture, warn_of_no_effect, with_flags, with_stdin
     from sfumato.imaging.io import suffix_of
     from sfumato.models.load import find_model
 
@@ -92,6 +92,7 @@ def redo(
     )
     base, before = read_picture(picture, settings if model is None else None)
     recipe = with_flags(base, with_stdin(asked))
+    warn_of_no_effect(recipe, asked)
     found = find_model(recipe.model, settings, paths=model is not None)
     if model is None and before is not None and found.defaults.digest != before.model_digest:
         warn(f"the model {recipe.model} has other weights than drew this picture; it will look different")
