@@ -40,7 +40,7 @@ class Effort:
 
 
 FULL: Final = Effort(7, 7, 3, 5, 0.5, (1, 4, 8), None, True)
-QUICK: Final = Effort(1, 1, 1, 1, 0.25, (1, 4), (2, 1), False)
+QUICK: Final = Effort(1, 1, 1, 1, 0.25, (1,), (2, 1), False)
 
 
 @dataclass(frozen=True)
