@@ -5,6 +5,7 @@ code does not need Python's lock, so both go on at once. Imports nothing heavy i
 """
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def begin(name_or_path: str, settings: Settings, *, rows: int = 0, reusing: bool
         folder = find_folder(name_or_path, settings)
         files = locate(folder)
         # Read while openvino is imported; whoever asks for the digest next has it at once.
-        threading.Thread(target=files.digest, name="digest").start()
+        threading.Thread(target=_read_ahead, args=(files,), name="digest").start()
         if choose(files, settings).backend != "openvino":
             return None
         backend = load_compiled(files, settings)
@@ -47,6 +48,12 @@ def begin(name_or_path: str, settings: Settings, *, rows: int = 0, reusing: bool
     except Exception:
         return None
     return Ahead(files, settings, backend)
+
+
+def _read_ahead(files: ModelFiles) -> None:
+    """Take the digest of `files`; a file that cannot be read is said by who needs it."""
+    with suppress(OSError):
+        files.digest()
 
 
 def load_compiled(files: ModelFiles, settings: Settings) -> "OpenVinoBackend":

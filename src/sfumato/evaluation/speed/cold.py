@@ -20,7 +20,7 @@ from sfumato.evaluation.speed.report import ColdReport, Side, Subject
 from sfumato.models.backends.selection import TORCH_STACK
 from sfumato.settings import Settings
 
-START: Final = "start"  # of a process: the interpreter, and the command line's own modules
+START: Final = "start"  # of a process: the interpreter and all imports that do not wait for a model
 SAVE: Final = "save"
 PYTHON: Final = (sys.executable, "-P")  # -P: what lies in the current folder is nobody's module
 

@@ -101,7 +101,8 @@ class OpenVinoBackend:
         )
 
     def store(self) -> None:
-        with suppress(OutputError):
+        # RuntimeError is what openvino raises where it cannot write a graph out.
+        with suppress(OutputError, OSError, RuntimeError):
             for network, files in (
                 (self.unet, self.files.unet),
                 (self.text_encoder, self.files.text_encoder),
