@@ -1,6 +1,7 @@
 """What every test gets: no network, no model hub, no deadlines on a shared machine."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -9,6 +10,10 @@ from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any test imports the hub client
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what runs in its background; tests press Ctrl-C in processes that inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("house", deadline=None, max_examples=50)
 settings.load_profile("house")
