@@ -25,7 +25,8 @@ from sfumato.engine.run import draw
 from sfumato.evaluation.prompts import FULL, ask
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import load_bundle
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
 

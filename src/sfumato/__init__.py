@@ -23,16 +23,35 @@ from sfumato.settings import Settings
 if TYPE_CHECKING:
     from sfumato.engine.events import Done, Picture, Started, StepDone
     from sfumato.engine.run import run
-    from sfumato.recipe.image import MixPart, MixPrompt, Recipe, Resolved, TextPart
+    from sfumato.recipe.image import Recipe, Resolved
+    from sfumato.recipe.parts import (
+        Control,
+        ControlPart,
+        ExtendPart,
+        ImagePart,
+        MaskPart,
+        MixPart,
+        MixPrompt,
+        Region,
+        RegionsPart,
+        TextPart,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Control",
+    "ControlPart",
     "Done",
+    "ExtendPart",
+    "ImagePart",
+    "MaskPart",
     "MixPart",
     "MixPrompt",
     "Picture",
     "Recipe",
+    "Region",
+    "RegionsPart",
     "Resolved",
     "Settings",
     "SfumatoError",
@@ -43,8 +62,21 @@ __all__ = [
     "run",
 ]
 
+_PARTS = (
+    "Control",
+    "ControlPart",
+    "ExtendPart",
+    "ImagePart",
+    "MaskPart",
+    "MixPart",
+    "MixPrompt",
+    "Region",
+    "RegionsPart",
+    "TextPart",
+)
 _HOMES = {
-    **dict.fromkeys(("Recipe", "Resolved", "TextPart", "MixPart", "MixPrompt"), "sfumato.recipe.image"),
+    **dict.fromkeys(("Recipe", "Resolved"), "sfumato.recipe.image"),
+    **dict.fromkeys(_PARTS, "sfumato.recipe.parts"),
     **dict.fromkeys(("Started", "StepDone", "Picture", "Done"), "sfumato.engine.events"),
     "run": "sfumato.engine.run",
 }

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sfumato.cli.app import run
 from tiny_models import tiny_folder
@@ -62,6 +64,15 @@ def frog(sfumato: Callable[..., Ran], here: Path) -> Path:
     assert ran.code == 0, ran.err
     assert ran.out == "a-frog-7.png\na-frog-8.png\n"
     return here / "a-frog-8.png"
+
+
+@pytest.fixture
+def photo(here: Path) -> Path:
+    """A smooth picture of the tiny model's size, half of it red."""
+    rows, columns = np.mgrid[:64, :64] / 63
+    pixels = np.stack([200 * (columns < 0.5) + 30, 60 + 120 * rows, 80 + 90 * columns], axis=-1)
+    Image.fromarray(pixels.astype(np.uint8)).save(here / "photo.png")
+    return here / "photo.png"
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ from sfumato.cli.app import app, run
 
 COMMANDS = [
     "generate",
+    "grid",
     "redo",
     "verify",
     "show",
+    "upscale",
     "compile",
     "train",
     "evaluate",

@@ -1,6 +1,20 @@
+import pytest
+
 from sfumato.cli.describing import described, shares
-from sfumato.recipe.image import MixPart, MixPrompt, Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import (
+    ExtendPart,
+    ImagePart,
+    MaskPart,
+    MixPart,
+    MixPrompt,
+    Part,
+    Region,
+    RegionsPart,
+    TextPart,
+)
 from sfumato.recipe.resolve import resolve
+from sfumato.recipe.sources import SourceFacts
 from tiny_models import tiny_bundle
 
 DEFAULTS = tiny_bundle().defaults
@@ -43,3 +57,53 @@ def test_everything_is_said() -> None:
     bare = described(resolve(Recipe(seed=7), DEFAULTS))
     assert bare["prompt"] == "none: unconditional"
     assert "guidance" not in bare
+
+
+CAT = SourceFacts("c" * 64, "cat.png", 64, 64, has_alpha=True)
+IMAGE = ImagePart(source="cat.png", strength=0.5)
+
+
+def edited(*parts: Part) -> dict[str, str]:
+    sources = {"cat.png": CAT, "mask.png": SourceFacts("d" * 64, "mask.png", 64, 64, has_alpha=False)}
+    return described(resolve(Recipe(seed=7, parts=parts), DEFAULTS, sources=sources))
+
+
+def test_a_picture_to_begin_with() -> None:
+    lines = edited(TextPart(prompt="a dog"), IMAGE)
+    assert lines["image"] == "cat.png (cccccccccccc)"
+    assert lines["strength"] == "0.5: 2 of 4 steps"
+    assert edited(ImagePart(source="cat.png", strength=0.0))["strength"] == "0: 0 of 4 steps"
+    assert not {"mask", "outpaint", "regions"} & set(lines)
+    assert list(lines)[:3] == ["prompt", "image", "strength"]
+
+
+@pytest.mark.parametrize(
+    ("mask", "line"),
+    [
+        (MaskPart(area="8,16,16x32"), "8,16,16x32; filled with original"),
+        (
+            MaskPart(source="mask.png", invert=True, soft=True),
+            "mask.png; inverted, soft, filled with original",
+        ),
+        (
+            MaskPart(alpha=True, grow=-2, feather=3, fill="blur", extent="masked"),
+            "what is transparent; grown -2, feather 3, filled with blur, enlarged",
+        ),
+    ],
+)
+def test_a_mask(mask: MaskPart, line: str) -> None:
+    assert edited(IMAGE, mask)["mask"] == line
+
+
+def test_what_is_added_around_a_picture() -> None:
+    assert edited(IMAGE, ExtendPart(right=64, top=16))["outpaint"] == "right 64, top 16"
+
+
+def test_regions() -> None:
+    regions = RegionsPart(
+        regions=(
+            Region(prompt="a frog", area="0.25,0,0.125,1"),
+            Region(prompt="a rocket", source="mask.png"),
+        )
+    )
+    assert edited(regions)["regions"] == "0.25,0,0.125,1  a frog\nmask.png  a rocket"

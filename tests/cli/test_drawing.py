@@ -7,7 +7,8 @@ from interrupts import ctrl_c_after
 from sfumato.cli.drawing import draw_to_files, seconds_text
 from sfumato.errors import InterruptedRun
 from sfumato.models.load import find_model
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from tiny_models import tiny_folder, tiny_settings
 
 FROG = Recipe(model=str(tiny_folder()), seed=7, steps=2, parts=(TextPart(prompt="a frog"),))

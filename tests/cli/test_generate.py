@@ -1,4 +1,6 @@
+import hashlib
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,187 @@ def test_the_help_shows_the_prompt_language_as_it_is(sfumato: Any) -> None:
 def test_bad_input_is_one_line(arguments: list[str], said: str, bad: Any) -> None:
     # Everything here is refused before torch is needed; later options win over these.
     assert said in bad("generate", "--model", "tiny", *arguments)
+
+
+def pixels_of(name: str | Path) -> Any:
+    with Image.open(name) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def parts_of(ran: Any) -> dict[str, Any]:
+    assert ran.code == 0, ran.err
+    return {part["kind"]: part for part in ran.json["pictures"][0]["recipe"]["parts"]}
+
+
+def test_from_a_picture_and_how_much_of_it_is_kept(sfumato: Any, photo: Path) -> None:
+    drawn: list[Any] = []
+    for strength in ("0", "0.5", "1"):
+        words = ("--image", "photo.png", "--strength", strength, "--output", f"{strength}.png")
+        ran = sfumato(
+            "generate", "a frog", "--model", "tiny", "--seed", "7", "--steps", "4", *words, "--json"
+        )
+        image = parts_of(ran)["image"]
+        assert image["source"] == {
+            "name": "photo.png",
+            "sha256": hashlib.sha256(photo.read_bytes()).hexdigest(),
+        }
+        assert image["strength"] == float(strength)
+        drawn.append(pixels_of(f"{strength}.png"))
+    assert np.array_equal(drawn[0], pixels_of(photo))
+    for one, other in pairwise((*drawn, drawn[0])):
+        assert np.abs(one - other).mean() > 1
+
+
+def test_a_step_to_begin_at_is_another_word_for_strength(sfumato: Any, photo: Path) -> None:
+    words = ("generate", "a frog", "--model", "tiny", "--seed", "7", "--steps", "4", "--image", "photo.png")
+    assert sfumato(*words, "--start-step", "3", "--output", "a.png").code == 0
+    assert sfumato(*words, "--strength", "0.25", "--output", "b.png").code == 0
+    assert np.array_equal(pixels_of("a.png"), pixels_of("b.png"))
+    assert sfumato(*words, "--start-step", "4", "--output", "c.png").code == 0
+    assert np.array_equal(pixels_of("c.png"), pixels_of(photo))
+
+
+def test_a_picture_needs_no_prompt(sfumato: Any, photo: Path) -> None:
+    parts = parts_of(sfumato("generate", *TINY, "--image", "photo.png", "--json"))
+    assert list(parts) == ["image"]
+    assert parts["image"]["strength"] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("words", "box"),
+    [
+        (("--mask", "right"), (32, 0, 64, 64)),
+        (("--mask", "8,8,24x16"), (8, 8, 32, 24)),
+        (("--mask", "mask.png"), (8, 8, 32, 24)),
+        (("--mask", "8,8,24x16", "--masked-only", "--mask-padding", "4"), (8, 8, 32, 24)),
+        (("--mask", "10,10,20x12", "--mask-grow", "1", "--mask-feather", "1"), (8, 8, 32, 24)),
+        (
+            ("--mask", "8,8,24x16", "--strength", "0.5", "--mask-fill", "blur", "--keep-colour"),
+            (8, 8, 32, 24),
+        ),
+        (("--mask", "mask.png", "--mask-soft"), (8, 8, 32, 24)),
+    ],
+    ids=str,
+)
+def test_outside_the_mask_nothing_changes(
+    words: tuple[str, ...], box: tuple[int, int, int, int], sfumato: Any, photo: Path
+) -> None:
+    inside = np.zeros((64, 64), bool)
+    inside[box[1] : box[3], box[0] : box[2]] = True
+    Image.fromarray(np.where(inside, 255, 0).astype(np.uint8)).save("mask.png")
+    ran = sfumato("generate", "a frog", *TINY, "--image", "photo.png", *words, "--output", "new.png")
+    assert ran.code == 0, ran.err
+    new, old = pixels_of("new.png"), pixels_of(photo)
+    assert np.array_equal(new[~inside], old[~inside])
+    assert (new[inside] != old[inside]).any(axis=-1).mean() > 0.5
+
+
+def test_what_is_transparent_is_drawn(sfumato: Any, photo: Path) -> None:
+    layer = Image.open(photo).convert("RGBA")
+    layer.paste((0, 0, 0, 0), (40, 40, 64, 64))
+    layer.save("holed.png")
+    ran = sfumato(
+        "generate", "a frog", *TINY, "--image", "holed.png", "--mask", "alpha", "--output", "new.png"
+    )
+    assert ran.code == 0, ran.err
+    new, old = pixels_of("new.png"), pixels_of(photo)
+    assert np.array_equal(new[:40], old[:40])
+    assert np.array_equal(new[:, :40], old[:, :40])
+    assert (new[40:, 40:] != 255).any()
+
+
+def test_a_large_picture_keeps_its_size_around_a_mask(sfumato: Any, photo: Path) -> None:
+    with Image.open(photo) as image:
+        image.resize((150, 90)).save("large.png")
+    for more in ((), ("--masked-only",)):
+        words = ("--image", "large.png", "--mask", "100,40,30x30", *more, "--output", "new.png")
+        ran = sfumato("generate", "a frog", *TINY, *words)
+        assert ran.code == 0, ran.err
+        new, old = pixels_of("new.png"), pixels_of("large.png")
+        assert new.shape == old.shape
+        assert np.array_equal(new[:, :100], old[:, :100])
+        assert (new[40:70, 100:130] != old[40:70, 100:130]).any()
+
+
+def test_more_picture_around_a_picture(sfumato: Any, photo: Path) -> None:
+    ran = sfumato(
+        "generate", "a beach", *TINY, "--image", "photo.png", "--outpaint", "right=16,top=8", "--json"
+    )
+    assert parts_of(ran)["extend"]["right"] == 16
+    new = pixels_of("a-beach-7.png")
+    assert new.shape == (72, 80, 3)
+    assert np.array_equal(new[8:, :64], pixels_of(photo))
+    assert new[:, 64:].std() > 0
+
+
+def test_regions(sfumato: Any, here: Path) -> None:
+    words = ("generate", "a beach", "--model", "tiny", "--seed", "7", "--steps", "2", "--json")
+    places = ("--region", "a frog@left", "--region", "snow@0.5,0,0.5,1")
+    regions = parts_of(sfumato(*words, *places, "--output", "a.png"))["regions"]
+    assert [region["box"] for region in regions["regions"]] == [[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 0.5, 1.0]]
+    Image.new("L", (64, 64), 255).save("everywhere.png")
+    parts_of(sfumato(*words, "--region", "a frog@everywhere.png", "--output", "b.png"))
+    parts_of(sfumato(*words, "--region", "a frog@all", "--output", "c.png"))
+    parts_of(sfumato("generate", "a frog", *words[2:], "--output", "d.png"))
+    assert np.abs(pixels_of("b.png") - pixels_of("d.png")).max() <= 1
+    assert np.abs(pixels_of("c.png") - pixels_of("d.png")).max() <= 1
+    assert np.abs(pixels_of("a.png") - pixels_of("d.png")).max() > 1
+
+
+def test_everything_at_once(sfumato: Any, photo: Path) -> None:
+    words = ("--mix", "a rabbit:0.5", "--region", "snow@top", "--image", "photo.png", "--mask", "left")
+    ran = sfumato("generate", "a frog", *TINY, *words, "--count", "2", "--json")
+    assert list(parts_of(ran)) == ["text", "mix", "regions", "image", "mask"]
+    assert np.array_equal(pixels_of("a-frog-8.png")[:, 32:], pixels_of(photo)[:, 32:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--strength", "1.5"], "strength: must be at most 1.0 (got 1.5). Give 0 to 1: 0 gives the image"),
+        (["--strength", "1", "--start-step", "1"], "start-step: says the same as --strength (got 1)"),
+        (["--start-step", "3"], "start-step: is beyond the last step, 2 (got 3). At step 0 nothing of the"),
+        (["--mask-grow", "3"], "mask-grow: there is no mask (got 3). Give --mask WHERE as well."),
+        (["--mask", "alpha"], "mask: nothing of the image is transparent (got 'alpha'). Give a mask's file"),
+        (["--mask", "60,60,8x8"], "mask: reaches outside the picture of 64x64 (got '60,60,8x8')"),
+        (["--mask", "black.png"], "mask: the mask is empty: nothing would be drawn (got 'black.png')"),
+        (["--mask", "wide.png"], "mask: its proportions are not those of the image, 64x64 (got '64x32')"),
+        (["--mask", "missing.png"], "mask: no such file (got 'missing.png')"),
+        (["--mask", "text.png"], "mask: not a picture that can be read (got 'text.png'). Give a PNG"),
+        (["--mask", "left", "--fit", "crop"], "fit: has no effect with a mask or an extension"),
+        (["--outpaint", "5000"], "outpaint: more than 16777216 pixels (got '10064x10064')"),
+        (["--outpaint", "99999"], "outpaint: must be at most 16384 (got 99999). Give 0 to 16384 pixels."),
+        (["--region", "a frog@60,0,8x8"], "region: reaches outside the picture of 64x64 (got '60,0,8x8')"),
+        (["--region", "a frog"], "region: does not say where (got 'a frog'). Write it as \"a frog@left\"."),
+        (["--region", "a frog@text.png"], "region: not a picture that can be read (got 'text.png')"),
+        (["--image", "missing.png"], "image: no such file (got 'missing.png')"),
+        (["--image", "text.png"], "image: not a picture that can be read (got 'text.png')"),
+        (["--image", "."], "image: the file cannot be read (got '.')"),
+        (["--image", "sha256:12"], "image: names no picture (got 'sha256:12'). Write sha256: and 64"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_bad_pictures_and_places_are_one_line(arguments: list[str], said: str, photo: Path, bad: Any) -> None:
+    Image.new("L", (64, 64)).save("black.png")
+    Image.new("L", (64, 32), 255).save("wide.png")
+    Path("text.png").write_text("a text file")
+    assert f"error: {said}" in bad("generate", "x", *TINY, "--image", "photo.png", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"), [("--mask left", "mask"), ("--strength 1", "strength"), ("--outpaint 8", "outpaint")]
+)
+def test_what_belongs_to_a_picture_needs_one(words: str, flag: str, bad: Any) -> None:
+    said = bad("generate", "x", *TINY, *words.split())
+    assert said.startswith(f"error: {flag}: there is no picture to begin with (got ")
+    assert said.endswith("Add --image FILE.\n")
+
+
+def test_a_copy_that_cannot_be_kept_is_a_warning(sfumato: Any, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file in the place of the data folder")
+    ran = sfumato("generate", "x", *TINY, "--image", "photo.png", "--output", "new.png")
+    assert (ran.code, ran.out) == (0, "new.png\n")
+    assert ran.err.startswith("warning: No copy of photo.png could be kept")
 
 
 def test_a_damaged_model_is_one_line(bad: Any, sfumato: Any, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from sfumato.engine.events import Picture
 from sfumato.errors import OutputError
 from sfumato.imaging.metadata import read_metadata
 from sfumato.recipe.codec import from_json
-from sfumato.recipe.image import Recipe, Resolved, TextPart
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from tiny_models import tiny_bundle
 

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from sfumato.cli.flags import Flags
-from sfumato.cli.recipes import number_of, read_recipe, with_flags, with_stdin
+from sfumato.cli.numbers import number_of
+from sfumato.cli.recipes import read_recipe, with_flags, with_stdin
 from sfumato.errors import InputError, RecipeError
 from sfumato.recipe.codec import to_json, to_toml
-from sfumato.recipe.image import MAX_PROMPT_CHARS, MAX_SEED, MixPart, MixPrompt, Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
+from sfumato.recipe.values import MAX_PROMPT_CHARS, MAX_SEED
 
 FROG = Recipe(parts=(TextPart(prompt="a frog"),), steps=9, spacing="beta")
 

@@ -8,11 +8,13 @@ import pytest
 
 from recording import Recorder
 from sfumato.cli.console import bar
-from sfumato.cli.verifying import as_drawn, difference, redraw
+from sfumato.cli.verifying import Material, as_drawn, difference, redraw
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
 from sfumato.imaging.io import open_picture, save_picture
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.models.backends.base import NOTHING, Extra
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
 from tiny_models import tiny_bundle
@@ -95,8 +97,8 @@ def test_auto_means_as_it_was_drawn(drew: str, asked: dict[str, Any], expected: 
 class Rounding(Recorder):
     """Rounds differently in batches of another size, more than any processor does."""
 
-    def predict(self, x: Any, t: float, context: Any) -> Any:
-        return super().predict(x, t, context) * (1 + 0.02 * x.shape[0])
+    def predict(self, x: Any, t: float, context: Any, extra: Extra = NOTHING) -> Any:
+        return super().predict(x, t, context, extra) * (1 + 0.02 * x.shape[0])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -109,6 +111,6 @@ def test_a_picture_of_a_batch_is_compared_in_its_batch(suffix: str, tmp_path: Pa
     save_picture(drawn[1].pixels, path)
     reference = np.asarray(open_picture(path, 10**6))
     with bar("drawing") as shown:
-        assert redraw(drawn[1].resolved, bundle, path, reference, shown).identical
+        assert redraw(drawn[1].resolved, bundle, Material(), path, reference, shown).identical
         for other in (drawn[2].resolved, run.model_copy(update={"count": 2, "index": 1})):
-            assert not redraw(other, bundle, path, reference, shown).identical
+            assert not redraw(other, bundle, Material(), path, reference, shown).identical

@@ -20,7 +20,9 @@ from sfumato.engine.conditions import (
     compile_plan,
     reusing_steps,
 )
-from sfumato.recipe.image import MixPrompt, Resolved, ResolvedMix, ResolvedText
+from sfumato.recipe.image import Resolved
+from sfumato.recipe.parts import MixPrompt
+from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedText
 from sfumato.samplers.schedule import to_x0
 
 prompts = st.sampled_from(

@@ -11,7 +11,8 @@ from sfumato.engine.conditions import Plan, compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.features import Features
 from sfumato.engine.run import encode_plan, tokenise_plan
-from sfumato.recipe.image import MixPart, MixPrompt, Part, Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import MixPart, MixPrompt, Part, TextPart
 from sfumato.recipe.resolve import resolve
 from tiny_models import tiny_bundle
 

@@ -25,7 +25,8 @@ from sfumato.errors import NumericalError, RecipeError
 from sfumato.models.backends.base import Work
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import load_bundle
-from sfumato.recipe.image import MixPart, MixPrompt, Part, Recipe, Resolved, TextPart
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.parts import MixPart, MixPrompt, Part, TextPart
 from sfumato.recipe.resolve import resolve
 from tiny_models import tiny_bundle, tiny_folder, tiny_settings
 

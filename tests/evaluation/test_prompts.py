@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sfumato.errors import InputError
 from sfumato.evaluation.prompts import FULL, QUICK, SECTIONS, Asked, Budget, ask
-from sfumato.recipe.image import MAX_SEED
+from sfumato.recipe.values import MAX_SEED
 from sfumato.scenes import vocabulary as words
 from sfumato.scenes.scene import Scene, caption, held_out
 

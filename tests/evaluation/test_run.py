@@ -11,7 +11,8 @@ from sfumato.engine.events import Picture
 from sfumato.engine.run import run
 from sfumato.errors import InputError, ModelFileError, RecipeError
 from sfumato.evaluation import Budget, EvaluationStarted, Judged, Report, draw_grid, evaluate, to_json
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.scenes import drawing
 from tiny_models import tiny_folder, tiny_settings
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sfumato.errors import PictureError
-from sfumato.imaging.decode import open_picture
+from sfumato.imaging.decode import open_layers, open_picture
 
 LIMIT = 1_000_000
 RNG = np.random.default_rng(0)
@@ -69,6 +69,47 @@ def test_transparency_becomes_white(tmp_path: Path, mode: str) -> None:
     image = open_picture(saved(clear.convert(mode), tmp_path / "a.png"), LIMIT)
     assert image.getpixel((7, 7)) == (255, 255, 255)
     assert abs(image.getpixel((0, 0))[0] - 200) <= 3  # a palette may round
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_how_opaque_a_picture_is_comes_beside_it(tmp_path: Path, mode: str) -> None:
+    clear = Image.new("RGBA", (8, 6), (200, 30, 30, 0))
+    clear.paste((200, 200, 200, 255), (0, 0, 4, 6))
+    if mode != "P":  # a palette knows only all or nothing
+        clear.putpixel((7, 5), (200, 200, 200, 128))
+    image, alpha = open_layers(saved(clear.convert(mode), tmp_path / "a.png"), LIMIT)
+    assert alpha is not None
+    assert (image.mode, alpha.mode, alpha.size) == ("RGB", "L", (8, 6))
+    assert [alpha.getpixel(at) for at in ((0, 0), (4, 0))] == [255, 0]
+    assert alpha.getpixel((7, 5)) == (0 if mode == "P" else 128)
+    assert image.getpixel((4, 0)) == (255, 255, 255)
+    assert np.array_equal(np.asarray(image), np.asarray(open_picture(tmp_path / "a.png", LIMIT)))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "I;16"])
+def test_where_nothing_can_be_transparent_nothing_is_said(tmp_path: Path, mode: str) -> None:
+    image, alpha = open_layers(
+        saved(Image.new("RGB", (8, 6)).convert("L").convert(mode), tmp_path / "a.png"), LIMIT
+    )
+    assert (image.mode, alpha) == ("RGB", None)
+
+
+def test_one_colour_may_stand_for_transparent(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(PIXELS), tmp_path / "a.png", transparency=tuple(map(int, PIXELS[3, 5])))
+    _, alpha = open_layers(path, LIMIT)
+    assert alpha is not None
+    assert np.array_equal(np.asarray(alpha) == 0, (PIXELS[3, 5] == PIXELS).all(axis=-1))
+
+
+def test_picture_and_opacity_are_turned_alike(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wide = Image.new("RGBA", (40, 24), (0, 0, 0, 255))
+    wide.paste((0, 0, 0, 0), (0, 0, 40, 4))
+    image, alpha = open_layers(saved(wide, tmp_path / "a.png", exif=exif), LIMIT)
+    assert alpha is not None
+    assert image.size == alpha.size == (24, 40)
+    assert [alpha.getpixel((column, 20)) for column in (0, 19, 20, 23)] == [255, 255, 0, 0]
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:

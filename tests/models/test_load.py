@@ -14,7 +14,8 @@ from sfumato.errors import InputError, ModelFileError, RecipeError, SfumatoError
 from sfumato.models.load import find_model, list_models, load_bundle
 from sfumato.models.memory import system_memory
 from sfumato.models.tiling import SMALLEST, latents_within
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
 from tiny_models import tiny_bundle, tiny_folder, tiny_settings
@@ -176,7 +177,7 @@ def test_defaults_that_make_no_sense_are_refused(folder: Path, changes: dict[str
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [
-        ("unet/config.json", {"in_channels": 9}, "channels"),
+        ("unet/config.json", {"in_channels": 5}, "channels"),
         ("unet/config.json", {"block_out_channels": [24, 48]}, "shape"),
         ("unet/config.json", {"block_out_channels": "many"}, "does not describe a network"),
         ("unet/config.json", {"norm_num_groups": 7}, "does not describe a network"),

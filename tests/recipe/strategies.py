@@ -3,8 +3,24 @@
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from sfumato.recipe.image import MAX_SEED, MixPart, MixPrompt, Recipe, Resolved, TextPart
+from sfumato.recipe.areas import NAMED_AREAS
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.parts import (
+    Control,
+    ControlPart,
+    ExtendPart,
+    ImagePart,
+    MaskPart,
+    MixPart,
+    MixPrompt,
+    Part,
+    Region,
+    RegionsPart,
+    TextPart,
+)
 from sfumato.recipe.resolve import ModelDefaults, resolve
+from sfumato.recipe.sources import SourceFacts, stored_source
+from sfumato.recipe.values import MAX_SEED
 
 quick = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -32,6 +48,22 @@ DEFAULTS = ModelDefaults(
     fast_guidance_start=0.1,
     fast_guidance_stop=0.6,
 )
+
+CAT = SourceFacts("c" * 64, "cat.png", 100, 60, has_alpha=True)
+MASK = SourceFacts("d" * 64, "mask: a/b 🦊.png", 200, 120, has_alpha=False)
+TALL = SourceFacts("e" * 64, "tall.jpg", 30, 3000, has_alpha=False)
+SOURCES = {"cat.png": CAT, "over/there/mask.png": MASK, " tall": TALL}
+SOURCES |= {stored_source(facts.sha256, facts.name): facts for facts in SOURCES.values()}
+"""Pictures that recipes may name, by path and by digest."""
+
+CONTROLS = {
+    "edges": "1" * 64,
+    "soft lines": "2" * 64,
+    "over/there/grey": "3" * 64,
+    "grey": "3" * 64,
+    ".": "4" * 64,
+}
+"""ControlNets that recipes may name, and their digests."""
 
 _PIECES = [
     *("(", ")", "[", "]", ":", "|", "\\", "AND", "BREAK", "AND ", " BREAK ", "\\AND"),
@@ -75,8 +107,8 @@ mix_prompts = st.builds(MixPrompt, prompt=any_text, ratio=ratios)
 
 
 @st.composite
-def parts(draw: st.DrawFn) -> tuple[TextPart | MixPart, ...]:
-    found: list[TextPart | MixPart] = []
+def prompt_parts(draw: st.DrawFn) -> list[Part]:
+    found: list[Part] = []
     with_text = draw(st.booleans())
     if with_text:
         found.append(draw(text_parts()))
@@ -85,34 +117,154 @@ def parts(draw: st.DrawFn) -> tuple[TextPart | MixPart, ...]:
         ratio = draw(st.none() | ratios) if with_text else None
         mode = draw(st.sampled_from(["branches", "embeddings"]))
         found.append(MixPart(prompts=tuple(mixed), ratio=ratio, mode=mode))
-    return tuple(draw(st.permutations(found)))
-
-
-def _fitting(recipe: Recipe) -> Recipe:
-    """Leave eta to ddim, which is also the default."""
-    return recipe if recipe.sampler in (None, "ddim") else recipe.model_copy(update={"eta": None})
-
-
-recipes = st.builds(
-    Recipe,
-    model=st.sampled_from(["bundled", "other, model: 2", ' "quoted" ', "modèle 🦊\x00"]),
-    width=st.none() | st.integers(64, 1024),
-    height=st.none() | st.integers(64, 1024),
-    steps=st.none() | st.integers(1, 1000),
-    sampler=st.none() | st.sampled_from([*SAMPLERS, "Euler a", "DPM++ 2M"]),
-    spacing=st.none() | st.sampled_from([*SPACINGS, "Karras"]),
-    eta=st.none() | fractions,
-    guidance=st.none() | st.floats(0.0, 100.0),
-    cache_interval=st.none() | st.integers(1, 16),
-    fast=st.booleans(),
-    seed=st.none() | st.integers(0, MAX_SEED - 10),
-    count=st.integers(1, 10),
-    parts=parts(),
-).map(_fitting)
+    return found
 
 
 @st.composite
-def resolveds(draw: st.DrawFn) -> Resolved:
+def areas(draw: st.DrawFn, width: int = 64, height: int = 64) -> str:
+    """A rectangle in a picture of that size: a name, pixels, fractions, or per cent."""
+    left, top = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+    wide, high = draw(st.integers(1, width - left)), draw(st.integers(1, height - top))
+    inside = (left / width, top / height, wide / width, high / height)
+    ways = (
+        draw(st.sampled_from(sorted(NAMED_AREAS))),
+        f"{left},{top},{wide}x{high}",
+        ",".join(map(repr, inside)),
+        ", ".join(f"{100 * share!r}%" for share in inside),
+    )
+    return draw(st.sampled_from(ways))
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> Region:
+    place = draw(st.booleans())
+    return Region(
+        prompt=draw(any_text),
+        area=draw(areas()) if place else None,
+        source=None if place else draw(st.sampled_from(sorted(SOURCES))),
+        ratio=draw(st.floats(0.001, 1.0)),
+    )
+
+
+@st.composite
+def masks(draw: st.DrawFn, image: SourceFacts) -> MaskPart:
+    ways: list[dict[str, object]] = [
+        {"source": draw(st.sampled_from(sorted(SOURCES)))},
+        {"area": draw(areas(image.width, image.height))},
+        *([{"alpha": True}] if image.has_alpha else []),
+    ]
+    fields: dict[str, object] = {
+        "invert": draw(st.booleans()),
+        "grow": draw(st.integers(-16_384, 16_384)),
+        "feather": draw(st.integers(0, 16_384)),
+        "soft": draw(st.booleans()),
+        "extent": draw(st.sampled_from(["whole", "masked"])),
+        "padding": draw(st.integers(0, 16_384)),
+        "fill": draw(st.sampled_from([None, "original", "noise", "blur"])),
+    }
+    return MaskPart.model_validate({**fields, **draw(st.sampled_from(ways))})
+
+
+@st.composite
+def extensions(draw: st.DrawFn) -> ExtendPart:
+    sides = draw(st.tuples(*[st.integers(0, 500)] * 4).filter(any))
+    left, right, top, bottom = sides
+    fill = draw(st.sampled_from([None, "noise", "blur"]))
+    return ExtendPart(left=left, right=right, top=top, bottom=bottom, fill=fill)
+
+
+@st.composite
+def edit_parts(draw: st.DrawFn) -> list[Part]:
+    """Regions, ControlNets, and an image with or without a mask or an extension: what `SOURCES`, `CONTROLS`
+    and a drawing of 20 steps allow.
+    """
+    found: list[Part] = []
+    if draw(st.booleans()):
+        several = draw(st.lists(regions(), min_size=1, max_size=3))
+        found.append(RegionsPart(regions=tuple(several), feather=draw(fractions)))
+    if draw(st.booleans()):
+        source = draw(st.sampled_from(sorted(SOURCES)))
+        way = draw(st.sampled_from(["alone", "mask", "extend"]))
+        if way == "mask":
+            found.append(draw(masks(SOURCES[source])))
+        if way == "extend":
+            found.append(draw(extensions()))
+        began = draw(st.sampled_from(["strength", "start_step", "neither"]))
+        found.append(
+            ImagePart(
+                source=source,
+                strength=draw(fractions) if began == "strength" else None,
+                start_step=draw(st.integers(0, 20)) if began == "start_step" else None,
+                fit=draw(st.sampled_from([None, "crop", "fill", "stretch"])) if way == "alone" else None,
+                keep_colour=draw(st.booleans()),
+            )
+        )
+    if draw(st.booleans()):
+        found.append(draw(control_parts(any(isinstance(part, ImagePart) for part in found))))
+    return found
+
+
+@st.composite
+def control_parts(draw: st.DrawFn, with_image: bool) -> ControlPart:
+    controls: list[Control] = []
+    for _ in range(draw(st.integers(1, 3))):
+        start, stop = sorted(draw(st.tuples(fractions, fractions)))
+        named = st.sampled_from(sorted(SOURCES))
+        controls.append(
+            Control(
+                model=draw(st.sampled_from(sorted(CONTROLS))),
+                source=draw(st.none() | named if with_image else named),
+                annotator=draw(st.sampled_from([None, "none", "canny", "segments"])),
+                weight=draw(st.floats(0.0, 4.0)),
+                start=start,
+                stop=stop,
+            )
+        )
+    return ControlPart(controls=tuple(controls))
+
+
+def _shuffled(*lists: list[Part]) -> st.SearchStrategy[tuple[Part, ...]]:
+    return st.permutations([part for parts in lists for part in parts]).map(tuple)
+
+
+def _fitting(recipe: Recipe) -> Recipe:
+    """Leave eta to ddim, which is also the default, and a step to begin at to runs that have it."""
+    if recipe.sampler not in (None, "ddim"):
+        recipe = recipe.model_copy(update={"eta": None})
+    image = recipe.image
+    if image is not None and image.start_step is not None and recipe.steps is not None:
+        recipe = recipe.model_copy(update={"steps": max(recipe.steps, image.start_step)})
+    return recipe
+
+
+def _recipes(parts: st.SearchStrategy[tuple[Part, ...]]) -> st.SearchStrategy[Recipe]:
+    return st.builds(
+        Recipe,
+        model=st.sampled_from(["bundled", "other, model: 2", ' "quoted" ', "modèle 🦊\x00"]),
+        width=st.none() | st.integers(64, 1024),
+        height=st.none() | st.integers(64, 1024),
+        steps=st.none() | st.integers(1, 1000),
+        sampler=st.none() | st.sampled_from([*SAMPLERS, "Euler a", "DPM++ 2M"]),
+        spacing=st.none() | st.sampled_from([*SPACINGS, "Karras"]),
+        eta=st.none() | fractions,
+        guidance=st.none() | st.floats(0.0, 100.0),
+        cache_interval=st.none() | st.integers(1, 16),
+        fast=st.booleans(),
+        seed=st.none() | st.integers(0, MAX_SEED - 10),
+        count=st.integers(1, 10),
+        parts=parts,
+    ).map(_fitting)
+
+
+prompt_recipes = _recipes(prompt_parts().flatmap(_shuffled))
+"""Recipes of prompts alone: what the text that A1111 reads can hold."""
+
+recipes = _recipes(st.tuples(prompt_parts(), edit_parts()).flatmap(lambda both: _shuffled(*both)))
+"""Recipes with any parts; `SOURCES` are their pictures."""
+
+
+@st.composite
+def resolveds(draw: st.DrawFn, wanted: st.SearchStrategy[Recipe] = recipes) -> Resolved:
     """Any resolved recipe, being any of the pictures of its run."""
-    resolved = resolve(draw(recipes), DEFAULTS, new_seed=lambda: 42)
+    resolved = resolve(draw(wanted), DEFAULTS, new_seed=lambda: 42, sources=SOURCES, controls=CONTROLS)
     return Resolved(**{**dict(resolved), "index": draw(st.integers(0, resolved.count - 1))})

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from recipe.strategies import DEFAULTS, quick, recipes, resolveds
 from sfumato.errors import RecipeError
 from sfumato.recipe.codec import digest, from_json, from_toml, schema, schema_text, to_json, to_toml
-from sfumato.recipe.image import MixPart, MixPrompt, Recipe, Resolved, TextPart
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
 from sfumato.recipe.resolve import resolve
 
 FROG = Recipe(

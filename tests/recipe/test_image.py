@@ -4,10 +4,40 @@ import pytest
 from pydantic import ValidationError
 
 from recipe.strategies import DEFAULTS
-from sfumato.recipe.image import MAX_SEED, MixPart, MixPrompt, Recipe, Resolved, ResolvedMix, TextPart
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.parts import (
+    ExtendPart,
+    ImagePart,
+    MaskPart,
+    MixPart,
+    MixPrompt,
+    Region,
+    RegionsPart,
+    TextPart,
+)
 from sfumato.recipe.resolve import resolve
+from sfumato.recipe.resolved_parts import (
+    ResolvedExtend,
+    ResolvedImage,
+    ResolvedMix,
+    ResolvedRegion,
+    ResolvedRegions,
+    ResolvedText,
+    Source,
+)
+from sfumato.recipe.values import MAX_SEED
 
+IMAGE = {"kind": "image", "source": "cat.png"}
 MIX = ResolvedMix(prompts=(MixPrompt(prompt="a", ratio=0.5),), ratio=0.5, mode="branches")
+
+TEXT = ResolvedText(prompt="a", negative="", guidance_rescale=0.0, guidance_start=0.0, guidance_stop=1.0)
+REGIONS = ResolvedRegions(
+    regions=(ResolvedRegion(prompt="a", box=(0.0, 0.0, 0.5, 1.0), ratio=1.0),), feather=0.1
+)
+BEGUN = ResolvedImage(
+    source=Source(sha256="a" * 64, name="cat.png"), strength=0.5, fit="crop", keep_colour=False
+)
+EXTEND = ResolvedExtend(left=8, right=0, top=0, bottom=0, fill="noise")
 
 
 def test_an_empty_recipe_leaves_everything_open():
@@ -67,6 +97,10 @@ def test_recipes_are_values():
         {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": 0}]}]},
         {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": 1}], "mode": "soup"}]},
         {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": 1}], "ratio": 1.0}]},
+        {"parts": [{"kind": "mask", "alpha": True}]},
+        {"parts": [{"kind": "extend", "left": 8}]},
+        {"parts": [IMAGE, {"kind": "mask", "alpha": True}, {"kind": "extend", "left": 8}]},
+        {"parts": [IMAGE, IMAGE]},
     ],
     ids=str,
 )
@@ -93,7 +127,15 @@ def test_picture_seed():
 
 @pytest.mark.parametrize(
     "change",
-    [{"index": 4}, {"seed": MAX_SEED - 2}, {"parts": (MIX,)}],
+    [
+        {"index": 4},
+        {"seed": MAX_SEED - 2},
+        {"parts": (MIX,)},
+        {"parts": (REGIONS,)},
+        {"parts": (EXTEND,)},
+        {"parts": (BEGUN, TEXT)},  # not in the order in which they act
+        {"parts": (BEGUN, BEGUN)},
+    ],
     ids=str,
 )
 def test_resolved_is_consistent(change):
@@ -110,6 +152,20 @@ def test_resolved_shares_sum_to_one():
 def test_parts_are_found_by_kind():
     text = TextPart(prompt="frog")
     mix = MixPart(prompts=(MixPrompt(prompt="rabbit", ratio=0.5),))
-    recipe = Recipe(parts=(mix, text))
-    assert recipe.text == text
-    assert recipe.mix == mix
+    regions = RegionsPart(regions=(Region(prompt="a", area="left"),))
+    image, mask = ImagePart(source="cat.png"), MaskPart(area="left")
+    recipe = Recipe(parts=(mask, image, regions, mix, text))
+    assert (recipe.text, recipe.mix, recipe.regions) == (text, mix, regions)
+    assert (recipe.image, recipe.mask, recipe.extend) == (image, mask, None)
+    assert Recipe(parts=(image, ExtendPart(left=8))).extend == ExtendPart(left=8)
+    resolved = resolve(Recipe(), DEFAULTS).model_copy(update={"parts": (TEXT, REGIONS, BEGUN, EXTEND)})
+    assert (resolved.text, resolved.mix, resolved.regions) == (TEXT, None, REGIONS)
+    assert (resolved.image, resolved.mask, resolved.extend) == (BEGUN, None, EXTEND)
+
+
+@pytest.mark.parametrize(("strength", "first"), [(1.0, 0), (0.5, 10), (0.3, 14), (0.02, 20), (0.0, 20)])
+def test_drawing_begins_where_the_strength_says(strength, first):
+    drawn = resolve(Recipe(steps=20), DEFAULTS)
+    assert drawn.first_step == 0
+    begun = BEGUN.model_copy(update={"strength": strength})
+    assert drawn.model_copy(update={"parts": (begun,)}).first_step == first

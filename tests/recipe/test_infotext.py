@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe.strategies import DEFAULTS, any_text, quick, resolveds
+from recipe.strategies import DEFAULTS, any_text, prompt_recipes, quick, resolveds
 from sfumato.errors import RecipeError
-from sfumato.recipe.image import MixPart, MixPrompt, Recipe, Resolved, TextPart
+from sfumato.recipe.again import recipe_of, single
+from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.infotext import parse_parameters, to_parameters
-from sfumato.recipe.resolve import recipe_of, resolve, single
+from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
+from sfumato.recipe.resolve import resolve
 
 
 def parameters(**fields):
@@ -62,7 +64,7 @@ def test_a_prompt_that_the_layout_would_change_is_written_twice():
 
 
 @quick
-@given(resolveds(), any_text)
+@given(resolveds(prompt_recipes), any_text)
 def test_round_trip(resolved, software):
     written = to_parameters(resolved, software=software)
     assert parse_parameters(written) == recipe_of(single(resolved))
@@ -70,10 +72,19 @@ def test_round_trip(resolved, software):
 
 
 @quick
-@given(resolveds())
+@given(resolveds(prompt_recipes))
 def test_what_is_read_resolves_to_the_same_picture(resolved):
     again = resolve(parse_parameters(to_parameters(resolved)), DEFAULTS)
     assert Resolved(**{**dict(again), "model": resolved.model}) == single(resolved)
+
+
+@quick
+@given(resolveds())
+def test_a_drawing_from_a_picture_has_its_prompt_and_numbers(resolved):
+    recipe = parse_parameters(to_parameters(resolved))
+    edits = ("regions", "control", "image", "mask", "extend")
+    kept = [part for part in recipe_of(single(resolved)).parts if part.kind not in edits]
+    assert recipe == recipe_of(single(resolved)).model_copy(update={"parts": tuple(kept)})
 
 
 def test_another_programs_text():

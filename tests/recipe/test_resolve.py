@@ -4,10 +4,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from recipe.strategies import DEFAULTS, quick, recipes, resolveds
+from recipe.strategies import CONTROLS, DEFAULTS, SOURCES, quick, recipes
 from sfumato.errors import RecipeError
-from sfumato.recipe.image import MAX_SEED, MixPart, MixPrompt, Recipe, ResolvedText, TextPart
-from sfumato.recipe.resolve import random_seed, recipe_from_mapping, recipe_of, resolve, single
+from sfumato.recipe.again import recipe_of
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
+from sfumato.recipe.resolve import random_seed, recipe_from_mapping, resolve
+from sfumato.recipe.resolved_parts import ResolvedText
+from sfumato.recipe.values import MAX_SEED
 from sfumato.settings import Settings
 
 FROG = TextPart(prompt="frog")
@@ -230,19 +234,9 @@ def test_shares_too_small_to_see():
 @quick
 @given(recipes)
 def test_resolving_is_repeatable_and_idempotent(recipe):
-    resolved = resolve(recipe, DEFAULTS, new_seed=lambda: 7)
-    assert resolve(recipe, DEFAULTS, new_seed=lambda: 7) == resolved
-    assert resolve(recipe_of(resolved), DEFAULTS) == resolved
-
-
-@quick
-@given(resolveds())
-def test_one_picture_alone(resolved):
-    alone = single(resolved)
-    assert alone.picture_seed == resolved.picture_seed
-    assert (alone.count, alone.index) == (1, 0)
-    assert alone.parts == resolved.parts
-    assert single(alone) == alone
+    resolved = resolve(recipe, DEFAULTS, new_seed=lambda: 7, sources=SOURCES, controls=CONTROLS)
+    assert resolve(recipe, DEFAULTS, new_seed=lambda: 7, sources=SOURCES, controls=CONTROLS) == resolved
+    assert resolve(recipe_of(resolved), DEFAULTS, sources=SOURCES, controls=CONTROLS) == resolved
 
 
 def test_recipe_from_mapping():

@@ -54,6 +54,36 @@ def test_reads_a_mapping():
             "text: guidance_start 1.0 lies after guidance_stop 0.5",
         ),
         (
+            {"parts": [{"kind": "image", "source": "a", "strength": 1.5}]},
+            "image.strength: must be at most 1.0 (got 1.5). "
+            "Give 0 to 1: 0 gives the image back, 1 keeps almost nothing of it.",
+        ),
+        (
+            {"parts": [{"kind": "image", "source": "a", "strength": 0.5, "start_step": 1}]},
+            "image: strength and start_step say the same; give one of them",
+        ),
+        (
+            {"parts": [{"kind": "image", "source": "a"}, {"kind": "mask", "alpha": True, "feather": -1}]},
+            "mask.feather: must be at least 0 (got -1). Give 0 to 16384 pixels.",
+        ),
+        (
+            {"parts": [{"kind": "mask", "area": "lft"}]},
+            "mask.area: is no rectangle: 'lft' (Did you mean left? Write a name (left, top-right, center), "
+            '"LEFT,TOP,WIDTHxHEIGHT" in pixels, or four fractions)',
+        ),
+        (
+            {"parts": [{"kind": "regions", "regions": [{"prompt": "a", "area": "left"}], "feather": 2.0}]},
+            "regions.feather: must be at most 1.0 (got 2.0). Give 0 to 1, a fraction of the shorter side.",
+        ),
+        (
+            {"parts": [{"kind": "regions", "regions": [{"prompt": "a", "area": "left", "ratio": 2.0}]}]},
+            "regions.regions[0].ratio: must be at most 1.0 (got 2.0). Give above 0 and up to 1.",
+        ),
+        (
+            {"parts": [{"kind": "mask", "alpha": True}]},
+            "recipe: a mask or an extension needs an image to work on",
+        ),
+        (
             {"parts": [{"kind": "text", "prompt": "a"}] * 2},
             "recipe: only one part of kind text is possible",
         ),

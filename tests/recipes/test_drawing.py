@@ -8,8 +8,11 @@ import pytest
 from sfumato.cli.recipes import read_recipe
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
-from sfumato.recipe.resolve import recipe_of, resolve
-from tiny_models import tiny_bundle
+from sfumato.imaging.inputs import read_inputs
+from sfumato.recipe.again import recipe_of
+from sfumato.recipe.resolve import resolve
+from sfumato.recipe.sources import sources_of
+from tiny_models import tiny_bundle, tiny_settings
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
@@ -25,9 +28,12 @@ def test_a_recipe_draws(path: Path) -> None:
     assert recipe.model == "bundled"
     assert recipe.seed is not None
     bundle = tiny_bundle()
-    resolved = resolve(recipe, bundle.defaults)
-    assert resolve(recipe_of(resolved), bundle.defaults) == resolved
-    with closing(draw(resolved, bundle)) as events:
+    inputs = read_inputs(recipe, tiny_settings())
+    resolved = resolve(recipe, bundle.defaults, sources=inputs.facts)
+    again = recipe_of(resolved)
+    facts = {one: inputs.by_digest[one.split(":")[1][:64]].facts for one in sources_of(again)}
+    assert resolve(again, bundle.defaults, sources=facts) == resolved
+    with closing(draw(resolved, bundle, inputs=inputs)) as events:
         drawn = [event.pixels for event in events if isinstance(event, Picture)]
     assert len(drawn) == recipe.count
     assert all(pixels.std() > 0 for pixels in drawn)

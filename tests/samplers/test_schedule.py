@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import diffusers
 import numpy as np
 import pytest
@@ -169,3 +171,28 @@ def test_grid_ends_in_zero_and_refuses_what_it_cannot_do() -> None:
 def test_only_exact_names_of_spacings_are_taken(name: str) -> None:
     with pytest.raises(RecipeError, match=r"spacing: unknown spacing .*Choose one of leading"):
         grid(SD, 20, name)
+
+
+def test_knots_go_from_end_to_end_and_rise() -> None:
+    low, high = SD.sigma_min, SD.sigma_max
+    schedule = replace(SD, entropic=(round(low, 6), 1, 2.0, round(high, 3)))
+    assert schedule.entropic == (low, 1.0, 2.0, high)
+    for knots in (
+        (low, high / 2),
+        (2 * low, high),
+        (low, 2.0, 1.0, high),
+        (low, 1.0, 1.0, high),
+        (low, float("nan"), high),
+        (low,),
+        (),
+        (low, *np.linspace(1, 2, 5000).tolist(), high),
+        (low, "many", high),
+        (low, low * (1 - 1e-9), high),
+    ):
+        with pytest.raises(ValueError, match=r"entropic sigmas|could not convert"):
+            replace(SD, entropic=knots)
+
+
+def test_a_model_that_was_not_measured_has_no_entropic_steps() -> None:
+    with pytest.raises(RecipeError, match=r"spacing: the entropy .* never measured .*Choose another"):
+        grid(SD, 20, "entropic")

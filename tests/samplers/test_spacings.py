@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import diffusers
 import numpy as np
 import pytest
@@ -11,11 +13,19 @@ from sfumato.samplers.spacings import SPACINGS, beta_quantile
 # diffusers 0.42 builds its grids with a call that numpy 2 warns about
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
+
+def measured(schedule: Schedule) -> Schedule:
+    """Return a schedule with knots that lie close together in the middle."""
+    ends = np.log([schedule.sigma_min, schedule.sigma_max])
+    places = np.interp(np.linspace(-1, 1, 65) ** 3, [-1, 1], ends)
+    return replace(schedule, entropic=tuple(np.exp(places).tolist()))
+
+
 SCHEDULES = {
-    "sd": Schedule.create(steps_offset=1),
-    "zero snr": Schedule.create(prediction="v", zero_terminal_snr=True),
-    "cosine": Schedule.create("cosine"),
-    "short": Schedule.create(num_train_timesteps=40),
+    "sd": measured(Schedule.create(steps_offset=1)),
+    "zero snr": measured(Schedule.create(prediction="v", zero_terminal_snr=True)),
+    "cosine": measured(Schedule.create("cosine")),
+    "short": measured(Schedule.create(num_train_timesteps=40)),
 }
 
 
@@ -77,3 +87,11 @@ def test_align_your_steps_is_the_published_schedule() -> None:
     # any other number of steps lies on the same curve
     twice = grid(SCHEDULES["sd"], 20, "ays")
     np.testing.assert_allclose(twice[::2], grid(SCHEDULES["sd"], 10, "ays"), rtol=1e-12)
+
+
+def test_entropic_steps_take_equal_shares_of_the_knots() -> None:
+    schedule = SCHEDULES["zero snr"]
+    knots = np.array(schedule.entropic)
+    np.testing.assert_allclose(grid(schedule, 16, "entropic")[:-1], knots[:0:-4], rtol=1e-12)
+    # Between two knots the logarithm is linear.
+    assert grid(schedule, 128, "entropic")[1] == pytest.approx(np.sqrt(knots[-1] * knots[-2]))

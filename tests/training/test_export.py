@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
 from sfumato.models.load import load_bundle
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.recipe.train import AutoencoderStage, DiffusionStage, SceneData, TextStage
 from sfumato.training.autoencoder import build

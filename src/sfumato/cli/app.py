@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from sfumato import __version__
-from sfumato.cli import bench, compile, evaluate, generate, info, redo, train
+from sfumato.cli import bench, compile, evaluate, generate, grid, info, redo, train, upscale
 from sfumato.cli.console import examples, result, silence_stdout, talk
 from sfumato.errors import InputError, InterruptedRun, SfumatoError
 from sfumato.models.ahead import Ahead
@@ -49,9 +49,11 @@ def _root(
 
 
 app.command(epilog=generate.EXAMPLES)(generate.generate)
+app.command(epilog=grid.EXAMPLES)(grid.grid)
 app.command(epilog=redo.REDO_EXAMPLES)(redo.redo)
 app.command(epilog=redo.VERIFY_EXAMPLES)(redo.verify)
 app.command(epilog=redo.SHOW_EXAMPLES)(redo.show)
+app.command(epilog=upscale.EXAMPLES)(upscale.upscale)
 app.command(epilog=compile.EXAMPLES)(compile.compile)
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sfumato.cli.console import Bar, bar, result, result_json, table
-from sfumato.cli.recipes import whole
+from sfumato.cli.numbers import whole
 from sfumato.errors import InputError, InterruptedRun
 from sfumato.evaluation.parity import Observed, Outputs, Parity, compare, observe, parity_of, store
 from sfumato.imaging.writing import make_folder

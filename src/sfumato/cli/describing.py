@@ -2,6 +2,9 @@
 
 from sfumato.errors import shown
 from sfumato.recipe.image import Resolved
+from sfumato.recipe.resolved_parts import Source
+
+_SIDES = ("left", "right", "top", "bottom")
 
 
 def described(resolved: Resolved) -> dict[str, str]:
@@ -17,6 +20,7 @@ def described(resolved: Resolved) -> dict[str, str]:
     if mix is not None:
         shares = [f"{item.ratio:.3g}  {item.prompt}" for item in mix.prompts]
         lines["mix"] = "\n".join([f"{mix.ratio:.3g}  the prompt above", *shares, f"by {mix.mode}"])
+    lines |= _edits(resolved)
     lines |= {
         "seed": str(resolved.picture_seed),
         "size": f"{resolved.width}x{resolved.height}",
@@ -38,6 +42,46 @@ def described(resolved: Resolved) -> dict[str, str]:
     if resolved.count > 1:
         lines["drawn as"] = f"number {resolved.index + 1} of {resolved.count}, from seed {resolved.seed}"
     return lines
+
+
+def _edits(resolved: Resolved) -> dict[str, str]:
+    """Return what a drawing begins with and what goes where, in words."""
+    lines: dict[str, str] = {}
+    if resolved.regions is not None:
+        lines["regions"] = "\n".join(
+            f"{_place(one.box, one.source)}  {one.prompt}" for one in resolved.regions.regions
+        )
+    for one in () if resolved.control is None else resolved.control.controls:
+        what = one.source.name if one.annotator == "none" else f"{one.annotator} of {one.source.name}"
+        span = "" if (one.start, one.stop) == (0.0, 1.0) else f", {one.start:.0%} to {one.stop:.0%}"
+        line = f"{one.model}: {what}, weight {one.weight:g}{span}"
+        lines["control"] = f"{lines['control']}\n{line}" if "control" in lines else line
+    image, mask, extend = resolved.image, resolved.mask, resolved.extend
+    if image is not None:
+        lines["image"] = f"{image.source.name} ({image.source.sha256[:12]})"
+        drawn = resolved.steps - resolved.first_step
+        lines["strength"] = f"{image.strength:g}: {drawn} of {resolved.steps} steps"
+    if mask is not None:
+        named = "what is transparent" if mask.source is None and mask.box is None else None
+        if mask.box is not None:
+            left, top, right, bottom = mask.box
+            named = f"{left},{top},{right - left}x{bottom - top}"
+        lines["mask"] = (mask.source.name if mask.source is not None else named) or ""
+        changed = [word for word, on in (("inverted", mask.invert), ("soft", mask.soft)) if on]
+        pixels = (("grown", mask.grow), ("feather", mask.feather))
+        changed += [f"{word} {number}" for word, number in pixels if number]
+        changed += [f"filled with {mask.fill}", *(["enlarged"] if mask.extent == "masked" else [])]
+        lines["mask"] += f"; {', '.join(changed)}"
+    if extend is not None:
+        sides = {side: pixels for side, pixels in extend.model_dump().items() if side in _SIDES}
+        lines["outpaint"] = ", ".join(f"{side} {pixels}" for side, pixels in sides.items() if pixels)
+    return lines
+
+
+def _place(box: tuple[float, float, float, float] | None, source: Source | None) -> str:
+    if source is not None:
+        return source.name
+    return "" if box is None else ",".join(f"{number:.3g}" for number in box)
 
 
 def shares(resolved: Resolved) -> str:

@@ -1,17 +1,21 @@
 """Draw a recipe into files, with progress, previews and a summary: what `generate` and `redo` share."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
 from sfumato.cli.describing import shares
 from sfumato.cli.outputs import Outputs, plan_outputs
+from sfumato.engine.controls import digests, find_controls
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
 from sfumato.engine.run import STAGES, draw
+from sfumato.engine.seeing import Watched
 from sfumato.errors import InterruptedRun
+from sfumato.imaging.inputs import keep_inputs, read_inputs
 from sfumato.imaging.io import encode_picture
 from sfumato.imaging.writing import write_file
 from sfumato.models.ahead import Ahead
@@ -20,6 +24,11 @@ from sfumato.models.load import FoundModel, load
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
+
+if TYPE_CHECKING:  # plots, pages and animations are imported when somebody asks for them
+    from sfumato.cli.seeing import Seeing
+
+Drawing: TypeAlias = Generator[Event | Watched, None, None]
 
 
 @dataclass
@@ -30,6 +39,7 @@ class Drawn:
     warnings: tuple[str, ...] = ()
     files: list[tuple[Path, Resolved]] = field(default_factory=list[tuple[Path, Resolved]])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
+    seen: list[Path] = field(default_factory=list[Path])  # traces and animations
 
 
 def draw_to_files(
@@ -42,24 +52,46 @@ def draw_to_files(
     preview_every: int = 0,
     as_json: bool = False,
     ahead: Ahead | None = None,
+    near: Sequence[Path] = (),
+    trusted: bool = True,
+    seeing: "Seeing | None" = None,
 ) -> None:
     """Draw `recipe` with the model `found`, save the pictures, and print their paths, or all as JSON.
 
-    Loading the model may have begun, in `ahead`.
+    Loading the model may have begun, in `ahead`. Pictures that the recipe names by digest are also looked for
+    in the folders `near`. A recipe that is not `trusted`, as it came out of a picture, names ControlNets but
+    opens no folders of its choice.
 
-    Recipe and output are checked before the model is loaded. Raises RecipeError, ModelFileError,
-    OutputError, NumericalError, and InterruptedRun on Ctrl-C: finished pictures stay, nothing else does.
+    Recipe, files and output are checked before the model is loaded; masks when it is there. Raises
+    RecipeError, PictureError, ModelFileError, OutputError, NumericalError, and InterruptedRun on Ctrl-C:
+    finished pictures stay, nothing else does.
     """
-    resolved = resolve(recipe, found.defaults, settings=settings)
+    inputs = read_inputs(recipe, settings, near)
+    controls = find_controls(recipe, found.files, settings, paths=trusted)
+    resolved = resolve(
+        recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests(controls)
+    )
     outputs = plan_outputs(resolved, output, suffix)
     if resolved.mix is not None:
         talk(f"mix: {shares(resolved)}")
     previews = outputs.previews() if preview_every else ()
+    for note in keep_inputs(inputs, settings):
+        warn(note)
     drawn = Drawn()
     try:
         with bar("loading the model") as progress:
             bundle = load(found, settings, ahead)
-            _draw(resolved, bundle, outputs, previews, preview_every, progress, drawn, not as_json)
+            events: Drawing = draw(
+                resolved,
+                bundle,
+                inputs=inputs,
+                controls=controls,
+                preview_every=preview_every,
+                looking=() if seeing is None else seeing.looking,
+            )
+            if seeing is not None:
+                events = seeing.watched(events, bundle)
+            _draw(events, bundle, outputs, previews, progress, drawn, not as_json)
     except KeyboardInterrupt:
         raise InterruptedRun(f"{len(drawn.files)} of {resolved.count} pictures were finished") from None
     finally:
@@ -73,19 +105,24 @@ def draw_to_files(
 
 
 def _draw(
-    resolved: Resolved,
+    drawing: Drawing,
     bundle: ModelBundle,
     outputs: Outputs,
     previews: tuple[Path, ...],
-    preview_every: int,
     progress: Bar,
     drawn: Drawn,
     announce: bool,
 ) -> None:
     progress.label("drawing")
     saving = 0.0
-    with closing(draw(resolved, bundle, preview_every=preview_every)) as events:
+    with closing(drawing) as events:
         for event in events:
+            if isinstance(event, Watched):
+                drawn.seen.append(event.path)
+                if announce:
+                    with progress.aside():
+                        result(str(event.path))
+                continue
             _follow(event, progress, previews, drawn)
             if isinstance(event, Picture):
                 started = time.perf_counter()
@@ -146,6 +183,7 @@ def _report(drawn: Drawn) -> dict[str, object]:
             for path, resolved in drawn.files
         ],
         "backend": drawn.backend,
+        "seen": [str(path) for path in drawn.seen],
         "warnings": list(drawn.warnings),
         "seconds": drawn.seconds,
     }

@@ -15,7 +15,17 @@ from sfumato.settings import Settings
 
 _VALUES: Final = ("--model", "--backend", "--precision")
 # With one of these, latents of another shape go through the network.
-_SHAPES: Final = ("--size", "--count", "--mix", "--guidance", "--cache-interval", "--unconditional")
+_SHAPES: Final = (
+    "--size",
+    "--count",
+    "--mix",
+    "--guidance",
+    "--cache-interval",
+    "--unconditional",
+    "--image",
+    "--region",
+    "--control",
+)
 _OTHERS: Final = ("--recipe", "--help", "-h")  # the model stands elsewhere; nothing is drawn
 
 

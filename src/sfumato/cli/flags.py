@@ -1,12 +1,16 @@
 """The options that describe a picture, the same for every command that draws."""
 
+import inspect
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any, Final
 
 import typer
 
+from sfumato.cli import edit_flags
 from sfumato.settings import Settings
 
 WHAT = "What to draw"
@@ -180,6 +184,28 @@ class Flags:
     mix: tuple[str, ...] = ()
     mix_mode: str | None = None
     unconditional: bool = False
+    region: tuple[str, ...] = ()
+    region_feather: str | None = None
+    control: tuple[str, ...] = ()
+    control_model: tuple[str, ...] = ()
+    control_annotator: tuple[str, ...] = ()
+    control_weight: tuple[str, ...] = ()
+    control_start: tuple[str, ...] = ()
+    control_stop: tuple[str, ...] = ()
+    image: str | None = None
+    strength: str | None = None
+    start_step: str | None = None
+    fit: str | None = None
+    keep_colour: bool = False
+    mask: str | None = None
+    mask_invert: bool = False
+    mask_grow: str | None = None
+    mask_feather: str | None = None
+    mask_fill: str | None = None
+    mask_soft: bool = False
+    masked_only: bool = False
+    mask_padding: str | None = None
+    outpaint: str | None = None
     seed: str | None = None
     count: str | None = None
     size: str | None = None
@@ -194,6 +220,82 @@ class Flags:
     cache_interval: str | None = None
     fast: bool = False
     model: str | None = None
+
+
+OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
+    {
+        "negative": Negative,
+        "mix": Mix,
+        "mix_mode": MixMode,
+        "unconditional": Unconditional,
+        "region": edit_flags.Region,
+        "region_feather": edit_flags.RegionFeather,
+        "control": edit_flags.Control,
+        "control_model": edit_flags.ControlModel,
+        "control_annotator": edit_flags.ControlAnnotator,
+        "control_weight": edit_flags.ControlWeight,
+        "control_start": edit_flags.ControlStart,
+        "control_stop": edit_flags.ControlStop,
+        "image": edit_flags.Image,
+        "strength": edit_flags.Strength,
+        "start_step": edit_flags.StartStep,
+        "fit": edit_flags.Fit,
+        "keep_colour": edit_flags.KeepColour,
+        "mask": edit_flags.Mask,
+        "mask_invert": edit_flags.MaskInvert,
+        "mask_grow": edit_flags.MaskGrow,
+        "mask_feather": edit_flags.MaskFeather,
+        "mask_fill": edit_flags.MaskFill,
+        "mask_soft": edit_flags.MaskSoft,
+        "masked_only": edit_flags.MaskedOnly,
+        "mask_padding": edit_flags.MaskPadding,
+        "outpaint": edit_flags.Outpaint,
+        "seed": Seed,
+        "count": Count,
+        "size": Size,
+        "steps": Steps,
+        "sampler": Sampler,
+        "spacing": Spacing,
+        "eta": Eta,
+        "guidance": Guidance,
+        "guidance_rescale": GuidanceRescale,
+        "guidance_start": GuidanceStart,
+        "guidance_stop": GuidanceStop,
+        "cache_interval": CacheInterval,
+        "fast": Fast,
+        "model": Model,
+    }
+)
+"""The option of each field of `Flags` but the prompt, which each command asks for in its own way."""
+
+
+def describes_a_picture(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` with every option of `OPTIONS` in the place of its parameter `asked`, which it gets as
+    `Flags` without a prompt. typer reads options off a signature, and this one is the same for all commands.
+    """
+    own = inspect.signature(command)
+    parameters: list[inspect.Parameter] = []
+    for parameter in own.parameters.values():
+        if parameter.name != "asked":
+            parameters.append(parameter)
+            continue
+        for field, option in OPTIONS.items():
+            default = False if field in _SWITCHES else None
+            parameters.append(inspect.Parameter(field, parameter.kind, default=default, annotation=option))
+
+    def wrapped(**given: Any) -> None:
+        asked: dict[str, Any] = {field: given.pop(field) for field in OPTIONS}
+        for field in _LISTS:
+            asked[field] = tuple(asked[field] or ())
+        command(**given, asked=Flags(**asked))
+
+    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    wrapped.__signature__ = own.replace(parameters=parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    return wrapped
+
+
+_LISTS: Final = tuple(one.name for one in fields(Flags) if one.default == ())
+_SWITCHES: Final = tuple(one.name for one in fields(Flags) if one.default is False)
 
 
 def settings_with(backend: str | None, precision: str | None) -> Settings:

@@ -10,21 +10,39 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.cli.console import warn
+from sfumato.cli.edits import with_edits
 from sfumato.cli.flags import Flags
+from sfumato.cli.numbers import optional_real, real, whole
 from sfumato.errors import InputError, PictureError, RecipeError, shown
 from sfumato.imaging.io import FORMAT_OF, suffix_of
 from sfumato.imaging.metadata import read_metadata, read_parameters
 from sfumato.models.folders import BUNDLED
 from sfumato.models.load import list_models
+from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.codec import from_json, from_toml, parse_parameters
-from sfumato.recipe.image import MAX_PROMPT_CHARS, Recipe, Resolved
+from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import ETA_SAMPLERS, split_sampler
-from sfumato.recipe.resolve import recipe_from_mapping, recipe_of, single
+from sfumato.recipe.resolve import recipe_from_mapping
+from sfumato.recipe.sources import beside
+from sfumato.recipe.values import MAX_PROMPT_CHARS
 from sfumato.settings import Settings
 
 MAX_RECIPE_BYTES = 64_000_000
 STDIN = "-"
 
+_BY_FLAG = {
+    "image.source": "image",
+    "image.start_step": "start-step",
+    "image.keep_colour": "keep-colour",
+    "mask.source": "mask",
+    "mask.area": "mask",
+    "mask.extent": "masked-only",
+    **{f"mask.{name}": f"mask-{name}" for name in ("invert", "grow", "feather", "fill", "soft", "padding")},
+    "regions.feather": "region-feather",
+    **{f"extend.{side}": "outpaint" for side in ("left", "right", "top", "bottom")},
+}
+_OF_PICTURES = ("control", "image", "mask", "extend")  # what can be drawn without any prompt
+_CONTROL = re.compile(r"control\.controls\[(\d+)\](?:\.(\w+))?")
 _MIXED = re.compile(r"mix\.prompts\[(\d+)\]")
 _SIZE = re.compile(r"(\d{1,9})(?:[xX×](\d{1,9}))?")  # noqa: RUF001 - people paste the sign
 
@@ -47,11 +65,11 @@ def with_flags(base: Recipe, flags: Flags) -> Recipe:
         if data["sampler"] not in ETA_SAMPLERS:
             data["eta"] = None  # the old sampler's
     if flags.eta is not None:
-        data["eta"] = _real("eta", flags.eta)
+        data["eta"] = real("eta", flags.eta)
     if flags.spacing is not None:
         data["spacing"] = flags.spacing
     if flags.guidance is not None:
-        data["guidance"] = _real("guidance", flags.guidance)
+        data["guidance"] = real("guidance", flags.guidance)
     if flags.model is not None:
         data["model"] = flags.model
     data["parts"] = _parts(data["parts"], flags)
@@ -80,14 +98,19 @@ def _named_by_flag(error: RecipeError, flags: Flags) -> RecipeError:
     mixed = _MIXED.match(field)
     if mixed is not None:
         field, value = "mix", flags.mix[int(mixed[1])] if flags.mix else value
+    elif (control := _CONTROL.match(field)) is not None:
+        known = {"source": "control", None: "control-start"}  # a span that ends before it begins
+        field = known.get(control[2], f"control-{control[2]}")
     elif field in ("width", "height"):
         field, value = "size", flags.size
     elif field == "text":  # a window that ends before it begins
         field = "guidance-start"
     elif field == "mix.mode":
         field = "mix-mode"
+    elif field in _BY_FLAG:
+        field = _BY_FLAG[field]
     else:
-        field = field.removeprefix("text.").replace("_", "-")
+        field = field.removeprefix("text.").removeprefix("image.").replace("_", "-")
     hint = None if error.hint is None else error.hint.replace("leave it out", f"leave --{field} out")
     return RecipeError(error.message, field=field, value=value, hint=hint)
 
@@ -100,37 +123,22 @@ def with_stdin(flags: Flags) -> Flags:
     return replace(flags, prompt=data.decode("utf-8", "replace").removesuffix("\n"))
 
 
-def whole(field: str, text: str) -> int:
-    """Return the whole number in `text`, of up to 40 digits. Raises RecipeError."""
-    # int() takes "1_000" as well, and refuses thousands of digits with a remark about Python.
-    if re.fullmatch(r"\s*[+-]?\d{1,40}\s*", text) is None:
-        raise RecipeError("must be a whole number", field=field, value=text, hint="For example 20.")
-    return int(text)
-
-
-def number_of(field: str, text: str) -> int:
-    """Return the number in `text`, from 1 to 1000. Raises RecipeError."""
-    number = whole(field, text)
-    if not 1 <= number <= 1000:
-        raise RecipeError("must be between 1 and 1000", field=field, value=number, hint="For example 3.")
-    return number
-
-
 def read_recipe(path: Path, settings: Settings | None = None) -> Recipe:
     """Return the recipe in a TOML or JSON file, or the one a picture was drawn from.
 
-    JSON may also be what `sfumato show --json` prints; for `settings` see `read_picture`. Raises RecipeError
+    Pictures that a file names by a relative path lie beside it. JSON may also be what `sfumato show --json`
+    prints; for `settings` see `read_picture`. Raises RecipeError
     and PictureError.
     """
     suffix = path.suffix.lower()
     if suffix in FORMAT_OF or (suffix not in (".json", ".toml") and _is_picture(path)):
         return read_picture(path, settings)[0]
     if suffix != ".json":
-        return from_toml(_bytes(path), Recipe)
+        return beside(from_toml(_bytes(path), Recipe), path.parent)
     text = _bytes(path)
     if _is_resolved(text):
         return recipe_of(single(from_json(text, Resolved)))
-    return from_json(text, Recipe)
+    return beside(from_json(text, Recipe), path.parent)
 
 
 def read_picture(picture: Path, settings: Settings | None = None) -> tuple[Recipe, Resolved | None]:
@@ -219,6 +227,7 @@ def _parts(base: tuple[dict[str, Any], ...], flags: Flags) -> list[dict[str, Any
             "--negative": flags.negative,
             "--mix": flags.mix or None,
             "--mix-mode": flags.mix_mode,
+            "--region": flags.region or None,
             "--guidance": flags.guidance,
             "--guidance-rescale": flags.guidance_rescale,
             "--guidance-start": flags.guidance_start,
@@ -231,14 +240,15 @@ def _parts(base: tuple[dict[str, Any], ...], flags: Flags) -> list[dict[str, Any
                 field="unconditional",
                 hint=f"Leave it out, or leave out {' and '.join(given)}.",
             )
-        return []
+        kept = {kind: part for kind, part in parts.items() if kind in _OF_PICTURES}
+        return list(with_edits(kept, flags).values())
     text = parts.get("text", {"kind": "text"})
     changes: dict[str, Any] = {
         "prompt": flags.prompt,
         "negative": flags.negative,
-        "guidance_rescale": _optional_real("guidance-rescale", flags.guidance_rescale),
-        "guidance_start": _optional_real("guidance-start", flags.guidance_start),
-        "guidance_stop": _optional_real("guidance-stop", flags.guidance_stop),
+        "guidance_rescale": optional_real("guidance-rescale", flags.guidance_rescale),
+        "guidance_start": optional_real("guidance-start", flags.guidance_start),
+        "guidance_stop": optional_real("guidance-stop", flags.guidance_stop),
     }
     asked = {field: value for field, value in changes.items() if value is not None}
     if asked and "prompt" not in {**text, **asked}:
@@ -255,7 +265,7 @@ def _parts(base: tuple[dict[str, Any], ...], flags: Flags) -> list[dict[str, Any
         if "mix" not in parts:
             raise RecipeError("there is nothing to mix", field="mix-mode", hint='Add --mix "a rabbit:0.5".')
         parts["mix"] = {**parts["mix"], "mode": flags.mix_mode}
-    return list(parts.values())
+    return list(with_edits(parts, flags).values())
 
 
 def _mixed(entry: str) -> dict[str, Any]:
@@ -276,15 +286,3 @@ def _size(text: str) -> tuple[int, int]:
         )
     width, height = match[1], match[1] if match[2] is None else match[2]
     return int(width), int(height)
-
-
-def _real(field: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        hint = "Write it with a point." if "," in text else "For example 0.5."
-        raise RecipeError("must be a number", field=field, value=text, hint=hint) from None
-
-
-def _optional_real(field: str, text: str | None) -> float | None:
-    return None if text is None else _real(field, text)

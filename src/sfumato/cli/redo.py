@@ -1,11 +1,12 @@
 """`sfumato redo`, `verify` and `show`: what a picture knows about itself, put to use."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sfumato.cli import flags
+from sfumato.cli import flags, seeing_flags
 from sfumato.cli.console import bar, examples, pairs, printable, result, result_json, talk, warn
 from sfumato.cli.flags import Flags
 from sfumato.errors import PictureError, RecipeError
@@ -26,35 +27,23 @@ SHOW_EXAMPLES = examples(
 Source = Annotated[Path, typer.Argument(metavar="PICTURE", help="A PNG, JPEG or WebP drawn by Sfumato.")]
 
 
+@flags.describes_a_picture
 def redo(
     picture: Source,
     prompt: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="Another prompt.", rich_help_panel=flags.WHAT),
     ] = None,
-    negative: flags.Negative = None,
-    mix: flags.Mix = None,
-    mix_mode: flags.MixMode = None,
-    unconditional: flags.Unconditional = False,
-    seed: flags.Seed = None,
-    count: flags.Count = None,
-    size: flags.Size = None,
-    steps: flags.Steps = None,
-    sampler: flags.Sampler = None,
-    spacing: flags.Spacing = None,
-    eta: flags.Eta = None,
-    guidance: flags.Guidance = None,
-    guidance_rescale: flags.GuidanceRescale = None,
-    guidance_start: flags.GuidanceStart = None,
-    guidance_stop: flags.GuidanceStop = None,
-    cache_interval: flags.CacheInterval = None,
-    fast: flags.Fast = False,
-    model: flags.Model = None,
+    *,
+    asked: Flags,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
     output: flags.Output = None,
     format_: flags.Format = None,
     preview: flags.Preview = None,
+    trace: seeing_flags.Trace = None,
+    animate: seeing_flags.Animate = None,
+    animate_shows: seeing_flags.AnimateShows = None,
     as_json: flags.Json = False,
 ) -> None:
     """Draw a picture again from its own metadata, with anything changed.
@@ -64,38 +53,24 @@ def redo(
     """
     settings = flags.settings_with(backend, precision)
     from sfumato.cli.drawing import draw_to_files
+    from sfumato.cli.numbers import number_of
     from sfumato.cli.outputs import wanted_suffix
-    from sfumato.cli.recipes import number_of, read_picture, warn_of_no_effect, with_flags, with_stdin
+    from sfumato.cli.recipes import read_picture, warn_of_no_effect, with_flags, with_stdin
     from sfumato.imaging.io import suffix_of
     from sfumato.models.load import find_model
 
-    asked = Flags(
-        prompt=prompt,
-        negative=negative,
-        mix=tuple(mix or ()),
-        mix_mode=mix_mode,
-        unconditional=unconditional,
-        seed=seed,
-        count=count,
-        size=size,
-        steps=steps,
-        sampler=sampler,
-        spacing=spacing,
-        eta=eta,
-        guidance=guidance,
-        guidance_rescale=guidance_rescale,
-        guidance_start=guidance_start,
-        guidance_stop=guidance_stop,
-        cache_interval=cache_interval,
-        fast=fast,
-        model=model,
-    )
-    base, before = read_picture(picture, settings if model is None else None)
+    asked = replace(asked, prompt=prompt)
+    base, before = read_picture(picture, settings if asked.model is None else None)
     recipe = with_flags(base, with_stdin(asked))
     warn_of_no_effect(recipe, asked)
-    found = find_model(recipe.model, settings, paths=model is not None)
-    if model is None and before is not None and found.defaults.digest != before.model_digest:
+    found = find_model(recipe.model, settings, paths=asked.model is not None)
+    if asked.model is None and before is not None and found.defaults.digest != before.model_digest:
         warn(f"the model {recipe.model} has other weights than drew this picture; it will look different")
+    seeing = None
+    if trace is not None or animate is not None or animate_shows is not None:
+        from sfumato.cli.seeing import plan_seeing
+
+        seeing = plan_seeing(trace, animate, animate_shows)
     draw_to_files(
         recipe,
         found,
@@ -104,6 +79,9 @@ def redo(
         suffix=wanted_suffix(format_, output, suffix_of(picture)),
         preview_every=0 if preview is None else number_of("preview", preview),
         as_json=as_json,
+        near=(picture.parent, Path()),
+        trusted=bool(asked.control_model),
+        seeing=seeing,
     )
 
 
@@ -152,8 +130,8 @@ def show(
         raise RecipeError("only one of --json, --toml and --parameters is possible", field="show")
     from sfumato.cli.recipes import read_resolved
     from sfumato.imaging.metadata import read_metadata, read_parameters
+    from sfumato.recipe.again import recipe_of, single
     from sfumato.recipe.codec import to_toml
-    from sfumato.recipe.resolve import recipe_of, single
 
     foreign = read_parameters(picture)
     if parameters:
@@ -166,7 +144,7 @@ def show(
     except PictureError:
         if not foreign or as_json or as_toml:
             raise
-        talk("Drawn by another program, which says:")
+        talk("No recipe, but the parameters of another program, or of what this was made from:")
         result(printable(foreign))
         return
     resolved = read_resolved(picture)

@@ -15,8 +15,18 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from sfumato.models.backends.base import Array
-from sfumato.recipe.image import Resolved, ResolvedMix, ResolvedText
+from sfumato.recipe.image import Resolved
 from sfumato.recipe.prompt import Prompt, compile_prompt
+from sfumato.recipe.resolved_parts import (
+    ResolvedControls,
+    ResolvedExtend,
+    ResolvedImage,
+    ResolvedMask,
+    ResolvedMix,
+    ResolvedPart,
+    ResolvedRegions,
+    ResolvedText,
+)
 from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.schedule import Prediction, to_x0
 
@@ -37,14 +47,16 @@ UNCONDITIONAL = Conditioning(((1.0, ((),)),))
 class Branch:
     """One weighted prediction, made at the given `steps` only.
 
-    `reference` is the weight it would have with guidance one: what guidance rescale measures against. At
-    every step the weights of the branches sum to one, and so do the references.
+    `reference` is the weight it would have with guidance one: what guidance rescale measures against. With
+    regions, what the k-th map of a drawing holds at a place adds `maps[k]` times that to both, as (weight,
+    reference). At every step and place the weights of the branches sum to one, and so do the references.
     """
 
     conditioning: Conditioning
     weight: float
     reference: float
     steps: frozenset[int]
+    maps: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +87,16 @@ class Plan:
     """`start`: the index on the sigma grid where drawing begins. `project` is applied in order.
 
     At the steps `reusing` the network reuses its deep features of an earlier step; at all others it runs in
-    full.
+    full. `maps (R,1,1,h,w)` are what the branches' weights of maps belong to, `channels (1,E,h,w)` what an
+    inpainting network is given beside x; both are added when the drawing's size is known.
     """
 
     branches: tuple[Branch, ...]
     project: tuple[Projection, ...] = ()
     start: int = 0
     reusing: frozenset[int] = frozenset()
+    maps: Array | None = None
+    channels: Array | None = None
 
     @property
     def max_branches(self) -> int:
@@ -126,18 +141,27 @@ def compile_plan(resolved: Resolved) -> Plan:
     """Return the plan of a recipe; without parts it draws unconditionally."""
     context = Context(resolved.steps, resolved.guidance, resolved.text)
     plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(resolved.steps))),))
-    for part in resolved.parts:  # in the fixed order: text, mix
+    for part in resolved.parts:  # in the fixed order of PART_ORDER
         plan = apply(part, plan, context)
+    plan = replace(plan, start=resolved.first_step)
     return replace(plan, reusing=reusing_steps(plan, resolved.steps, resolved.cache_interval))
 
 
-def apply(part: ResolvedText | ResolvedMix, plan: Plan, context: Context) -> Plan:
-    """Return `plan` with `part` added to it."""
+def apply(part: ResolvedPart, plan: Plan, context: Context) -> Plan:
+    """Return `plan` with `part` added to it.
+
+    ControlNets, an image, a mask and an extension add arrays, which `sfumato.engine.controls` and `edits`
+    make.
+    """
     match part:
         case ResolvedText():
             return _text(part, plan, context)
         case ResolvedMix():
             return _mix(part, plan, context)
+        case ResolvedRegions():
+            return _regions(part, plan, context)
+        case ResolvedControls() | ResolvedImage() | ResolvedMask() | ResolvedExtend():
+            return plan
 
 
 def reusing_steps(plan: Plan, num_steps: int, interval: int) -> frozenset[int]:
@@ -185,6 +209,19 @@ def _mix(part: ResolvedMix, plan: Plan, context: Context) -> Plan:
     return replace(plan, branches=_merge([(part.ratio, plan.branches), *guided]))
 
 
+def _regions(part: ResolvedRegions, plan: Plan, context: Context) -> Plan:
+    """Give each region its map's share of the picture, and what was there the rest: `(1 - sum(m)) b + sum(m
+    r)` for branches b that were there, maps m and the branches r of the regions.
+    """
+    count = len(part.regions)
+    parts: list[_Weighted] = [(1.0, (-1.0,) * count, plan.branches)]
+    for number, region in enumerate(part.regions):
+        share = tuple(float(other == number) for other in range(count))
+        parts.append((0.0, share, _guided(_read(region.prompt, context.num_steps), context)))
+    rescaled = any(isinstance(one, GuidanceRescale) for one in plan.project)
+    return replace(plan, branches=_merge_shares(parts, rescaled))
+
+
 def _guided(positive: _Readings, context: Context) -> tuple[Branch, ...]:
     """Return the branches of a prompt with guidance, inside and outside the guidance window."""
     text = context.text
@@ -223,21 +260,40 @@ def _merge(
     parts: Iterable[tuple[float, tuple[Branch, ...]]], keep_references: bool = True
 ) -> tuple[Branch, ...]:
     """Return the weighted sum of branches: equal conditionings become one, and those that add nothing go."""
-    sums: dict[Conditioning, dict[int, tuple[float, float]]] = {}
-    for share, branches in parts:
+    return _merge_shares([(share, (), branches) for share, branches in parts], keep_references)
+
+
+_Weighted: TypeAlias = tuple[float, tuple[float, ...], tuple[Branch, ...]]  # a share, and one of each map
+
+
+def _merge_shares(parts: Iterable[_Weighted], keep_references: bool) -> tuple[Branch, ...]:
+    """Return the sum of branches, each weighted by a share of the whole picture and one of each map."""
+    sums: dict[Conditioning, dict[int, list[tuple[float, float]]]] = {}
+    for share, maps, branches in parts:
         for branch in branches:
             at = sums.setdefault(branch.conditioning, {})
             for step in branch.steps:
-                weight, reference = at.get(step, (0.0, 0.0))
-                at[step] = weight + share * branch.weight, reference + share * branch.reference
+                before = at.get(step, [(0.0, 0.0)] * (1 + len(maps)))
+                at[step] = [
+                    (weight + one * branch.weight, reference + one * branch.reference)
+                    for (weight, reference), one in zip(before, (share, *maps), strict=True)
+                ]
     merged: list[Branch] = []
     for conditioning, at in sums.items():
-        groups: dict[tuple[float, float], set[int]] = {}
-        for step, (weight, reference) in at.items():
-            if abs(weight) > NOTHING or (keep_references and abs(reference) > NOTHING):
-                groups.setdefault((weight, reference), set()).add(step)
-        merged += [Branch(conditioning, *weights, frozenset(when)) for weights, when in groups.items()]
+        groups: dict[tuple[tuple[float, float], ...], set[int]] = {}
+        for step, weights in at.items():
+            if any(abs(w) > NOTHING or (keep_references and abs(r) > NOTHING) for w, r in weights):
+                groups.setdefault(tuple(weights), set()).add(step)
+        for weights, when in groups.items():
+            (weight, reference), *rest = weights
+            merged.append(Branch(conditioning, weight, reference, frozenset(when), _kept(rest)))
     return tuple(merged)
+
+
+def _kept(maps: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Return the weights of maps without what rounding left; empty when nothing is left at all."""
+    clean = tuple((w if abs(w) > NOTHING else 0.0, r if abs(r) > NOTHING else 0.0) for w, r in maps)
+    return clean if any(w != 0 or r != 0 for w, r in clean) else ()
 
 
 def _read(prompt: str, num_steps: int) -> _Readings:

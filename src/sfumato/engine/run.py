@@ -13,13 +13,24 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.engine.conditions import Conditioning, Plan, compile_plan
+from sfumato.engine.conditions import Conditioning, Plan, Projection, compile_plan
+from sfumato.engine.controls import (
+    NO_CONTROLS,
+    Controls,
+    chosen,
+    digests,
+    find_controls,
+    prepare_controls,
+)
 from sfumato.engine.denoiser import Denoiser
+from sfumato.engine.edits import Edit, nothing_kept, prepare
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone
 from sfumato.engine.features import Features
 from sfumato.engine.loop import advice, denoise
 from sfumato.engine.preview import Previewer, previewer_of, to_uint8
+from sfumato.engine.regions import region_maps
 from sfumato.errors import NumericalError, RecipeError
+from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
 from sfumato.models import tiling
 from sfumato.models.backends.base import Array, Work
 from sfumato.models.bundle import ModelBundle
@@ -45,13 +56,20 @@ TILED = (
 def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events:
     """Load the recipe's model, resolve the recipe, and draw it.
 
-    Yields what `draw` yields; the seconds of `Done` include importing and loading. Raises RecipeError and
-    ModelFileError before the first event, NumericalError while drawing.
+    Yields what `draw` yields; the seconds of `Done` include importing and loading. Raises RecipeError,
+    PictureError and ModelFileError before the first event, NumericalError while drawing.
     """
     found = find_model(recipe.model, settings)
-    resolved = resolve(recipe, found.defaults, settings=settings)  # before the seconds that loading takes
+    inputs = read_inputs(recipe, settings)
+    controls = find_controls(recipe, found.files, settings)
+    # Before the seconds that loading takes.
+    resolved = resolve(
+        recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests(controls)
+    )
     bundle = load(found, settings)
-    with closing(draw(resolved, bundle, preview_every=preview_every)) as events:
+    with closing(
+        draw(resolved, bundle, inputs=inputs, controls=controls, preview_every=preview_every)
+    ) as events:
         for event in events:
             if isinstance(event, Done):
                 seconds = {**event.seconds, **bundle.seconds}
@@ -66,13 +84,18 @@ def draw(
     bundle: ModelBundle,
     *,
     indices: Sequence[int] | None = None,
+    inputs: Inputs = NO_INPUTS,
+    controls: Controls = NO_CONTROLS,
     preview_every: int = 0,
+    looking: tuple[Projection, ...] = (),
 ) -> Events:
     """Draw the pictures `indices` of a resolved recipe (default: all `count` of them) with a loaded model.
 
-    Picture k has the noise of seed + k, whatever else is drawn with it. `preview_every` n sends an
-    approximate picture with every n-th step, 0 none. Yields Started, then per batch StepDone for every step
-    and Picture for every picture, then Done. Raises NumericalError when a latent or a pixel is not finite.
+    Picture k has the noise of seed + k, whatever else is drawn with it. `inputs` and `controls` are the
+    pictures and the ControlNets that the recipe names. `preview_every` n sends an approximate picture with
+    every n-th step, 0 none. `looking` are projections that measure and change nothing. Yields Started, then
+    per batch StepDone for every step and Picture for every picture, then Done. Raises NumericalError when a
+    latent or a pixel is not finite, PictureError for a picture that is missing or a mask that cannot be used.
     """
     if resolved.model_digest != bundle.digest:
         raise RecipeError(
@@ -86,7 +109,12 @@ def draw(
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
     solver = solver_of(resolved.sampler).with_eta(resolved.eta)
-    plan = compile_plan(resolved)
+    wanted_controls = chosen(resolved, controls)
+    with clock("encode"):
+        edit = prepare(resolved, bundle, inputs)
+        steering = prepare_controls(resolved, bundle, inputs, wanted_controls, edit)
+    plan = _with_arrays(compile_plan(resolved), resolved, bundle, inputs, edit)
+    plan = replace(plan, project=(*plan.project, *looking))
     shape = _latent_shape(resolved, bundle)
     tile = tiling.tile_within(*shape[1:], bundle.max_latents)
     max_rows = bundle.backend.max_rows(*shape[1:])
@@ -95,11 +123,11 @@ def draw(
         tokens = tokenise_plan(plan, bundle)
         ids = (max(len(one.ids) for one in tokens.values()), bundle.tokenizer.max_length)
         rows = min(plan.max_branches * max(map(len, batches), default=1), max_rows)
-        bundle.backend.prepare(Work(ids, rows, *shape[1:], bool(plan.reusing), tile))
+        bundle.backend.prepare(Work(ids, rows, *shape[1:], bool(plan.reusing), tile, wanted_controls))
         contexts, warnings = encode_plan(plan, tokens, bundle)
     if tile is not None:
         warnings = (*warnings, TILED)
-    shared = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows)
+    shared = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows, controls=steering)
     steps_each = resolved.steps - plan.start
     total_steps = steps_each * len(batches)
     yield Started(resolved, wanted, total_steps, bundle.backend.name, (*bundle.notes, *warnings))
@@ -108,9 +136,17 @@ def draw(
     finished = 0
     for batch in batches:
         generators = tuple(picture_noise(resolved.seed, index) for index in batch)
-        x = _starting_noise(bundle, generators, shape, sigmas[plan.start])
+        sigma = sigmas[plan.start]
+        start = bundle.backend.asarray(np.stack([generator.randn(shape) for generator in generators]))
         noise = _noise_source(solver, bundle, resolved.seed, batch, generators, shape)
         denoiser = replace(shared, features=Features())
+        if edit is None:
+            # For the network, noise of variance one and no signal: latents have variance one themselves.
+            x = start * math.sqrt(1 + sigma * sigma)
+        else:
+            x = edit.begin(start, sigma, first=plan.start == 0)
+            keeping = edit.keeping(start, sigmas[plan.start : -1])
+            denoiser = replace(denoiser, plan=replace(plan, project=(*plan.project, *keeping)))
         with closing(denoise(denoiser, solver, sigmas, x, noise, plan.start)) as steps:
             for step in steps:
                 clock.add("steps", step.seconds)
@@ -127,7 +163,10 @@ def draw(
                 yield StepDone(step, batch, finished, total_steps, preview)
         for row, index in enumerate(batch):
             with clock("decode"):
-                pixels = _decode(bundle, x[row : row + 1])
+                # Without a step, there is nothing that a decoder could add to the picture.
+                pixels = None if edit is not None and steps_each == 0 else _decode(bundle, x[row : row + 1])
+                pixels = pixels if edit is None else edit.finish(pixels)
+                assert pixels is not None  # without an image, all steps are drawn
             yield Picture(index, resolved.model_copy(update={"index": index}), pixels)
     late = tuple(note for note in bundle.backend.notes if note not in known)
     yield Done(clock.seconds(), late)
@@ -179,15 +218,19 @@ def _batches(indices: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
     return [indices[at : at + size] for at in range(0, len(indices), size)]
 
 
-def _starting_noise(
-    bundle: ModelBundle, generators: Sequence[Generator], shape: tuple[int, ...], sigma: float
-) -> Array:
-    """Return x `(B,C,h,w)` at noise level `sigma`: for the network, noise of variance one and no signal.
-
-    That is sqrt(1 + sigma^2) times standard noise, as latents have variance one themselves.
-    """
-    noise = np.stack([generator.randn(shape) for generator in generators])
-    return bundle.backend.asarray(noise) * math.sqrt(1 + sigma * sigma)
+def _with_arrays(
+    plan: Plan, resolved: Resolved, bundle: ModelBundle, inputs: Inputs, edit: Edit | None
+) -> Plan:
+    """Return `plan` with the arrays that belong to it at the drawing's size."""
+    if resolved.regions is not None:
+        maps = region_maps(resolved.regions, *_latent_shape(resolved, bundle)[1:], inputs)
+        plan = replace(plan, maps=bundle.backend.asarray(maps))
+    if bundle.inpaints:
+        channels = None if edit is None else edit.channels
+        if channels is None:
+            channels = nothing_kept(bundle, resolved.width, resolved.height)
+        plan = replace(plan, channels=channels)
+    return plan
 
 
 def _noise_source(

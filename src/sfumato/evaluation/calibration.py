@@ -17,7 +17,8 @@ from sfumato.models.backends.openvino.calibration import load_observed
 from sfumato.models.backends.openvino.networks import is_small
 from sfumato.models.backends.openvino.ranges import write_ranges
 from sfumato.models.load import FoundModel, make_bundle
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 
 #: What is drawn, in turn: words that go round in rings of unequal length meet in ever new ways.

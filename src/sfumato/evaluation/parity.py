@@ -26,7 +26,8 @@ from sfumato.models.backends.openvino.cache import builder_version
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.files import ModelFiles, locate
 from sfumato.models.text import tokenise
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import PRECISIONS
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from sfumato.errors import InputError
-from sfumato.recipe.image import MAX_SEED
+from sfumato.recipe.values import MAX_SEED
 from sfumato.scenes import vocabulary as words
 from sfumato.scenes.scene import Scene, caption, held_out, one_of
 

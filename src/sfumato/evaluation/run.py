@@ -20,8 +20,10 @@ from sfumato.evaluation.prompts import FULL, Asked, Budget, ask
 from sfumato.evaluation.report import Judgement, Report, Sample, Setup, score
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import find_model, load
-from sfumato.recipe.image import Recipe, Resolved, ResolvedText, TextPart
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
+from sfumato.recipe.resolved_parts import ResolvedText
 from sfumato.scenes.drawing import find_font
 from sfumato.scenes.scene import render
 from sfumato.settings import Settings

@@ -57,6 +57,13 @@ def open_picture(path: Path, max_pixels: int) -> Image.Image:
 
     Raises PictureError when the file is missing, damaged, too large, or neither PNG, JPEG nor WebP.
     """
+    return open_layers(path, max_pixels)[0]
+
+
+def open_layers(path: Path, max_pixels: int) -> tuple[Image.Image, Image.Image | None]:
+    """Return the picture at `path` as `open_picture` does, and how opaque it is: 8-bit grey, None where it
+    cannot be transparent. Raises PictureError as there.
+    """
     with opened(path) as image:
         if image.width * image.height > max_pixels:
             raise PictureError(
@@ -66,7 +73,13 @@ def open_picture(path: Path, max_pixels: int) -> Image.Image:
                 hint="Make it smaller first.",
             )
         try:
-            return _rgb(ImageOps.exif_transpose(image))
+            upright = ImageOps.exif_transpose(image)
+            clear = upright.mode in _TRANSPARENT_MODES or "transparency" in upright.info
+            if not clear or upright.mode.startswith("I"):  # 16-bit grey has no alpha that Pillow could read
+                return _rgb(upright), None
+            layer = upright.convert("RGBA")
+            white = Image.new("RGBA", layer.size, _WHITE)
+            return Image.alpha_composite(white, layer).convert("RGB"), layer.getchannel("A")
         # See `opened`: a decoder fed with damaged bytes may raise anything.
         except Exception as error:
             raise PictureError(
@@ -82,7 +95,4 @@ def _rgb(image: Image.Image) -> Image.Image:
         # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
         deep = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
         return Image.fromarray((deep >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer).convert("RGB")
     return image.convert("RGB")

@@ -14,7 +14,8 @@ from sfumato.samplers.schedule import Schedule
 class ModelBundle:
     """Everything the engine needs of a model; drawing changes nothing in it.
 
-    `latent_channels` is C of the latents `(B,C,h,w)`, `downsample` how many pixels one latent spans per side.
+    `latent_channels` is C of the latents `(B,C,h,w)`, `inpaints` says that the UNet takes a mask and a
+    picture beside them, `downsample` how many pixels one latent spans per side.
     `seconds` says what loading cost: ``import`` of the libraries, ``load`` of the weights. `notes` are
     sentences for people, about a faster backend that could not be used. `max_latents` is how many latents
     (h * w) one call of the decoder may hold, beyond which pictures are decoded in tiles; None for no limit.
@@ -32,3 +33,4 @@ class ModelBundle:
     seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
     max_latents: int | None = None
+    inpaints: bool = False

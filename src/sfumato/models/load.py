@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,17 @@ from sfumato.models.folders import find_folder, known_folders
 from sfumato.models.memory import system_memory
 from sfumato.models.text import TextTokenizer
 from sfumato.models.tiling import latents_within
-from sfumato.recipe.image import MAX_CACHE_INTERVAL, MAX_GUIDANCE, MAX_SIZE, MAX_STEPS
 from sfumato.recipe.resolve import ModelDefaults
+from sfumato.recipe.values import MAX_CACHE_INTERVAL, MAX_GUIDANCE, MAX_SIZE, MAX_STEPS
 from sfumato.samplers.schedule import SPACINGS, Schedule
 from sfumato.samplers.solvers import SOLVERS
 from sfumato.settings import Settings
 
 MAX_SIDE = 4096
 MAX_DOWNSAMPLING = 256  # eight times what Stable Diffusion has; more is a damaged list of channels
+LATENT_CHANNELS = 4  # diffusers' default
 SCALING_FACTOR = 0.18215  # diffusers' default: Stable Diffusion 1's
+ENTROPIC_SIGMAS = "entropic_sigmas"  # in sfumato.json: what the spacing "entropic" takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +119,7 @@ def make_bundle(
         folder=found.files.folder,
         digest=found.defaults.digest,
         schedule=_schedule(found.files),
-        latent_channels=_number(found.files.unet, "in_channels"),
+        latent_channels=_number(found.files.vae, "latent_channels", LATENT_CHANNELS),
         downsample=downsampling(found.files),
         backend=backend,
         tokenizer=found.tokenizer,
@@ -125,6 +127,7 @@ def make_bundle(
         seconds=seconds,
         notes=notes,
         max_latents=max_latents,
+        inpaints=inpaints(found.files),
     )
 
 
@@ -141,6 +144,12 @@ def downsampling(files: ModelFiles) -> int:
     if not 1 <= factor <= MAX_DOWNSAMPLING:
         raise damaged(_config(files.vae), "holds no usable block_out_channels")
     return factor
+
+
+def inpaints(files: ModelFiles) -> bool:
+    """Tell whether the UNet takes a mask and the latents of a picture beside x, as inpainting UNets do."""
+    latents = _number(files.vae, "latent_channels", LATENT_CHANNELS)
+    return _number(files.unet, "in_channels") == 2 * latents + 1
 
 
 def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults:
@@ -183,6 +192,9 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
     ):
         if value not in names:
             raise damaged(files.folder / "sfumato.json", f"names an unknown {field}, {value!r}")
+    if SPACINGS[defaults.spacing].measured and files.defaults.get(ENTROPIC_SIGMAS) is None:
+        what = f"names the spacing {defaults.spacing!r} and holds no {ENTROPIC_SIGMAS}"
+        raise damaged(files.folder / "sfumato.json", what)
     start, stop = defaults.fast_guidance_start, defaults.fast_guidance_stop
     if start > stop:
         what = f"holds a fast_guidance_start, {start}, after its fast_guidance_stop, {stop}"
@@ -203,8 +215,9 @@ def _listed(name: str, folder: Path) -> ListedModel:
 def _check(files: ModelFiles) -> None:
     """Refuse networks that would fail only while drawing, or draw noise."""
     unet, vae = files.unet, files.vae
-    channels = _number(unet, "in_channels")
-    if channels != _number(vae, "latent_channels") or channels != _number(unet, "out_channels", channels):
+    channels = _number(vae, "latent_channels", LATENT_CHANNELS)
+    fits = _number(unet, "in_channels") == channels or inpaints(files)
+    if not fits or _number(unet, "out_channels", channels) != channels:
         raise damaged(_config(unet), "disagrees with vae/config.json on channels")
     for key in ("class_embed_type", "num_class_embeds", "addition_embed_type"):
         if unet.config.get(key) is not None:
@@ -240,10 +253,20 @@ def _check_sizes(files: ModelFiles, defaults: ModelDefaults, factor: int) -> Non
 
 def _schedule(files: ModelFiles) -> Schedule:
     try:
-        return Schedule.from_diffusers_config(files.scheduler)
+        schedule = Schedule.from_diffusers_config(files.scheduler)
     except ModelFileError as error:
         path = files.folder / "scheduler" / "scheduler_config.json"
         raise damaged(path, f"cannot be used ({error})") from error
+    knots = files.defaults.get(ENTROPIC_SIGMAS)
+    if knots is None:
+        return schedule
+    try:
+        if not isinstance(knots, list):
+            raise ValueError("they are no list")
+        return replace(schedule, entropic=tuple(knots))
+    except (TypeError, ValueError) as error:
+        what = f"holds {ENTROPIC_SIGMAS} that cannot be used ({error})"
+        raise damaged(files.folder / "sfumato.json", what) from error
 
 
 def _native_size(files: ModelFiles, factor: int) -> int:

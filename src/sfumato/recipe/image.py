@@ -5,13 +5,10 @@ Both are immutable values. Build a `Recipe` from outside data with
 themselves raise pydantic's ValidationError.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     Strict,
@@ -19,103 +16,46 @@ from pydantic import (
     model_validator,
 )
 
-from sfumato.recipe.syntax import clean_text
+from sfumato.recipe.parts import (
+    PART_ORDER,
+    ControlPart,
+    ExtendPart,
+    ImagePart,
+    MaskPart,
+    MixPart,
+    Part,
+    RegionsPart,
+    TextPart,
+)
+from sfumato.recipe.resolved_parts import (
+    ResolvedControls,
+    ResolvedExtend,
+    ResolvedImage,
+    ResolvedMask,
+    ResolvedMix,
+    ResolvedPart,
+    ResolvedRegions,
+    ResolvedText,
+)
+from sfumato.recipe.values import (
+    FROZEN,
+    MAX_SEED,
+    CacheInterval,
+    Count,
+    Fraction,
+    Guidance,
+    Index,
+    Name,
+    Seed,
+    Size,
+    Steps,
+)
 
 RECIPE_VERSION: Final = 1
-MAX_SEED: Final = 2**63 - 1
-MAX_SIZE: Final = 16_384
-MAX_STEPS: Final = 1000
-MAX_GUIDANCE: Final = 100.0
-MAX_COUNT: Final = 100_000
-MAX_PROMPT_CHARS: Final = 2_000_000
-MAX_MIXED: Final = 16  # each mixed prompt is one more network evaluation per step
-MAX_RATIO: Final = 1000.0
-MAX_CACHE_INTERVAL: Final = 16
+ALMOST: Final = 1e-9  # a strength of (n - k) / n, rounded, must begin at step k
 
-_FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def _cleaned(value: object) -> object:
-    return clean_text(value) if isinstance(value, str) else value
-
-
-def _unsigned_zero(value: float) -> float:
-    return value + 0.0  # -0.0 equals 0.0 but prints differently, and so would change the digest
-
-
-# Strict: "7" is no number, 20.0 no count, True no seed. A whole number is welcome where a float is asked for.
-# Bounds stand before the function validators: only there do they reach the JSON schema.
-PromptText = Annotated[str, Strict(), Field(max_length=MAX_PROMPT_CHARS), BeforeValidator(_cleaned)]
-Name = Annotated[str, Strict(), Field(min_length=1, max_length=1000), BeforeValidator(_cleaned)]
-Size = Annotated[int, Strict(), Field(ge=1, le=MAX_SIZE)]
-Steps = Annotated[int, Strict(), Field(ge=1, le=MAX_STEPS)]
-Guidance = Annotated[float, Strict(), Field(ge=0.0, le=MAX_GUIDANCE), AfterValidator(_unsigned_zero)]
-Seed = Annotated[int, Strict(), Field(ge=0, le=MAX_SEED)]
-Count = Annotated[int, Strict(), Field(ge=1, le=MAX_COUNT)]
-Fraction = Annotated[float, Strict(), Field(ge=0.0, le=1.0), AfterValidator(_unsigned_zero)]
-Ratio = Annotated[float, Strict(), Field(gt=0.0, le=MAX_RATIO)]
-CacheInterval = Annotated[int, Strict(), Field(ge=1, le=MAX_CACHE_INTERVAL)]
-Index = Annotated[int, Strict(), Field(ge=0, lt=MAX_COUNT)]
 Version = Annotated[int, Strict(), Field(ge=1, le=RECIPE_VERSION)]
-
-
-class TextPart(BaseModel):
-    """A prompt, in the prompt language of `sfumato.recipe.syntax`; an empty one is legal.
-
-    `guidance_rescale` in [0, 1] pulls the guided prediction back to the contrast of the unguided one (Lin et
-    al. 2023, arXiv 2305.08891, section 3.4); None means the model's own default. Guidance acts at step `i` of
-    `n` when `guidance_start <= i / n < guidance_stop`; at the other steps the unconditional branch is not
-    evaluated (Kynkäänniemi et al. 2024, arXiv 2404.07724). A window of which neither end is given is open:
-    all steps, or the model's own window in a fast recipe; an end that is missing beside the other is 0 or 1.
-    """
-
-    model_config = _FROZEN
-
-    kind: Literal["text"] = "text"
-    prompt: PromptText
-    negative: PromptText = ""
-    guidance_rescale: Fraction | None = None
-    guidance_start: Fraction | None = None
-    guidance_stop: Fraction | None = None
-
-    @model_validator(mode="after")
-    def _window(self) -> "TextPart":
-        if self.guidance_start is not None and self.guidance_stop is not None:
-            _check_window(self.guidance_start, self.guidance_stop)
-        return self
-
-
-class MixPrompt(BaseModel):
-    """One prompt of a mix and its ratio, above 0 and at most 1000."""
-
-    model_config = _FROZEN
-
-    prompt: PromptText
-    ratio: Ratio
-
-
-class MixPart(BaseModel):
-    """Prompts mixed into the text part's prompt.
-
-    A ratio is the share of the picture that its prompt decides. The text part's prompt has the share `ratio`;
-    when that is None it takes what the others leave below 1, and counts 1 when they leave nothing. Shares
-    that do not sum to one are scaled so that they do: "frog" with "rabbit" 0.5 is half and half, and so is
-    "frog" with "rabbit" 1. Without a text part, the first prompt here takes its place (then `ratio` must be
-    None).
-
-    `mode` "branches" predicts with each prompt and averages the predictions; "embeddings" averages the
-    encoded texts.
-    """
-
-    model_config = _FROZEN
-
-    kind: Literal["mix"] = "mix"
-    prompts: Annotated[tuple[MixPrompt, ...], Field(min_length=1, max_length=MAX_MIXED)]
-    ratio: Ratio | None = None
-    mode: Literal["branches", "embeddings"] = "branches"
-
-
-Part = Annotated[TextPart | MixPart, Field(discriminator="kind")]
+_PartT = TypeVar("_PartT", bound=BaseModel)
 
 
 class Recipe(BaseModel):
@@ -131,7 +71,7 @@ class Recipe(BaseModel):
     model's own values for speed.
     """
 
-    model_config = _FROZEN
+    model_config = FROZEN
 
     version: Version = RECIPE_VERSION
     model: Name = "bundled"
@@ -157,66 +97,54 @@ class Recipe(BaseModel):
         mix = self.mix
         if mix is not None and mix.ratio is not None and "text" not in kinds:
             raise ValueError("a mix without a text part has no main prompt that its ratio could belong to")
+        problem = _misfit(kinds)
+        if problem is not None:
+            raise ValueError(problem)
+        controls = () if self.control is None else self.control.controls
+        if self.image is None and any(one.source is None for one in controls):
+            raise ValueError("a control needs a source, as there is no image that it could follow")
         return self
 
     @property
     def text(self) -> TextPart | None:
-        return next((part for part in self.parts if isinstance(part, TextPart)), None)
+        return _only(self.parts, TextPart)
 
     @property
     def mix(self) -> MixPart | None:
-        return next((part for part in self.parts if isinstance(part, MixPart)), None)
+        return _only(self.parts, MixPart)
 
+    @property
+    def regions(self) -> RegionsPart | None:
+        return _only(self.parts, RegionsPart)
 
-class ResolvedText(BaseModel):
-    """`TextPart` with nothing left open."""
+    @property
+    def control(self) -> ControlPart | None:
+        return _only(self.parts, ControlPart)
 
-    model_config = _FROZEN
+    @property
+    def image(self) -> ImagePart | None:
+        return _only(self.parts, ImagePart)
 
-    kind: Literal["text"] = "text"
-    prompt: PromptText
-    negative: PromptText
-    guidance_rescale: Fraction
-    guidance_start: Fraction
-    guidance_stop: Fraction
+    @property
+    def mask(self) -> MaskPart | None:
+        return _only(self.parts, MaskPart)
 
-    @model_validator(mode="after")
-    def _window(self) -> "ResolvedText":
-        _check_window(self.guidance_start, self.guidance_stop)
-        return self
-
-
-class ResolvedMix(BaseModel):
-    """`MixPart` with shares in (0, 1) that sum to one: `ratio` is the text part's share."""
-
-    model_config = _FROZEN
-
-    kind: Literal["mix"] = "mix"
-    prompts: Annotated[tuple[MixPrompt, ...], Field(min_length=1, max_length=MAX_MIXED)]
-    ratio: Ratio
-    mode: Literal["branches", "embeddings"]
-
-    @model_validator(mode="after")
-    def _shares(self) -> "ResolvedMix":
-        total = self.ratio + sum(item.ratio for item in self.prompts)
-        if abs(total - 1.0) > 1e-9:
-            raise ValueError("the shares of a resolved mix must sum to 1")
-        return self
-
-
-ResolvedPart = Annotated[ResolvedText | ResolvedMix, Field(discriminator="kind")]
+    @property
+    def extend(self) -> ExtendPart | None:
+        return _only(self.parts, ExtendPart)
 
 
 class Resolved(BaseModel):
     """What runs, what is stored, and what every picture carries: the run, and which of its pictures this is.
 
-    `parts` is empty (unconditional), a text, or a text and a mix, in this order. `model_digest` identifies
-    the weights. The picture's own noise comes from `picture_seed`, so it does not depend on `count`. An `eta`
-    of 0 and a `cache_interval` of 1 are not written, so that recipes keep the digest they had before there
-    were any.
+    `parts` stand in the order of `PART_ORDER`; without a text the drawing is unconditional. `model_digest`
+    identifies the weights. `width` and `height` are what the model draws: with a mask or an extension, the
+    picture has the size of the image. The picture's own noise comes from `picture_seed`, so it does not
+    depend on `count`. An `eta` of 0 and a `cache_interval` of 1 are not written, so that recipes keep the
+    digest they had before there were any.
     """
 
-    model_config = _FROZEN
+    model_config = FROZEN
 
     version: Version = RECIPE_VERSION
     model: Name
@@ -232,7 +160,7 @@ class Resolved(BaseModel):
     seed: Seed
     count: Count
     index: Index = 0
-    parts: Annotated[tuple[ResolvedPart, ...], Field(max_length=2)]
+    parts: Annotated[tuple[ResolvedPart, ...], Field(max_length=len(PART_ORDER))]
 
     @model_validator(mode="after")
     def _consistent(self) -> "Resolved":
@@ -240,8 +168,14 @@ class Resolved(BaseModel):
             raise ValueError(f"index {self.index} is outside a run of {self.count}")
         if self.seed + self.count - 1 > MAX_SEED:
             raise ValueError("the seed of the last picture is too large")
-        if tuple(part.kind for part in self.parts) not in ((), ("text",), ("text", "mix")):
-            raise ValueError("resolved parts are a text, or a text and a mix")
+        kinds = [part.kind for part in self.parts]
+        if kinds != sorted(set(kinds), key=PART_ORDER.index):
+            raise ValueError(f"resolved parts are one of each kind, in the order {', '.join(PART_ORDER)}")
+        if "text" not in kinds and ("mix" in kinds or "regions" in kinds):
+            raise ValueError("a resolved mix, and resolved regions, stand beside a text")
+        problem = _misfit(kinds)
+        if problem is not None:
+            raise ValueError(problem)
         return self
 
     @model_serializer(mode="wrap")
@@ -255,18 +189,53 @@ class Resolved(BaseModel):
 
     @property
     def text(self) -> ResolvedText | None:
-        return next((part for part in self.parts if isinstance(part, ResolvedText)), None)
+        return _only(self.parts, ResolvedText)
 
     @property
     def mix(self) -> ResolvedMix | None:
-        return next((part for part in self.parts if isinstance(part, ResolvedMix)), None)
+        return _only(self.parts, ResolvedMix)
+
+    @property
+    def regions(self) -> ResolvedRegions | None:
+        return _only(self.parts, ResolvedRegions)
+
+    @property
+    def control(self) -> ResolvedControls | None:
+        return _only(self.parts, ResolvedControls)
+
+    @property
+    def image(self) -> ResolvedImage | None:
+        return _only(self.parts, ResolvedImage)
+
+    @property
+    def mask(self) -> ResolvedMask | None:
+        return _only(self.parts, ResolvedMask)
+
+    @property
+    def extend(self) -> ResolvedExtend | None:
+        return _only(self.parts, ResolvedExtend)
 
     @property
     def picture_seed(self) -> int:
         """The seed of this one picture, `seed + index`."""
         return self.seed + self.index
 
+    @property
+    def first_step(self) -> int:
+        """The step that drawing begins at: 0 without an image, `steps` when its strength asks for none."""
+        if self.image is None:
+            return 0
+        return self.steps - min(self.steps, int(self.steps * self.image.strength + ALMOST))
 
-def _check_window(start: float, stop: float) -> None:
-    if start > stop:
-        raise ValueError(f"guidance_start {start} lies after guidance_stop {stop}")
+
+def _only(parts: tuple[Part, ...] | tuple[ResolvedPart, ...], kind: type[_PartT]) -> _PartT | None:
+    return next((part for part in parts if isinstance(part, kind)), None)
+
+
+def _misfit(kinds: list[str]) -> str | None:
+    """Return why parts of these kinds do not go together; None when they do."""
+    if "image" not in kinds and ("mask" in kinds or "extend" in kinds):
+        return "a mask or an extension needs an image to work on"
+    if "mask" in kinds and "extend" in kinds:
+        return "a mask and an extension in one recipe are not possible; draw one after the other"
+    return None

@@ -31,6 +31,7 @@ SPACING_LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "sgm_uniform": "SGM Uniform",
         "beta": "Beta",
         "ays": "Align Your Steps",
+        "entropic": "Entropic",
     }
 )
 

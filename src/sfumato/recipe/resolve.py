@@ -3,19 +3,11 @@
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from sfumato.errors import RecipeError, closest
-from sfumato.recipe.image import (
-    MAX_SEED,
-    MAX_STEPS,
-    MixPart,
-    MixPrompt,
-    Recipe,
-    Resolved,
-    ResolvedMix,
-    ResolvedText,
-    TextPart,
-)
+from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import (
     ETA_SAMPLERS,
     SAMPLER_LABELS,
@@ -24,9 +16,26 @@ from sfumato.recipe.labels import (
     spacing_name,
     split_sampler,
 )
+from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
+from sfumato.recipe.resolve_edits import (
+    Sources,
+    canvas_size,
+    drawing_size,
+    image_facts,
+    resolve_controls,
+    resolve_extend,
+    resolve_image,
+    resolve_mask,
+    resolve_regions,
+)
+from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedPart, ResolvedText
+from sfumato.recipe.sources import SourceFacts
 from sfumato.recipe.validation import read_mapping
+from sfumato.recipe.values import MAX_SEED, MAX_STEPS
 from sfumato.settings import Settings
 
+NO_SOURCES: Final[Sources] = MappingProxyType({})
+NO_CONTROLS: Final[Mapping[str, str]] = MappingProxyType({})
 MIN_SHARE = 1e-6  # less of a prompt than this cannot be seen, and underflows sooner or later
 
 
@@ -79,9 +88,12 @@ def resolve(
     *,
     new_seed: Callable[[], int] = random_seed,
     settings: Settings | None = None,
+    sources: Sources = NO_SOURCES,
+    controls: Mapping[str, str] = NO_CONTROLS,
 ) -> Resolved:
     """Fill in what `recipe` leaves open, and check it against the model and, when given, the limits in
-    `settings`.
+    `settings`. `sources` are the facts of the pictures that the recipe names, by the names it gives them,
+    `controls` the digests of the ControlNets.
 
     `new_seed` is called only when the recipe has no seed. Sizes are rounded to the nearest multiple the model
     draws; shares of a mix are made to sum to one. The model is named as it calls itself, not by the path it
@@ -89,22 +101,31 @@ def resolve(
     """
     if settings is not None:
         _check_limits(recipe, settings)
-    width = _size("width", defaults.width if recipe.width is None else recipe.width, defaults)
-    height = _size("height", defaults.height if recipe.height is None else recipe.height, defaults)
-    if settings is not None and width * height > settings.max_pixels:
-        raise RecipeError(
-            f"more than {settings.max_pixels} pixels",
-            field="size",
-            value=f"{width}x{height}",
-            hint="Give a smaller width or height.",
-        )
+    image = image_facts(recipe, sources)
+    width, height = _sizes(recipe, defaults, image)
+    if settings is not None:
+        _check_pixels("size", width, height, settings)
+        if image is not None:
+            _check_pixels("outpaint", *canvas_size(recipe.extend, image), settings)
     sampler, spacing = _sampler(recipe, defaults)
+    steps = _steps(recipe, defaults)
+    parts: list[ResolvedPart] = [*_parts(recipe, defaults)]
+    if recipe.regions is not None:
+        parts.append(resolve_regions(recipe.regions, width, height, sources))
+    if recipe.control is not None:
+        parts.append(resolve_controls(recipe.control, image, sources, controls))
+    if recipe.image is not None and image is not None:
+        parts.append(begun := resolve_image(recipe, recipe.image, image, steps))
+        if recipe.mask is not None:
+            parts.append(resolve_mask(recipe.mask, image, begun.strength, sources))
+        if recipe.extend is not None:
+            parts.append(resolve_extend(recipe.extend, begun.strength))
     return Resolved(
         model=defaults.name,
         model_digest=defaults.digest,
         width=width,
         height=height,
-        steps=_steps(recipe, defaults),
+        steps=steps,
         sampler=sampler,
         spacing=spacing,
         eta=_eta(recipe, sampler),
@@ -112,43 +133,8 @@ def resolve(
         cache_interval=_cache_interval(recipe, defaults),
         seed=_seed(recipe, new_seed),
         count=recipe.count,
-        parts=_parts(recipe, defaults),
-    )
-
-
-def recipe_of(resolved: Resolved) -> Recipe:
-    """Return the recipe that asks for exactly this run; resolving it with the same model gives `resolved`
-    (index 0) again.
-    """
-    parts: list[TextPart | MixPart] = []
-    for part in resolved.parts:
-        match part:
-            case ResolvedText():
-                whole = (part.guidance_start, part.guidance_stop) == (0.0, 1.0)
-                window = {"guidance_start", "guidance_stop"} if whole else set[str]()
-                parts.append(TextPart(**part.model_dump(exclude=window)))
-            case ResolvedMix():
-                parts.append(MixPart(prompts=part.prompts, ratio=part.ratio, mode=part.mode))
-    return Recipe(
-        version=resolved.version,
-        model=resolved.model,
-        width=resolved.width,
-        height=resolved.height,
-        steps=resolved.steps,
-        sampler=resolved.sampler,
-        spacing=resolved.spacing,
-        eta=resolved.eta if resolved.eta > 0 else None,
-        guidance=resolved.guidance,
-        cache_interval=resolved.cache_interval if resolved.cache_interval > 1 else None,
-        seed=resolved.seed,
-        count=resolved.count,
         parts=tuple(parts),
     )
-
-
-def single(resolved: Resolved) -> Resolved:
-    """Return the run that draws this one picture alone: its own seed, a count of one."""
-    return resolved.model_copy(update={"seed": resolved.picture_seed, "count": 1, "index": 0})
 
 
 def _check_limits(recipe: Recipe, settings: Settings) -> None:
@@ -171,6 +157,8 @@ def _check_limits(recipe: Recipe, settings: Settings) -> None:
         prompts += [("prompt", recipe.text.prompt), ("negative", recipe.text.negative)]
     if recipe.mix is not None:
         prompts += [("mix", item.prompt) for item in recipe.mix.prompts]
+    if recipe.regions is not None:
+        prompts += [("region", region.prompt) for region in recipe.regions.regions]
     for field, prompt in prompts:
         if len(prompt) > settings.max_prompt_chars:
             raise RecipeError(
@@ -227,6 +215,25 @@ def _cache_interval(recipe: Recipe, defaults: ModelDefaults) -> int:
     return defaults.fast_cache_interval if recipe.fast else 1
 
 
+def _sizes(recipe: Recipe, defaults: ModelDefaults, image: SourceFacts | None) -> tuple[int, int]:
+    width = defaults.width if recipe.width is None else recipe.width
+    height = defaults.height if recipe.height is None else recipe.height
+    if image is not None:
+        native, bounds = (defaults.width, defaults.height), (defaults.min_size, defaults.max_size)
+        width, height = drawing_size(recipe, image, native, bounds)
+    return _size("width", width, defaults), _size("height", height, defaults)
+
+
+def _check_pixels(field: str, width: int, height: int, settings: Settings) -> None:
+    if width * height > settings.max_pixels:
+        raise RecipeError(
+            f"more than {settings.max_pixels} pixels",
+            field=field,
+            value=f"{width}x{height}",
+            hint="Give a smaller width or height.",
+        )
+
+
 def _size(field: str, size: int, defaults: ModelDefaults) -> int:
     if not defaults.min_size <= size <= defaults.max_size:
         raise RecipeError(
@@ -266,6 +273,8 @@ def _seed(recipe: Recipe, new_seed: Callable[[], int]) -> int:
 
 def _parts(recipe: Recipe, defaults: ModelDefaults) -> tuple[ResolvedText | ResolvedMix, ...]:
     text, mix = recipe.text, recipe.mix
+    if text is None and mix is None and recipe.regions is not None:
+        text = TextPart(prompt="")  # what is in no region shows whatever the model likes
     if mix is None:
         return () if text is None else (_text(text, recipe.fast, defaults),)
     shares = _shares(text, mix)

@@ -2,8 +2,8 @@
 
 A training recipe names a `stage` and holds every hyperparameter of it. The stages of the bundled model, in
 order: `autoencoder`, `latents` (a cache), `text` (the tokenizer and a warm start of the text encoder),
-`diffusion`; beside them `tiny-decoder`, for previews, and `judge`, the classifier that evaluation uses. A
-later stage names the runs of the earlier ones.
+`diffusion`; beside them `tiny-decoder`, for previews, `controlnet`, `judge`, the classifier that evaluation
+uses, and `upscaler`, which makes pictures larger. A later stage names the runs of the earlier ones.
 
 ``python -m sfumato.recipe.train --schema`` prints the schema that is committed as `train.schema.json`.
 """
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from sfumato.errors import RecipeError
 from sfumato.recipe.codec import from_toml
-from sfumato.recipe.image import Seed
+from sfumato.recipe.values import Seed
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -198,6 +198,52 @@ class TinyDecoderStage(_Section):
     edge_weight: NotNegative = 0.5
 
 
+class ControlNetStage(_Section):
+    """A ControlNet (Zhang et al. 2023, arXiv 2302.05543) for the finished `model` of a diffusion run: it
+    learns to follow the edges of the scenes behind `latents`, whose recipe had the same section [data], the
+    seed `latents_seed`, and began with scene `latents_first`. `hint_channels` are the widths of what makes a
+    hint as small as the latents, halving it each time; the model's own layers decide the rest. A share
+    `shifted` of the scenes is moved by up to a fifth of their size, so that outlines and not habit say where
+    things are; a share `thick` of the hints has thick lines, a share `partial` lines in one place only."""
+
+    stage: Literal["controlnet"]
+    model: RunName
+    latents: RunName
+    latents_seed: Seed
+    latents_first: Natural = 0
+    hint_channels: Widths = (4, 16, 32, 64)
+    middle_attention: Switch = True  # False: one layer in the middle, for a third fewer weights
+    caption_dropout: Fraction = 0.3
+    shifted: Fraction = 0.5
+    thick: Fraction = 0.15
+    partial: Fraction = 0.1
+    min_snr_gamma: Positive = 5.0
+    weight_floor: Fraction = 0.3
+
+
+class UpscalerStage(_Section):
+    """A network that makes pictures four times as wide and high, from scenes drawn at both sizes. A share
+    `decoded` of the small pictures goes through the `autoencoder` first, a share `degraded` is blurred, noisy
+    or saved as JPEG. It learns from crops of so many `scenes`, kept in memory (1.1 MB each at size 128), and
+    is scored on `held_out` others of another stream."""
+
+    stage: Literal["upscaler"]
+    autoencoder: RunName
+    width: Annotated[int, Strict(), Field(ge=1, le=512)] = 48
+    blocks: Annotated[int, Strict(), Field(ge=1, le=40)] = 8
+    crop: Count = 40  # of the small picture
+    scenes: Count = 800
+    decoded: Fraction = 0.3
+    degraded: Fraction = 0.2
+    held_out: Count = 100
+
+    @model_validator(mode="after")
+    def _one_kind_each(self) -> Self:
+        if self.decoded + self.degraded > 1 + 1e-9:
+            raise ValueError("decoded and degraded exclude each other: together at most 1")
+        return self
+
+
 class JudgeStage(_Section):
     """A classifier of freshly rendered scenes, which knows nothing of any generator."""
 
@@ -208,7 +254,14 @@ class JudgeStage(_Section):
 
 
 Stage: TypeAlias = Annotated[
-    AutoencoderStage | LatentStage | TextStage | DiffusionStage | TinyDecoderStage | JudgeStage,
+    AutoencoderStage
+    | LatentStage
+    | TextStage
+    | DiffusionStage
+    | TinyDecoderStage
+    | ControlNetStage
+    | JudgeStage
+    | UpscalerStage,
     Field(discriminator="stage"),
 ]
 
@@ -241,6 +294,8 @@ class TrainRecipe(_Section):
                 raise ValueError(f"task.crop {task.crop} is more than data.size {size}")
             if size % task.downsample:
                 raise ValueError(f"data.size {size} must be a multiple of {task.downsample}")
+        if isinstance(task, UpscalerStage) and task.crop > size:
+            raise ValueError(f"task.crop {task.crop} is more than data.size {size}")
         return self
 
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sfumato.errors import RecipeError, closest
-from sfumato.recipe.image import (
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.values import (
     MAX_CACHE_INTERVAL,
     MAX_COUNT,
     MAX_GUIDANCE,
@@ -23,8 +24,7 @@ from sfumato.recipe.image import (
     MAX_SEED,
     MAX_SIZE,
     MAX_STEPS,
-    Recipe,
-    Resolved,
+    MAX_WEIGHT,
 )
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -70,11 +70,22 @@ _RANGES: Final = MappingProxyType(
         "guidance_start": "0 to 1, a fraction of the steps",
         "guidance_stop": "0 to 1, a fraction of the steps",
         "eta": "0 to 1",
+        "strength": "0 to 1: 0 gives the image back, 1 keeps almost nothing of it",
+        "start_step": f"0 to {MAX_STEPS}, at most the number of steps",
         "cache_interval": f"1 to {MAX_CACHE_INTERVAL}",
         "seed": f"0 to {MAX_SEED}, or leave it out for a random one",
         "count": f"1 to {MAX_COUNT}",
         "index": f"0 to {MAX_COUNT - 1}",
         "ratio": f"above 0 and up to {MAX_RATIO:g}",
+        "regions.regions.ratio": "above 0 and up to 1",
+        "regions.feather": "0 to 1, a fraction of the shorter side",
+        "mask.feather": f"0 to {MAX_SIZE} pixels",
+        "weight": f"0 to {MAX_WEIGHT:g}",
+        "start": "0 to 1, a fraction of the steps",
+        "stop": "0 to 1, a fraction of the steps",
+        "grow": f"{-MAX_SIZE} to {MAX_SIZE} pixels",
+        "padding": f"0 to {MAX_SIZE} pixels",
+        **{f"extend.{side}": f"0 to {MAX_SIZE} pixels" for side in ("left", "right", "top", "bottom")},
         "prompt": f"up to {MAX_PROMPT_CHARS} characters",
         "negative": f"up to {MAX_PROMPT_CHARS} characters",
         "prompts": f"1 to {MAX_MIXED} prompts",
@@ -83,7 +94,9 @@ _RANGES: Final = MappingProxyType(
         "spacing": "a name from: sfumato samplers",
     }
 )
-"""The whole range of every field of a picture's recipe, for hints."""
+"""The whole range of every field of a picture's recipe, for hints: by its path where names mean several
+things.
+"""
 
 
 def read_mapping(
@@ -139,8 +152,9 @@ def _one_line(error: ValidationError, model: type[BaseModel]) -> RecipeError:
         near = closest(str(detail["loc"][-1]), _field_names(model))
         hint = None if near is None else f"Did you mean {near}?"
     field = str(detail["loc"][-1]) if detail["loc"] else ""
-    if model in (Recipe, Resolved) and field in _RANGES and kind not in ("missing", "extra_forbidden"):
-        hint = f"Give {_RANGES[field]}."
+    whole_range = _RANGES.get(re.sub(r"\[\d+\]", "", path), _RANGES.get(field))
+    if model in (Recipe, Resolved) and whole_range and kind not in ("missing", "extra_forbidden"):
+        hint = f"Give {whole_range}."
     if kind == "value_error":
         value = None  # the whole table; our own messages name what is wrong in it
     return RecipeError(_message(detail), field=path, value=value, hint=hint)

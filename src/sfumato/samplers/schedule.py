@@ -19,7 +19,7 @@ import numpy as np
 
 from sfumato.errors import ModelFileError, RecipeError
 from sfumato.samplers.arrays import array_namespace
-from sfumato.samplers.spacings import SPACINGS, Floats, sigma_at
+from sfumato.samplers.spacings import SPACINGS, Floats, Spacing, sigma_at
 
 __all__ = [
     "SPACINGS",
@@ -49,6 +49,8 @@ _NUMBER: tuple[type[Any], ...] = (int, float, np.number)
 TINY_ALPHA_BAR = 2.0**-24
 
 MAX_TIMESTEPS = 100_000  # a schedule read from a file must not be able to fill the memory
+MAX_KNOTS = 4096
+KNOTS_TOLERANCE = 1e-3
 
 _DIFFUSERS_KINDS: Mapping[str, Kind] = {
     "linear": "linear",
@@ -63,13 +65,16 @@ class Schedule:
     """What a network was trained on: `alphas_cumprod (N,)` float64, falling inside (0, 1), and what it
     predicts.
 
-    `steps_offset` shifts the "leading" spacing only (Stable Diffusion 1.5 was published with 1). Raises
-    ValueError for a table that is not one-dimensional, not strictly falling or leaves (0, 1).
+    `steps_offset` shifts the "leading" spacing only (Stable Diffusion 1.5 was published with 1). `entropic`,
+    where it was measured, holds rising sigmas at equal shares of the model's entropy, from `sigma_min` to
+    `sigma_max`. Raises ValueError for a table that is not one-dimensional, not strictly falling or leaves
+    (0, 1), and for other knots than these.
     """
 
     alphas_cumprod: Floats
     prediction: Prediction
     steps_offset: int = 0
+    entropic: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         table = np.array(self.alphas_cumprod, dtype=np.float64)
@@ -81,6 +86,8 @@ class Schedule:
             raise ValueError(f"prediction must be one of {get_args(Prediction)}, not {self.prediction!r}")
         table.flags.writeable = False
         object.__setattr__(self, "alphas_cumprod", table)
+        if self.entropic is not None:
+            object.__setattr__(self, "entropic", self._checked_knots(self.entropic))
 
     @classmethod
     def create(
@@ -147,6 +154,18 @@ class Schedule:
                 f"the noise schedule cannot be used: {error}", field="scheduler_config.json"
             ) from error
 
+    def _checked_knots(self, knots: tuple[float, ...]) -> tuple[float, ...]:
+        rising = np.asarray(knots, dtype=np.float64)
+        if rising.ndim != 1 or not 2 <= len(rising) <= MAX_KNOTS or not np.all(np.diff(rising) > 0):
+            raise ValueError(f"entropic sigmas must be 2 to {MAX_KNOTS} numbers that rise")
+        ends = (self.sigma_min, self.sigma_max)
+        if not np.allclose((rising[0], rising[-1]), ends, rtol=KNOTS_TOLERANCE, atol=0):
+            raise ValueError(f"entropic sigmas must go from {ends[0]:.6g} to {ends[1]:.6g}")
+        rising[[0, -1]] = ends  # files hold fewer digits than the table
+        if not np.all(np.diff(rising) > 0):
+            raise ValueError("entropic sigmas must rise")
+        return tuple(rising.tolist())
+
     @cached_property
     def sigmas(self) -> Floats:
         """`(N,)` float64, rising: noise over signal at every training timestep, sqrt((1 - alpha_bar) /
@@ -189,7 +208,8 @@ def grid(schedule: Schedule, num_steps: int, spacing: str) -> tuple[float, ...]:
     """Return `num_steps + 1` noise levels for a drawing: falling, from the noisiest the spacing visits to
     exactly 0.0.
 
-    `num_steps` in [1, N], `spacing` a key of `SPACINGS`. Raises RecipeError for anything else.
+    `num_steps` in [1, N], `spacing` a key of `SPACINGS`. Raises RecipeError for anything else, and for a
+    measured spacing when the model was not measured.
     """
     if spacing not in SPACINGS:
         known = ", ".join(SPACINGS)
@@ -198,7 +218,7 @@ def grid(schedule: Schedule, num_steps: int, spacing: str) -> tuple[float, ...]:
     limit = len(schedule.sigmas)
     if not 1 <= num_steps <= limit:
         raise RecipeError(f"must be between 1 and {limit}", field="steps", value=num_steps)
-    return (*row.sigmas(schedule.sigmas, num_steps, schedule.steps_offset).tolist(), 0.0)
+    return (*row.sigmas(_table(schedule, row), num_steps, schedule.steps_offset).tolist(), 0.0)
 
 
 def scale_in(x: Array, sigma: float | Array) -> Array:
@@ -265,6 +285,19 @@ def min_snr_weight(snr: float | Array, gamma: float, prediction: Prediction) -> 
         return gamma / xp.clip(values, gamma, None)
     clipped = xp.clip(values, None, gamma)
     return clipped / (values + 1) if prediction == "v" else clipped
+
+
+def _table(schedule: Schedule, row: Spacing) -> Floats:
+    if not row.measured:
+        return schedule.sigmas
+    if schedule.entropic is None:
+        raise RecipeError(
+            "the entropy of this model was never measured",
+            field="spacing",
+            value=row.name,
+            hint="Choose another, such as trailing; sfumato.evaluation.entropy measures it.",
+        )
+    return np.asarray(schedule.entropic)
 
 
 def _alphas_cumprod(betas: Floats, zero_terminal_snr: bool) -> Floats:

@@ -26,14 +26,16 @@ class Spacing:
     """One row of `SPACINGS`.
 
     `sigmas(table, num_steps, steps_offset)` returns the `num_steps` levels a solver leaves from, highest
-    first, without the final zero; `table` is `(N,)` rising sigmas of the training timesteps. `label` is the
-    schedule type as A1111 writes it, or our own where A1111 has none.
+    first, without the final zero; `table` is `(N,)` rising sigmas: of the training timesteps, or, when
+    `measured`, the model's own knots (`Schedule.entropic`). `label` is the schedule type as A1111 writes it,
+    or our own where A1111 has none.
     """
 
     name: str
     label: str
     about: str
     sigmas: Callable[[Floats, int, int], Floats]
+    measured: bool = False
 
 
 def sigma_at(table: Floats, t: float | Floats) -> Floats:
@@ -113,6 +115,16 @@ def align_your_steps(table: Floats, num_steps: int, steps_offset: int) -> Floats
     return np.exp(np.interp(places, np.arange(len(t)), np.log(sigma_at(table, t))))
 
 
+def entropic(table: Floats, num_steps: int, steps_offset: int) -> Floats:
+    """Steps that each remove an equal share of the conditional entropy H[x0 | x_sigma], weighted with sigma:
+    rescaled entropic time, Stancevic et al. 2025 (arXiv 2504.13612).
+
+    `table` are sigmas at equal shares, as `sfumato.evaluation.entropy` measures them; between two of them log
+    sigma is linear. The last step goes from above the lowest to 0.
+    """
+    return sgm_uniform(table, num_steps, steps_offset)
+
+
 def beta_quantile(p: float, shape: float) -> float:
     """Return x with I_x(shape, shape) = p, for p in [0, 1] and 0 < shape < 1. Absolute error below 1e-12.
 
@@ -154,6 +166,7 @@ SPACINGS: Mapping[str, Spacing] = MappingProxyType(
             Spacing("sgm_uniform", "SGM Uniform", "even training steps, the lowest left out", sgm_uniform),
             Spacing("beta", "Beta", "more steps at both ends", beta),
             Spacing("ays", "Align Your Steps", "optimised for few steps (SD 1.5)", align_your_steps),
+            Spacing("entropic", "Entropic", "equal shares of the model's entropy", entropic, measured=True),
         )
     }
 )

@@ -14,7 +14,8 @@ from sfumato.engine.run import draw
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.judge import Judge
 from sfumato.models.load import load_bundle
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.scenes import scene
 from sfumato.scenes import vocabulary as words

@@ -2,8 +2,8 @@
 next stage needs.
 
 Every run lives in `runs/NAME/`: `step-*` checkpoints and its result (`vae/`, `tokenizer/` and
-`text_encoder/`, `model/`, `tiny_decoder/`, shards, or `judge.safetensors`). Running a recipe again resumes
-it; running a finished one only writes the same result again.
+`text_encoder/`, `model/`, `tiny_decoder/`, `controlnet/`, `upscaler/`, shards, or `judge.safetensors`).
+Running a recipe again resumes it; running a finished one only writes the same result again.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from safetensors import SafetensorError
 from torch import nn
 from transformers import CLIPTextModel
@@ -26,8 +26,10 @@ from sfumato.errors import InputError, ModelFileError, OutputError, RecipeError
 from sfumato.models.files import BYTE_PAIRS
 from sfumato.models.judge import Judge, JudgeNet, bundled_judge, load_judge, save_judge
 from sfumato.models.tiny_decoder import decoder_config, save_decoder
+from sfumato.models.upscaler_net import UpscalerNet, save_upscaler
 from sfumato.recipe.train import (
     AutoencoderStage,
+    ControlNetStage,
     DiffusionStage,
     JudgeStage,
     LatentStage,
@@ -35,10 +37,20 @@ from sfumato.recipe.train import (
     TextStage,
     TinyDecoderStage,
     TrainRecipe,
+    UpscalerStage,
 )
 from sfumato.scenes import scene
 from sfumato.settings import Settings
-from sfumato.training import autoencoder, checkpoints, diffusion, latents, text, tiny_decoder
+from sfumato.training import (
+    autoencoder,
+    checkpoints,
+    controlnet,
+    diffusion,
+    latents,
+    text,
+    tiny_decoder,
+    upscaler,
+)
 from sfumato.training import judge as judging
 from sfumato.training.export import export_pipeline, replacing, write_json
 from sfumato.training.latents import CacheStep
@@ -98,9 +110,12 @@ def digest(recipe: TrainRecipe, earlier: Mapping[str, Any] | None = None) -> str
 
 
 def earlier_results(recipe: TrainRecipe, runs: Path) -> dict[str, Any] | None:
-    """What a diffusion or tiny-decoder run builds on, for `digest`: the facts of its caches, and the sha256
-    of every weight and of the tokenizer. None for other stages."""
-    if not isinstance(recipe.task, DiffusionStage | TinyDecoderStage):
+    """What a run of later stages builds on, for `digest`: the facts of its caches, and the sha256 of every
+    weight and of the tokenizer. None for the first stages, and the judge."""
+    if isinstance(recipe.task, ControlNetStage):
+        places = [f"{recipe.task.model}/model/{part}" for part in ("unet", "text_encoder", "tokenizer")]
+        return {"files": _hashes(runs, places), "latents": [latents.facts(runs / recipe.task.latents)]}
+    if not isinstance(recipe.task, DiffusionStage | TinyDecoderStage | UpscalerStage):
         return None
     stage = recipe.task
     places = [f"{stage.autoencoder}/vae"]
@@ -108,13 +123,19 @@ def earlier_results(recipe: TrainRecipe, runs: Path) -> dict[str, Any] | None:
         places += [f"{stage.text}/text_encoder", f"{stage.text}/tokenizer"]
         if stage.start is not None:
             places += [f"{stage.start}/model/unet", f"{stage.start}/model/text_encoder"]
+    caches = () if isinstance(stage, UpscalerStage) else stage.latents
+    return {"files": _hashes(runs, places), "latents": [latents.facts(runs / name) for name in caches]}
+
+
+def _hashes(runs: Path, places: list[str]) -> dict[str, str]:
+    """The sha256 of every weight and byte pair in folders below `runs`."""
     files = [path for place in places for path in sorted((runs / place).glob("*"))]
     deciding = [path for path in files if path.suffix == ".safetensors" or path.name in BYTE_PAIRS]
     hashes: dict[str, str] = {}
     for path in deciding:
         with path.open("rb") as file:
             hashes[path.relative_to(runs).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"files": hashes, "latents": [latents.facts(runs / name) for name in stage.latents]}
+    return hashes
 
 
 def start(
@@ -140,6 +161,10 @@ def start(
             return _writing(run, _tiny_decoder(run, stage))
         case JudgeStage() as stage:
             return _writing(run, _judge(run, stage))
+        case ControlNetStage() as stage:
+            return _writing(run, _controlnet(run, stage))
+        case UpscalerStage() as stage:
+            return _writing(run, _upscaler(run, stage))
 
 
 def _writing(run: _Run, steps: Generator[T, None, None]) -> Generator[T, None, None]:
@@ -240,6 +265,38 @@ def _judge(run: _Run, stage: JudgeStage) -> Steps:
     _load_averages(run, {"judge": net})
     facts = {"accuracy": _judge_accuracy(run, net), "recipe": digest(run.recipe)}
     save_judge(net, run.folder / "judge.safetensors", facts)
+
+
+def _controlnet(run: _Run, stage: ControlNetStage) -> Steps:
+    model = run.result(stage.model, "model")
+    cache = latents.load([run.result(stage.latents, ".")])
+    task = controlnet.ControlNetTask(stage, run.recipe.data, run.recipe.seed, model, cache)
+    yield from _steps(run, task, earlier_results(run.recipe, run.runs))
+    modules = task.modules()
+    _load_averages(run, modules)
+    net = cast(ControlNetModel, modules["controlnet"])
+    with replacing(run.folder / "controlnet") as draft:
+        net.half().save_pretrained(draft, safe_serialization=True)
+        (draft / "README.md").write_text(controlnet.card(net, run.recipe.data.size), encoding="utf-8")
+
+
+def _upscaler(run: _Run, stage: UpscalerStage) -> Steps:
+    vae = _load_vae(run.result(stage.autoencoder, "vae"))
+    task = upscaler.UpscalerTask(stage, run.recipe.data, run.recipe.seed, vae)
+    last: TrainStep | None = None
+    with closing(_steps(run, task, earlier_results(run.recipe, run.runs))) as steps:
+        for last in steps:
+            yield last
+    net = UpscalerNet(upscaler.shape_of(stage))
+    _load_averages(run, {"upscaler": net})
+    net.half().float().eval()  # as it is stored
+    rows = upscaler.score(net, vae, run.recipe.data, run.recipe.seed, stage.held_out)
+    facts = {"psnr": rows, "seed": run.recipe.seed, "recipe": digest(run.recipe)}
+    with replacing(run.folder / "upscaler") as draft:
+        save_upscaler(net, draft, facts)
+    if last is not None:  # once more, with what came of it
+        figures = {f"{kind} {who}": row[who] for kind, row in rows.items() for who in ("learned", "lanczos")}
+        yield replace(last, figures=figures)
 
 
 # --- what they share --------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from PIL import Image
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
 from sfumato.evaluation.speed import stock_script
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from tiny_models import tiny_bundle, tiny_folder
 

@@ -29,7 +29,8 @@ from sfumato.evaluation.speed.report import ColdReport, LargeReport, Report, Sub
 from sfumato.evaluation.speed.warm import measure_warm
 from sfumato.evaluation.speed.weights import check_space
 from sfumato.models.load import FoundModel, downsampling, find_model
-from sfumato.recipe.image import Recipe, Resolved, TextPart
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
 

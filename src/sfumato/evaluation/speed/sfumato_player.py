@@ -14,7 +14,8 @@ from sfumato.models.backends.base import Backend
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.files import ModelFiles, locate
 from sfumato.models.load import find_model, make_bundle
-from sfumato.recipe.image import Recipe, TextPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
 

@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.models.controlnets import ControlFiles
+
 Array: TypeAlias = Any  # Python has no static type for "follows the Array API" yet
 
 
@@ -43,6 +45,7 @@ class Work:
     """The shapes of what is going to be drawn: token ids of shape `ids`, that is chunks and tokens of each,
     and `rows` latents at a time, of `height` by `width`; with `reusing`, some steps reuse features.
     `tile` is the height and width of latents that are decoded at a time, where that is not all of them.
+    `controls` steer all of it.
     """
 
     ids: tuple[int, int]
@@ -51,6 +54,22 @@ class Work:
     width: int
     reusing: bool = False
     tile: tuple[int, int] | None = None
+    controls: tuple[ControlFiles, ...] = ()
+
+
+class ControlNetwork(Protocol):
+    """A ControlNet, in the backend that opened it. Stateless as well."""
+
+    def residuals(
+        self, x: Array, t: float, context: Array, hint: Array, scale: float, extra: Extra = NOTHING
+    ) -> tuple[tuple[Array, ...], Array]:
+        """Return what `predict` takes as `extra.down` and `extra.mid`, all multiplied by `scale`.
+
+        `x`, `t` and `context` are those of `predict`, but `x` without the further channels of an inpainting
+        UNet; of `extra` only `pooled` and `time_ids` matter. `hint (1 or B,3,H,W)` is a picture in [0, 1] of
+        the size that is drawn: H and W are h and w times the downsampling of the autoencoder.
+        """
+        ...
 
 
 class Backend(Protocol):
@@ -113,6 +132,14 @@ class Backend(Protocol):
         one layer and what follows it run, and the same features come back (Ma et al. 2023, arXiv 2312.00858,
         Section 3.2). Of `extra.down` only the first residual matters then, and `mid` does not. Features are
         in whatever dtype the backend likes; rows may be cut from them and joined, and sums taken.
+        """
+        ...
+
+    def control(self, files: ControlFiles) -> ControlNetwork:
+        """Open a ControlNet that fits the model (see `sfumato.models.controlnets.check_fit`).
+
+        The last few that were opened stay open. Raises ModelFileError for weights that do not fit their
+        configuration, here or when it is first used, and InputError for one that this backend cannot run.
         """
         ...
 

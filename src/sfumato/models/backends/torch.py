@@ -5,7 +5,7 @@ its tensors can never be trained on later, and neither may surround a `yield`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from sfumato.errors import InputError
 from sfumato.models.backends import torch_unet
-from sfumato.models.backends.base import NOTHING, Extra, Work
+from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, Work
+from sfumato.models.controlnets import ControlFiles, Opened, faults_of_control
 from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged
 from sfumato.models.memory import system_memory
 from sfumato.models.names import current_name
@@ -48,6 +49,7 @@ class TorchBackend:
     dtype: torch.dtype
     tiny: TinyDecoder | None = None
     graphs: bool = False
+    controls: Opened[ControlNetwork] = field(default_factory=Opened)
 
     @property
     def name(self) -> str:
@@ -108,6 +110,16 @@ class TorchBackend:
             inputs = self._inputs(x, t, context, extra)
             output, features = torch_unet.predict_reusing(self.unet, inputs, features)
             return output.float(), features
+
+    def control(self, files: ControlFiles) -> ControlNetwork:
+        def load() -> ControlNetwork:
+            # Imported here: most drawings have none.
+            from sfumato.models.backends.torch_control import TorchControl, build_control
+
+            with faults_of_control():
+                return TorchControl(_network(files.network, build_control, self.device, self.dtype))
+
+        return self.controls.get(files, load)
 
     def encode_image(self, pixels: NDArray[np.float32]) -> torch.Tensor:
         with torch.no_grad():

@@ -1,7 +1,8 @@
 """The compiled backend: `Backend` on openvino, with numpy arrays."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from sfumato.models.backends.base import NOTHING, Extra, Work
 from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
 from sfumato.models.backends.openvino.cache import CachePlace, GraphCache, Maker, builder_version
 from sfumato.models.backends.openvino.clip import build_text_encoder
+from sfumato.models.backends.openvino.control import HintShape, OpenVinoControl, open_control
 from sfumato.models.backends.openvino.networks import (
     Graph,
     Network,
@@ -36,6 +38,7 @@ from sfumato.models.backends.openvino.unet import (
     time_features,
 )
 from sfumato.models.backends.openvino.weights import Weights
+from sfumato.models.controlnets import ControlFiles, Opened
 from sfumato.models.files import ModelFiles, NetworkFiles
 from sfumato.models.memory import system_memory
 
@@ -69,6 +72,8 @@ class OpenVinoBackend:
     cache: GraphCache | None = None
     remarks: tuple[str, ...] = ()
     ranges: Ranges | None = None  # with them, the UNet multiplies whole numbers
+    options: Mapping[str, str] = field(default_factory=dict)
+    controls: Opened[OpenVinoControl] = field(default_factory=Opened)
 
     @property
     def name(self) -> str:
@@ -93,16 +98,20 @@ class OpenVinoBackend:
         latents = (work.rows, work.height, work.width, work.ids[0] * work.ids[1])
         parts: tuple[Part, ...] = ("both", "shallow") if work.reusing else ("whole",)
         decoded = (work.height, work.width) if work.tile is None else work.tile
+        steered = bool(work.controls)
         # Two threads: the UNet takes as long as the others together, and two cores are common.
-        compile_ahead(*((self.unet, self._unet_graph(part, latents, residuals=False)) for part in parts))
+        compile_ahead(*((self.unet, self._unet_graph(part, latents, residuals=steered)) for part in parts))
         compile_ahead(
             (self.text_encoder, self._text_graph(work.ids)),
             (self.decoder, self._decoder_graph((1, channels, *decoded))),
+            *self._control_graphs(work),
         )
 
     def store(self) -> None:
         # RuntimeError is what openvino raises where it cannot write a graph out.
         with suppress(OutputError, OSError, RuntimeError):
+            if self.cache is not None:
+                self.cache.drop_stale()
             for network, files in (
                 (self.unet, self.files.unet),
                 (self.text_encoder, self.files.text_encoder),
@@ -110,6 +119,9 @@ class OpenVinoBackend:
             ):
                 if is_small(files):
                     network.store(STORED_BYTES)
+            for control in self.controls.all():
+                if is_small(control.files.network):
+                    control.network.store(STORED_BYTES)
 
     def encode_text(self, ids: NDArray[np.int64]) -> Floats:
         rows, tokens = ids.shape
@@ -125,6 +137,15 @@ class OpenVinoBackend:
             output, features = self._predict("both", x, t, context, None, extra)
             return output, features
         return self._predict("shallow", x, t, context, features, extra)[0], features
+
+    def control(self, files: ControlFiles) -> OpenVinoControl:
+        def load() -> OpenVinoControl:
+            core, of = shared_core(), files.network
+            name = f"control {files.digest()[:16]}"
+            network = Network(core, of, self.options, name=name, cache=self.cache, kept=kept_graphs(of))
+            return open_control(files, network, int8=self._int8)
+
+        return self.controls.get(files, load)
 
     def encode_image(self, pixels: Floats) -> Floats:
         network = self.files.vae
@@ -175,6 +196,8 @@ class OpenVinoBackend:
     ) -> list[Floats]:
         config = self.files.unet.config
         rows, _, height, width = x.shape
+        if part == "shallow":  # has one skip connection and no middle
+            extra = replace(extra, down=extra.down[:1], mid=None)
         residuals = extra.mid is not None or bool(extra.down)
         inputs = {"x": x, "time": time_features(t, config), "context": context}
         inputs |= _extra_inputs(extra, config)
@@ -182,6 +205,18 @@ class OpenVinoBackend:
             inputs["features"] = features
         shape = (rows, height, width, context.shape[1])
         return self.unet.run(self._unet_graph(part, shape, residuals=residuals), inputs)
+
+    def _control_graphs(self, work: Work) -> list[tuple[Network, Graph]]:
+        """Return the graphs of the ControlNets of `work`; those that cannot be opened are left out."""
+        size = _downsampling(self.files.vae)
+        shape = UNetShape(work.rows, work.height, work.width, work.ids[0] * work.ids[1])
+        hint = HintShape(1, size * work.height, size * work.width)
+        graphs: list[tuple[Network, Graph]] = []
+        for files in work.controls:
+            with suppress(InputError, OSError):
+                control = self.control(files)
+                graphs.append((control.network, control.graph(shape, hint)))
+        return graphs
 
     def _text_graph(self, ids: tuple[int, int]) -> Graph:
         network = self.files.text_encoder
@@ -274,7 +309,13 @@ def load_openvino(files: ModelFiles, dtype: str, place: CachePlace | None = None
         cache=cache,
         remarks=remarks,
         ranges=ranges,
+        options=options,
     )
+
+
+def _downsampling(vae: NetworkFiles) -> int:
+    """Return how many pixels one latent spans per side."""
+    return 2 ** (len(vae.config["block_out_channels"]) - 1)
 
 
 def _extra_inputs(extra: Extra, config: Any) -> dict[str, Floats]:

@@ -154,6 +154,18 @@ class GraphCache:
             return sum(stored) < limit
         return False
 
+    def drop_stale(self) -> None:
+        """Remove what another version stored here: it would be noted at every start, and take the room of
+        what is stored next. Another machine's graphs stay. Raises OutputError.
+        """
+        for path, reason in list(self._stale.items()):
+            if reason == _REASONS["processor"]:
+                continue
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _in_the_way(path) from error
+
     def keep_written(self) -> None:
         """Remove every graph of this precision but those written here: older ones, and what a process that
         was killed left behind. Raises OutputError.

@@ -100,97 +100,119 @@ def sinusoid(
     return np.concatenate(waves, axis=1).astype(np.float32)
 
 
-class _Builder:
-    """What the parts of one graph share."""
+class DownHalf:
+    """What the graphs of a UNet and of a ControlNet begin with: inputs, the time embedding, the down blocks
+    and the middle.
+    """
 
-    def __init__(self, layers: Layers, config: Config, shape: UNetShape, residuals: bool) -> None:
+    def __init__(self, layers: Layers, config: Config, shape: UNetShape) -> None:
         self.config = config
         self.shape = shape
-        self.residuals = residuals
         self.layers = layers
         self.eps = config.get("norm_eps", 1e-5)
         self.channels: Sequence[int] = config["block_out_channels"]
         self.down_types: Sequence[str] = config["down_block_types"]
-        self.up_types: Sequence[str] = config["up_block_types"]
         self.depths = per_level(config.get("layers_per_block", 2), len(self.channels))
         # What diffusers calls attention_head_dim has always been the number of heads.
         heads = config.get("num_attention_heads")
         heads = config.get("attention_head_dim", 8) if heads is None else heads
         self.heads = per_level(heads, len(self.channels))
         self.inputs: list[Node] = []
-        self.x = self._input("x", [shape.rows, config["in_channels"], shape.height, shape.width])
-        self.time = self._input("time", [1, self.channels[0]])
+        self.x = self.input("x", [shape.rows, config["in_channels"], shape.height, shape.width])
+        self.time = self.input("time", [1, self.channels[0]])
         width = config.get("cross_attention_dim", 1280)
-        self.context = self._input("context", [shape.rows, shape.tokens, width])
+        self.context = self.input("context", [shape.rows, shape.tokens, width])
         self.embedding = self._embedding()
 
-    def model(self, part: Part) -> Any:
-        levels = range(len(self.channels))
-        h = self.layers.conv(self.x, "conv_in")
-        skips = [self._steered(h, 0)]
-        if part == "shallow":
-            features = self._input(
-                "features", [self.shape.rows, self.channels[0], self.shape.height, self.shape.width]
-            )
-        else:
-            for level in levels:
-                h = self._down(h, level, skips)
-            h = self._middle(h)
-            for level in levels:
-                h = self._up(h, level, skips)
-            features = h
-        h = self._up_layer(features, levels[-1], self.depths[0], skips)
-        h = op.swish(self.layers.group_norm(h, "conv_norm_out", self.eps))
-        results = [_named(self.layers.conv(h, "conv_out"), "output")]
-        if part == "both":
-            results.append(_named(features, "features"))
-        return ov.Model([op.result(one) for one in results], self.inputs, "unet")
-
-    def _input(self, name: str, shape: Sequence[int]) -> Node:
+    def input(self, name: str, shape: Sequence[int]) -> Node:
+        """Add an input to the graph."""
         node = op.parameter(list(shape), ov.Type.f32, name=name)
-        self.inputs.append(_named(node, name))
+        self.inputs.append(named(node, name))
         return node
+
+    def down(self, h: Node, level: int) -> list[Node]:
+        """Return what down block `level` makes of `h`: its skip connections, the last of which goes on."""
+        made: list[Node] = []
+        for layer in range(self.depths[level]):
+            h = self.layers.resnet(h, self.embedding, f"down_blocks.{level}.resnets.{layer}", self.eps)
+            if self.down_types[level] == "CrossAttnDownBlock2D":
+                h = self.transformer(h, f"down_blocks.{level}.attentions.{layer}", level)
+            made.append(h)
+        if level < len(self.channels) - 1:
+            made.append(self.layers.conv(h, f"down_blocks.{level}.downsamplers.0.conv", stride=2))
+        return made
+
+    def middle(self, h: Node) -> Node:
+        """Return what the middle makes of `h`; some models have none, some only its first layer."""
+        kind = self.config.get("mid_block_type", "UNetMidBlock2DCrossAttn")
+        if kind is None:
+            return h
+        h = self.layers.resnet(h, self.embedding, "mid_block.resnets.0", self.eps)
+        if kind == "UNetMidBlock2D":
+            return h
+        h = self.transformer(h, "mid_block.attentions.0", len(self.channels) - 1)
+        return self.layers.resnet(h, self.embedding, "mid_block.resnets.1", self.eps)
+
+    def transformer(self, h: Node, name: str, level: int) -> Node:
+        """Return what the attention `name` makes of `h`, with the heads of `level`."""
+        return self.layers.transformer(h, self.context, name, self.heads[level])
 
     def _embedding(self) -> Node:
         """Return what every resnet adds, after its activation: `(1,E)`, or `(B,E)` with added conditions."""
         guided = None
         if self.config.get("time_cond_proj_dim") is not None:
-            guidance = self._input("guidance", [1, self.config["time_cond_proj_dim"]])
+            guidance = self.input("guidance", [1, self.config["time_cond_proj_dim"]])
             guided = self.layers.linear(guidance, "time_embedding.cond_proj")
         embedding = self.layers.time_mlp(self.time, "time_embedding", guided)
         if self.config.get("addition_embed_type") == "text_time":
-            added = self._input(
+            added = self.input(
                 "added", [self.shape.rows, self.config["projection_class_embeddings_input_dim"]]
             )
             embedding = op.add(embedding, self.layers.time_mlp(added, "add_embedding"))
         return op.swish(embedding)
 
-    def _steered(self, skip: Node, number: int) -> Node:
-        """Return skip connection `number`, with a ControlNet's residual when there is one."""
+
+class _Builder(DownHalf):
+    """What the parts of one UNet share."""
+
+    def __init__(self, layers: Layers, config: Config, shape: UNetShape, residuals: bool) -> None:
+        super().__init__(layers, config, shape)
+        self.residuals = residuals
+        self.up_types: Sequence[str] = config["up_block_types"]
+
+    def model(self, part: Part) -> Any:
+        levels = range(len(self.channels))
+        h = self.layers.conv(self.x, "conv_in")
+        skips = [self._steered(h, "down_0")]
+        if part == "shallow":
+            features = self.input(
+                "features", [self.shape.rows, self.channels[0], self.shape.height, self.shape.width]
+            )
+        else:
+            for level in levels:
+                made = self.down(h, level)
+                h = made[-1]
+                skips += [
+                    self._steered(skip, f"down_{number}") for number, skip in enumerate(made, len(skips))
+                ]
+            h = self._steered(self.middle(h), "mid")
+            for level in levels:
+                h = self._up(h, level, skips)
+            features = h
+        h = self._up_layer(features, levels[-1], self.depths[0], skips)
+        h = op.swish(self.layers.group_norm(h, "conv_norm_out", self.eps))
+        results = [named(self.layers.conv(h, "conv_out"), "output")]
+        if part == "both":
+            results.append(named(features, "features"))
+        return ov.Model([op.result(one) for one in results], self.inputs, "unet")
+
+    def _steered(self, h: Node, name: str) -> Node:
+        """Return a skip connection or the middle, with a ControlNet's residual when there is one."""
         if not self.residuals:
-            return skip
-        channels = output_of(skip).get_partial_shape()[1].get_length()
-        return op.add(skip, self._input(f"down_{number}", [self.shape.rows, channels, DYNAMIC, DYNAMIC]))
-
-    def _down(self, h: Node, level: int, skips: list[Node]) -> Node:
-        for layer in range(self.depths[level]):
-            h = self.layers.resnet(h, self.embedding, f"down_blocks.{level}.resnets.{layer}", self.eps)
-            if self.down_types[level] == "CrossAttnDownBlock2D":
-                h = self._transformer(h, f"down_blocks.{level}.attentions.{layer}", level)
-            skips.append(self._steered(h, len(skips)))
-        if level < len(self.channels) - 1:
-            h = self.layers.conv(h, f"down_blocks.{level}.downsamplers.0.conv", stride=2)
-            skips.append(self._steered(h, len(skips)))
-        return h
-
-    def _middle(self, h: Node) -> Node:
-        if self.config.get("mid_block_type", "UNetMidBlock2DCrossAttn") is not None:
-            h = self.layers.resnet(h, self.embedding, "mid_block.resnets.0", self.eps)
-            h = self._transformer(h, "mid_block.attentions.0", len(self.channels) - 1)
-            h = self.layers.resnet(h, self.embedding, "mid_block.resnets.1", self.eps)
-        if self.residuals:
-            h = op.add(h, self._input("mid", [self.shape.rows, self.channels[-1], DYNAMIC, DYNAMIC]))
-        return h
+            return h
+        sides = output_of(h).get_partial_shape()
+        shape = [side.get_length() if side.is_static else DYNAMIC for side in sides]
+        return op.add(h, self.input(name, shape))
 
     def _up(self, h: Node, level: int, skips: list[Node]) -> Node:
         """Up block `level`, counted from the deepest, without the very last layer of the last block."""
@@ -208,18 +230,16 @@ class _Builder:
         h = op.concat([h, skips.pop()], 1)
         h = self.layers.resnet(h, self.embedding, f"up_blocks.{level}.resnets.{layer}", self.eps)
         if self.up_types[level] == "CrossAttnUpBlock2D":
-            h = self._transformer(h, f"up_blocks.{level}.attentions.{layer}", self._across(level))
+            h = self.transformer(h, f"up_blocks.{level}.attentions.{layer}", self._across(level))
         return h
 
     def _across(self, level: int) -> int:
         """Return the down block that up block `level` faces."""
         return len(self.channels) - 1 - level
 
-    def _transformer(self, h: Node, name: str, level: int) -> Node:
-        return self.layers.transformer(h, self.context, name, self.heads[level])
 
-
-def _named(node: Node, name: str) -> Node:
+def named(node: Node, name: str) -> Node:
+    """Return `node`, whose output is known by `name` outside of the graph."""
     output_of(node).get_tensor().set_names({name})
     return node
 

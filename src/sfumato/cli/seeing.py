@@ -1,0 +1,65 @@
+"""What --trace and --animate ask for, checked before a model is loaded, and followed while it draws."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sfumato.engine.animator import Animator, Shown
+from sfumato.engine.conditions import Projection
+from sfumato.engine.events import Event, Events
+from sfumato.engine.seeing import Watched, Watcher, watched
+from sfumato.engine.trace import Gauge
+from sfumato.engine.trace_folder import TraceFolder, check_trace_folder
+from sfumato.errors import RecipeError
+from sfumato.imaging.animation import check_animation
+from sfumato.models.bundle import ModelBundle
+
+SHOWN: Final[dict[str, Shown]] = {"x0": "x0", "noisy": "noisy"}
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """What is to be seen of a run: a trace in a folder, an animation in a file, both or neither.
+
+    A `gauge` that is not among the projections of the plan reads nothing, and the trace says so.
+    """
+
+    trace: Path | None = None
+    animate: Path | None = None
+    shown: Shown = "x0"
+    gauge: Gauge | None = None
+
+    @property
+    def looking(self) -> tuple[Projection, ...]:
+        """What has to be among the projections of the plan that is drawn."""
+        return () if self.gauge is None else (self.gauge,)
+
+    def watched(self, events: Events, bundle: ModelBundle) -> Generator[Event | Watched, None, None]:
+        """Pass on `events`, and a Watched for every file that was written, after the last of them. Raises
+        OutputError.
+        """
+        watchers: list[Watcher] = []
+        if self.trace is not None:
+            watchers.append(TraceFolder(self.trace, self.gauge))
+        if self.animate is not None:
+            watchers.append(Animator(self.animate, self.shown))
+        return watched(events, bundle, watchers)
+
+
+def plan_seeing(trace: Path | None, animate: Path | None, shows: str | None = None) -> Seeing:
+    """Return what --trace, --animate and --animate-shows ask for. Raises OutputError for places that cannot
+    be written to, MissingExtraError for an MP4 without its library, RecipeError for what cannot be shown.
+    """
+    if shows is not None and shows not in SHOWN:
+        hint = f"Choose one of {', '.join(SHOWN)}."
+        raise RecipeError("cannot be shown", field="animate-shows", value=shows, hint=hint)
+    if shows is not None and animate is None:
+        raise RecipeError(
+            "there is no animation", field="animate-shows", value=shows, hint="Add --animate FILE."
+        )
+    if trace is not None:
+        check_trace_folder(trace)
+    if animate is not None:
+        check_animation(animate)
+    return Seeing(trace, animate, SHOWN[shows or "x0"], None if trace is None else Gauge())
