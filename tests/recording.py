@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.models.backends.base import NOTHING, Backend, Extra, Work
+from sfumato.models.backends.base import NOTHING, Backend, ControlNetwork, Extra, Work
+from sfumato.models.controlnets import ControlFiles
 
 
 @dataclass(eq=False)
@@ -48,6 +49,9 @@ class Recorder:
     @property
     def has_tiny_decoder(self) -> bool:
         return self.inner.has_tiny_decoder
+
+    def control(self, files: ControlFiles) -> ControlNetwork:
+        return self.inner.control(files)
 
     def encode_text(self, ids: NDArray[np.int64]) -> Any:
         return self.inner.encode_text(ids)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Region,
         RegionsPart,
         TextPart,
+        VariationPart,
     )
 
 __version__ = "0.1.0"
@@ -58,6 +59,7 @@ __all__ = [
     "Started",
     "StepDone",
     "TextPart",
+    "VariationPart",
     "__version__",
     "run",
 ]
@@ -73,6 +75,7 @@ _PARTS = (
     "Region",
     "RegionsPart",
     "TextPart",
+    "VariationPart",
 )
 _HOMES = {
     **dict.fromkeys(("Recipe", "Resolved"), "sfumato.recipe.image"),

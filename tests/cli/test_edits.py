@@ -18,6 +18,7 @@ from sfumato.recipe.parts import (
     Region,
     RegionsPart,
     TextPart,
+    VariationPart,
 )
 
 FROG = Recipe(parts=(TextPart(prompt="a frog"),))
@@ -283,3 +284,24 @@ def test_controls() -> None:
 )
 def test_mistakes_name_flag_value_and_hint(base: Recipe, asked: dict[str, Any], line: str) -> None:
     assert complaint(base, **asked).startswith(line)
+
+
+def test_a_variation_has_a_strength_and_a_seed() -> None:
+    frog = Recipe(parts=(TextPart(prompt="a frog"),), seed=7)
+    near = with_flags(frog, Flags(variation="0.2", variation_seed="5"))
+    assert near.variation == VariationPart(strength=0.2, seed=5)
+    assert with_flags(near, Flags(variation="0.4")).variation == VariationPart(strength=0.4, seed=5)
+    for flags, message in (
+        (
+            Flags(variation="2"),
+            "variation: must be at most 1.0 (got 2.0). Give 0 to 1: 0 is the picture itself, 1 another one.",
+        ),
+        (
+            Flags(variation_seed="5"),
+            "variation-seed: there is no variation (got 5). Give --variation 0.2 too.",
+        ),
+        (Flags(variation="x"), "variation: must be a number (got 'x'). For example 0.5."),
+    ):
+        with pytest.raises(RecipeError) as raised:
+            with_flags(frog, flags)
+        assert str(raised.value) == message

@@ -11,9 +11,10 @@ from diffusers import ControlNetModel, StableDiffusionControlNetPipeline, Stable
 from numpy.typing import NDArray
 from PIL import Image
 
-from sfumato.engine.controls import Controls, digests, find_controls
+from sfumato.engine.controls import digests_of, find_controls
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
+from sfumato.engine.steering import Controls
 from sfumato.errors import RecipeError
 from sfumato.imaging.annotators import canny
 from sfumato.imaging.inputs import Inputs, read_inputs
@@ -52,7 +53,7 @@ def planned(*parts: Part, **fields: Any) -> tuple[Resolved, Inputs, Controls]:
     inputs = read_inputs(recipe, tiny_settings())
     controls = find_controls(recipe, locate(tiny_folder()), tiny_settings())
     defaults = tiny_bundle().defaults
-    return resolve(recipe, defaults, sources=inputs.facts, controls=digests(controls)), inputs, controls
+    return resolve(recipe, defaults, sources=inputs.facts, controls=digests_of(controls)), inputs, controls
 
 
 def drawn(*parts: Part, **fields: Any) -> NDArray[np.uint8]:

@@ -1,13 +1,15 @@
 """The denoiser against nested evaluation on a real network, and the rows it really runs."""
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 import torch
 
 from recording import Recorder
-from sfumato.engine.conditions import Plan, compile_plan
+from sfumato.engine.conditions import Conditioning, Plan, compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.features import Features
 from sfumato.engine.run import encode_plan, tokenise_plan
@@ -153,3 +155,29 @@ def test_every_batch_has_features_of_its_own() -> None:
     assert first.features.last
     assert not denoiser(first.plan).features.last
     assert not replace(first, features=Features()).features.last
+
+
+@dataclass(eq=False)
+class Onlooker:
+    """Notes what it is asked to watch, and the predictions that are made while it watches."""
+
+    recorder: Recorder
+    seen: list[tuple[int, tuple[int, int], int]] = field(default_factory=list)
+
+    def begin(self, batch: tuple[int, ...]) -> None: ...
+
+    @contextmanager
+    def during(self, asked: Sequence[Conditioning], size: tuple[int, int]) -> Iterator[None]:
+        before = sum(self.recorder.rows)
+        yield
+        self.seen.append((len(asked), size, sum(self.recorder.rows) - before))
+
+
+def test_what_attends_watches_every_row_of_an_evaluation() -> None:
+    recorder = Recorder(tiny_bundle().backend)
+    one = denoiser(plan_of(TextPart(prompt="a frog"), guidance=2.0), recorder, max_rows=3)
+    onlooker = Onlooker(recorder)
+    watched = replace(one, attending=onlooker)
+    x = latent(num_pictures=2)
+    assert torch.equal(watched.at(0)(x, 3.0), one.at(0)(x, 3.0))
+    assert onlooker.seen == [(2, (8, 8), 4)]

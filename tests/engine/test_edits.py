@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from sfumato.engine.controls import digests, find_controls
+from sfumato.engine.controls import digests_of, find_controls
 from sfumato.engine.edits import KeepKnown, prepare
 from sfumato.engine.events import Picture, StepDone
 from sfumato.engine.preview import to_uint8
@@ -78,7 +78,7 @@ def planned(bundle: ModelBundle, *parts: Part, **fields: Any) -> tuple[Resolved,
 
 
 def found(recipe: Recipe) -> dict[str, str]:
-    return digests(find_controls(recipe, locate(tiny_folder()), tiny_settings()))
+    return digests_of(find_controls(recipe, locate(tiny_folder()), tiny_settings()))
 
 
 def drawn(bundle: ModelBundle, *parts: Part, **fields: Any) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from sfumato.recipe.parts import (
     Region,
     RegionsPart,
     TextPart,
+    VariationPart,
 )
 from sfumato.recipe.resolve import ModelDefaults, resolve
 from sfumato.recipe.sources import SourceFacts, stored_source
@@ -199,6 +200,8 @@ def edit_parts(draw: st.DrawFn) -> list[Part]:
                 keep_colour=draw(st.booleans()),
             )
         )
+    if draw(st.booleans()):
+        found.append(VariationPart(strength=draw(fractions), seed=draw(st.none() | st.integers(0, 2**40))))
     if draw(st.booleans()):
         found.append(draw(control_parts(any(isinstance(part, ImagePart) for part in found))))
     return found

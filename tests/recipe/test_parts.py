@@ -15,6 +15,7 @@ from sfumato.recipe.parts import (
     Region,
     RegionsPart,
     TextPart,
+    VariationPart,
     check_window,
 )
 
@@ -28,6 +29,7 @@ EACH: tuple[Part, ...] = (
     IMAGE,
     MaskPart(alpha=True),
     ExtendPart(right=8),
+    VariationPart(strength=0.2),
 )
 
 

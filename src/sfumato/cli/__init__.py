@@ -31,7 +31,8 @@ def command() -> NoReturn:
 def main() -> NoReturn:
     """Run the command `sfumato` with the process's arguments, and exit."""
     # What is imported is no garbage: looking through it again and again takes a tenth of the whole import.
-    gc.set_threshold(20_000, 20, 20)
+    # Who waits for a picture would notice; who trains would notice what is never given back.
+    gc.set_threshold(500_000 if sys.argv[1:2] in (["generate"], ["redo"]) else 20_000, 20, 20)
     # pydantic would look for plugins in every installed package, and run what it finds.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import with_flags
-from sfumato.engine.controls import Controls, digests, find_controls
+from sfumato.engine.controls import digests_of, find_controls
+from sfumato.engine.steering import Controls
 from sfumato.errors import RecipeError, closest
 from sfumato.imaging.inputs import Inputs, read_inputs
 from sfumato.imaging.sheet import Labels, Layout, Place
@@ -123,7 +124,7 @@ def cross(
             new_seed=lambda: common,
             settings=named.settings,
             sources=named.inputs(recipe).facts,
-            controls=digests(named.controls(recipe)),
+            controls=digests_of(named.controls(recipe)),
         )
         cells.append(Cell(place, recipe, resolved))
     return tuple(cells)

@@ -72,6 +72,9 @@ def _edits(resolved: Resolved) -> dict[str, str]:
         changed += [f"{word} {number}" for word, number in pixels if number]
         changed += [f"filled with {mask.fill}", *(["enlarged"] if mask.extent == "masked" else [])]
         lines["mask"] += f"; {', '.join(changed)}"
+    variation = resolved.variation
+    if variation is not None:
+        lines["variation"] = f"{variation.strength:g} towards seed {variation.seed + resolved.index}"
     if extend is not None:
         sides = {side: pixels for side, pixels in extend.model_dump().items() if side in _SIDES}
         lines["outpaint"] = ", ".join(f"{side} {pixels}" for side, pixels in sides.items() if pixels)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
 from sfumato.cli.describing import shares
 from sfumato.cli.outputs import Outputs, plan_outputs
-from sfumato.engine.controls import digests, find_controls
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
 from sfumato.engine.run import STAGES, draw
 from sfumato.engine.seeing import Watched
+from sfumato.engine.steering import NO_CONTROLS
 from sfumato.errors import InterruptedRun
 from sfumato.imaging.inputs import keep_inputs, read_inputs
 from sfumato.imaging.io import encode_picture
@@ -39,7 +39,7 @@ class Drawn:
     warnings: tuple[str, ...] = ()
     files: list[tuple[Path, Resolved]] = field(default_factory=list[tuple[Path, Resolved]])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
-    seen: list[Path] = field(default_factory=list[Path])  # traces and animations
+    seen: list[Path] = field(default_factory=list[Path])  # traces, animations, attention maps
 
 
 def draw_to_files(
@@ -67,10 +67,13 @@ def draw_to_files(
     finished pictures stay, nothing else does.
     """
     inputs = read_inputs(recipe, settings, near)
-    controls = find_controls(recipe, found.files, settings, paths=trusted)
-    resolved = resolve(
-        recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests(controls)
-    )
+    controls, digests = NO_CONTROLS, dict[str, str]()
+    if recipe.control is not None:
+        from sfumato.engine.controls import digests_of, find_controls
+
+        controls = find_controls(recipe, found.files, settings, paths=trusted)
+        digests = digests_of(controls)
+    resolved = resolve(recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests)
     outputs = plan_outputs(resolved, output, suffix)
     if resolved.mix is not None:
         talk(f"mix: {shares(resolved)}")
@@ -81,6 +84,7 @@ def draw_to_files(
     try:
         with bar("loading the model") as progress:
             bundle = load(found, settings, ahead)
+            recorder = None if seeing is None else seeing.recorder(resolved, bundle)
             events: Drawing = draw(
                 resolved,
                 bundle,
@@ -88,9 +92,10 @@ def draw_to_files(
                 controls=controls,
                 preview_every=preview_every,
                 looking=() if seeing is None else seeing.looking,
+                attending=recorder,
             )
             if seeing is not None:
-                events = seeing.watched(events, bundle)
+                events = seeing.watched(events, bundle, recorder)
             _draw(events, bundle, outputs, previews, progress, drawn, not as_json)
     except KeyboardInterrupt:
         raise InterruptedRun(f"{len(drawn.files)} of {resolved.count} pictures were finished") from None

@@ -95,6 +95,18 @@ Outpaint = Annotated[
         rich_help_panel=FROM,
     ),
 ]
+Variation = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X",
+        help="Pictures near the one of --seed: 0.1 changes details, 0.5 the composition.",
+        rich_help_panel=FROM,
+    ),
+]
+VariationSeed = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="Which of them: seeds N, N+1, ...; random.", rich_help_panel=FROM),
+]
 Control = Annotated[
     list[str] | None,
     typer.Option(

@@ -42,6 +42,7 @@ def with_edits(parts: Parts, flags: Flags) -> Parts:
         parts["extend"] = {"kind": "extend", **_sides(flags.outpaint)}
     if (flags.mask is not None or flags.outpaint is not None) and flags.fit is None:
         parts["image"] = {**parts["image"], "fit": None}  # of the drawing before, which had another size
+    parts = _with_variation(parts, flags)
     return _with_controls(_with_regions(parts, flags), flags)
 
 
@@ -114,6 +115,20 @@ def _with_regions(parts: Parts, flags: Flags) -> Parts:
                 "there are no regions", field="region-feather", hint='Add --region "a frog@left".'
             )
         parts["regions"]["feather"] = optional_real("region-feather", flags.region_feather)
+    return parts
+
+
+def _with_variation(parts: Parts, flags: Flags) -> Parts:
+    if flags.variation is not None:
+        strength = real("variation", flags.variation)
+        parts["variation"] = {**parts.get("variation", {"kind": "variation"}), "strength": strength}
+    if flags.variation_seed is not None:
+        seed = whole("variation-seed", flags.variation_seed)
+        if "variation" not in parts:
+            raise RecipeError(
+                "there is no variation", field="variation-seed", value=seed, hint="Give --variation 0.2 too."
+            )
+        parts["variation"] = {**parts["variation"], "seed": seed}
     return parts
 
 

@@ -206,6 +206,8 @@ class Flags:
     masked_only: bool = False
     mask_padding: str | None = None
     outpaint: str | None = None
+    variation: str | None = None
+    variation_seed: str | None = None
     seed: str | None = None
     count: str | None = None
     size: str | None = None
@@ -250,6 +252,8 @@ OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
         "masked_only": edit_flags.MaskedOnly,
         "mask_padding": edit_flags.MaskPadding,
         "outpaint": edit_flags.Outpaint,
+        "variation": edit_flags.Variation,
+        "variation_seed": edit_flags.VariationSeed,
         "seed": Seed,
         "count": Count,
         "size": Size,

@@ -57,6 +57,7 @@ def generate(
     trace: seeing_flags.Trace = None,
     animate: seeing_flags.Animate = None,
     animate_shows: seeing_flags.AnimateShows = None,
+    attention: seeing_flags.Attention = None,
     as_json: flags.Json = False,
 ) -> None:
     """Draw pictures from words.
@@ -84,10 +85,10 @@ def generate(
     wanted = with_flags(base, with_stdin(asked))
     warn_of_no_effect(wanted, asked)
     seeing = None
-    if trace is not None or animate is not None or animate_shows is not None:
+    if any(one is not None for one in (trace, animate, animate_shows, attention)):
         from sfumato.cli.seeing import plan_seeing
 
-        seeing = plan_seeing(trace, animate, animate_shows)
+        seeing = plan_seeing(trace, animate, animate_shows, attention)
     draw_to_files(
         wanted,
         find_model(wanted.model, settings),

@@ -80,8 +80,8 @@ def plan_outputs(resolved: Resolved, output: Path | None, suffix: str = ".png") 
             )
         check_output(folder / f"picture{suffix}")
         stem = slug(resolved)
-        seeds = range(resolved.seed, resolved.seed + resolved.count)
-        return Outputs(tuple(free_path(folder / f"{stem}-{seed}{suffix}") for seed in seeds), replace=False)
+        names = [f"{stem}-{name}{suffix}" for name in _numbers(resolved)]
+        return Outputs(tuple(free_path(folder / name) for name in names), replace=False)
     except OSError as error:  # a path longer than the system takes, a folder that may not be looked into
         reason = error.strerror or "unknown reason"
         raise OutputError(f"cannot be used: {reason}", field="output", value=str(output)) from error
@@ -125,6 +125,14 @@ def free_path(path: Path) -> Path:
     """Return `path`, or the first of "name-2", "name-3", ... that does not exist."""
     names = (path if n == 1 else path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(1))
     return next(name for name in names if not name.exists())
+
+
+def _numbers(resolved: Resolved) -> list[str]:
+    """Return what tells the pictures of a run apart: their seeds; variations have two."""
+    if resolved.variation is not None:
+        first = resolved.variation.seed
+        return [f"{resolved.seed}-{first + index}" for index in range(resolved.count)]
+    return [str(resolved.seed + index) for index in range(resolved.count)]
 
 
 def _meant_as_folder(output: Path, num_pictures: int) -> bool:

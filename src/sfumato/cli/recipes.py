@@ -39,9 +39,11 @@ _BY_FLAG = {
     "mask.extent": "masked-only",
     **{f"mask.{name}": f"mask-{name}" for name in ("invert", "grow", "feather", "fill", "soft", "padding")},
     "regions.feather": "region-feather",
+    "variation.strength": "variation",
+    "variation.seed": "variation-seed",
     **{f"extend.{side}": "outpaint" for side in ("left", "right", "top", "bottom")},
 }
-_OF_PICTURES = ("control", "image", "mask", "extend")  # what can be drawn without any prompt
+_OF_PICTURES = ("control", "image", "mask", "extend", "variation")  # what can be drawn without any prompt
 _CONTROL = re.compile(r"control\.controls\[(\d+)\](?:\.(\w+))?")
 _MIXED = re.compile(r"mix\.prompts\[(\d+)\]")
 _SIZE = re.compile(r"(\d{1,9})(?:[xX×](\d{1,9}))?")  # noqa: RUF001 - people paste the sign

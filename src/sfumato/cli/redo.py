@@ -44,6 +44,7 @@ def redo(
     trace: seeing_flags.Trace = None,
     animate: seeing_flags.Animate = None,
     animate_shows: seeing_flags.AnimateShows = None,
+    attention: seeing_flags.Attention = None,
     as_json: flags.Json = False,
 ) -> None:
     """Draw a picture again from its own metadata, with anything changed.
@@ -67,10 +68,10 @@ def redo(
     if asked.model is None and before is not None and found.defaults.digest != before.model_digest:
         warn(f"the model {recipe.model} has other weights than drew this picture; it will look different")
     seeing = None
-    if trace is not None or animate is not None or animate_shows is not None:
+    if any(one is not None for one in (trace, animate, animate_shows, attention)):
         from sfumato.cli.seeing import plan_seeing
 
-        seeing = plan_seeing(trace, animate, animate_shows)
+        seeing = plan_seeing(trace, animate, animate_shows, attention)
     draw_to_files(
         recipe,
         found,

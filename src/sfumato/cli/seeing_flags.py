@@ -36,3 +36,13 @@ AnimateShows = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Attention = Annotated[
+    Path | None,
+    typer.Option(
+        "--attention",
+        metavar="FOLDER",
+        help="Write where every word acted: an overlay for each, all on one grid (attention.png), and "
+        "numbers as JSON. Needs --backend torch. The folder is new, empty, or an earlier one of these.",
+        rich_help_panel=PANEL,
+    ),
+]

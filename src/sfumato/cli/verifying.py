@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sfumato.cli.console import Bar
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import naming, read_resolved, with_flags
-from sfumato.engine.controls import NO_CONTROLS, Controls, digests, find_controls
+from sfumato.engine.controls import digests_of, find_controls
 from sfumato.engine.events import Picture, StepDone
 from sfumato.engine.run import batch_of, draw
+from sfumato.engine.steering import NO_CONTROLS, Controls
 from sfumato.errors import InputError, MissingExtraError, ModelFileError, RecipeError, SfumatoError, shown
 from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
 from sfumato.imaging.io import as_saved, open_picture
@@ -113,7 +114,7 @@ def compare(picture: Path, model: str | None, settings: Settings, progress: Bar)
         inputs = read_inputs(recipe, settings, (picture.parent, Path()))
         controls = find_controls(recipe, found.files, settings, paths=False)
         run = resolve(
-            recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests(controls)
+            recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests_of(controls)
         )
     drew = read_metadata(picture).backend or UNNAMED
     bundle = _load_as_drawn(found, drew, settings)

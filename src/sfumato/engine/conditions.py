@@ -26,6 +26,7 @@ from sfumato.recipe.resolved_parts import (
     ResolvedPart,
     ResolvedRegions,
     ResolvedText,
+    ResolvedVariation,
 )
 from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.schedule import Prediction, to_x0
@@ -160,7 +161,7 @@ def apply(part: ResolvedPart, plan: Plan, context: Context) -> Plan:
             return _mix(part, plan, context)
         case ResolvedRegions():
             return _regions(part, plan, context)
-        case ResolvedControls() | ResolvedImage() | ResolvedMask() | ResolvedExtend():
+        case ResolvedControls() | ResolvedImage() | ResolvedMask() | ResolvedExtend() | ResolvedVariation():
             return plan
 
 

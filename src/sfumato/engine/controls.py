@@ -1,39 +1,22 @@
 """ControlNets of a drawing: found, given their maps, and asked at the steps at which they act."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.engine.edits import Edit
+from sfumato.engine.steering import Controls, Steering
 from sfumato.errors import RecipeError
 from sfumato.imaging.annotators import ANNOTATORS
 from sfumato.imaging.fitting import fit, resize
 from sfumato.imaging.inputs import Inputs
-from sfumato.models.backends.base import Array, ControlNetwork, Extra
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.controlnets import ControlFiles, check_fit, find_controlnet
 from sfumato.models.files import ModelFiles
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.resolved_parts import ResolvedControl
 from sfumato.settings import Settings
-
-Controls = Mapping[str, ControlFiles]  # by the name that the recipe gives them
-
-NO_CONTROLS: Final[Controls] = MappingProxyType({})
-
-
-@dataclass(frozen=True, eq=False)
-class Steering:
-    """A ControlNet at work: `hint (1,3,H,W)` in [0, 1] is what it follows, with `weight`, at `steps`."""
-
-    network: ControlNetwork
-    hint: Array
-    weight: float
-    steps: frozenset[int]
 
 
 def find_controls(recipe: Recipe, files: ModelFiles, settings: Settings, *, paths: bool = True) -> Controls:
@@ -50,7 +33,7 @@ def find_controls(recipe: Recipe, files: ModelFiles, settings: Settings, *, path
     return found
 
 
-def digests(controls: Controls) -> dict[str, str]:
+def digests_of(controls: Controls) -> dict[str, str]:
     """Return the digest of each ControlNet by its name: what `resolve` asks for."""
     return {name: files.digest() for name, files in controls.items()}
 
@@ -96,20 +79,6 @@ def prepare_controls(
             )
         )
     return tuple(made)
-
-
-def steer(active: Sequence[Steering], x: Array, t: float, context: Array) -> Extra:
-    """Return what the ControlNets `active` add to one call of the UNet: the sum of their residuals.
-
-    `x (B,C,h,w)`, `t` and `context (B,T,D)` are those of the call.
-    """
-    down: tuple[Array, ...] = ()
-    mid: Array | None = None
-    for one in active:
-        more, middle = one.network.residuals(x, t, context, one.hint, one.weight)
-        down = more if mid is None else tuple(a + b for a, b in zip(down, more, strict=True))
-        mid = middle if mid is None else mid + middle
-    return Extra(down=down, mid=mid)
 
 
 def _steps(one: ResolvedControl, num_steps: int) -> frozenset[int]:

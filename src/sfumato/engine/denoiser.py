@@ -1,15 +1,31 @@
 """A plan and the networks, as the one function a solver needs: D(x, sigma) -> x0."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from sfumato.engine.conditions import Branch, Conditioning, Guided, Plan
-from sfumato.engine.controls import Steering, steer
 from sfumato.engine.features import Features, Known
+from sfumato.engine.steering import Steering, steer
 from sfumato.models.backends.base import NOTHING, Array, Backend, Extra
 from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.schedule import Schedule, scale_in, to_x0
+
+
+class Attending(Protocol):
+    """Watches what the network attends to while it predicts."""
+
+    def begin(self, batch: tuple[int, ...], /) -> None:
+        """Be told that the pictures `batch` are drawn next."""
+        ...
+
+    def during(self, asked: Sequence[Conditioning], size: tuple[int, int], /) -> AbstractContextManager[None]:
+        """Watch one evaluation: of every conditioning of `asked` a row for each picture of the batch, at
+        latents of `size (h,w)`.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +35,7 @@ class Denoiser:
     `contexts` holds the encoded text `(1,T,D)` of every conditioning, all of one length; `max_rows` bounds
     the rows of one network call, and with them its memory. `features` is for plans with steps that reuse:
     those must be taken in order, as a step that reuses needs the full one before it. `controls` are the
-    ControlNets that steer it.
+    ControlNets that steer it, and `attending` watches every evaluation.
     """
 
     backend: Backend
@@ -29,6 +45,7 @@ class Denoiser:
     max_rows: int
     features: Features = field(default_factory=Features)
     controls: tuple[Steering, ...] = ()
+    attending: Attending | None = None
 
     def at(self, step: int) -> Callable[[Array, float], Array]:
         """Return D for step `step`, which may call it several times (Heun) at levels of its own choice."""
@@ -38,7 +55,10 @@ class Denoiser:
         active = [branch for branch in self.plan.branches if step in branch.steps]
         for projection in self.plan.project:
             x = projection.before(x, sigma)
-        outputs = self._outputs([branch.conditioning for branch in active], step, x, sigma)
+        asked = [branch.conditioning for branch in active]
+        watching = self.attending is not None and self.attending.during(asked, tuple(x.shape[2:]))
+        with watching or nullcontext():
+            outputs = self._outputs(asked, step, x, sigma)
         # Weights sum to one and x0 is affine in the output, so summing outputs is summing x0, with one
         # conversion.
         output = _weighted([self._weight(branch, 0) for branch in active], outputs)

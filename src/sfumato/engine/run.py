@@ -9,41 +9,37 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.engine.conditions import Conditioning, Plan, Projection, compile_plan
-from sfumato.engine.controls import (
-    NO_CONTROLS,
-    Controls,
-    chosen,
-    digests,
-    find_controls,
-    prepare_controls,
-)
-from sfumato.engine.denoiser import Denoiser
-from sfumato.engine.edits import Edit, nothing_kept, prepare
+from sfumato.engine.denoiser import Attending, Denoiser
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone
 from sfumato.engine.features import Features
 from sfumato.engine.loop import advice, denoise
+from sfumato.engine.noise import noise_source, picture_seeds, starting_noise
 from sfumato.engine.preview import Previewer, previewer_of, to_uint8
-from sfumato.engine.regions import region_maps
+from sfumato.engine.steering import NO_CONTROLS, Controls, Steering
 from sfumato.errors import NumericalError, RecipeError
 from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
 from sfumato.models import tiling
 from sfumato.models.backends.base import Array, Work
 from sfumato.models.bundle import ModelBundle
+from sfumato.models.controlnets import ControlFiles
 from sfumato.models.load import find_model, load
 from sfumato.models.text import Tokens, encode_equal_length, tokenise
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.prompt import Prompt
 from sfumato.recipe.resolve import resolve
-from sfumato.samplers.noise import BrownianNoise, FreshNoise, Generator, picture_noise
-from sfumato.samplers.rules import NoiseSource
+from sfumato.samplers.noise import picture_noise
 from sfumato.samplers.schedule import grid
-from sfumato.samplers.solvers import Solver, solver_of
+from sfumato.samplers.solvers import solver_of
 from sfumato.settings import Settings
+
+if TYPE_CHECKING:  # see _begin
+    from sfumato.engine.edits import Edit
 
 MAX_BATCH = 8  # larger batches gain little speed, and make the first picture wait
 STAGES = ("import", "load", "encode", "steps", "preview", "decode")
@@ -61,11 +57,14 @@ def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events
     """
     found = find_model(recipe.model, settings)
     inputs = read_inputs(recipe, settings)
-    controls = find_controls(recipe, found.files, settings)
+    controls, digests = NO_CONTROLS, dict[str, str]()
+    if recipe.control is not None:
+        from sfumato.engine.controls import digests_of, find_controls
+
+        controls = find_controls(recipe, found.files, settings)
+        digests = digests_of(controls)
     # Before the seconds that loading takes.
-    resolved = resolve(
-        recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests(controls)
-    )
+    resolved = resolve(recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests)
     bundle = load(found, settings)
     with closing(
         draw(resolved, bundle, inputs=inputs, controls=controls, preview_every=preview_every)
@@ -88,14 +87,16 @@ def draw(
     controls: Controls = NO_CONTROLS,
     preview_every: int = 0,
     looking: tuple[Projection, ...] = (),
+    attending: Attending | None = None,
 ) -> Events:
     """Draw the pictures `indices` of a resolved recipe (default: all `count` of them) with a loaded model.
 
     Picture k has the noise of seed + k, whatever else is drawn with it. `inputs` and `controls` are the
     pictures and the ControlNets that the recipe names. `preview_every` n sends an approximate picture with
-    every n-th step, 0 none. `looking` are projections that measure and change nothing. Yields Started, then
-    per batch StepDone for every step and Picture for every picture, then Done. Raises NumericalError when a
-    latent or a pixel is not finite, PictureError for a picture that is missing or a mask that cannot be used.
+    every n-th step, 0 none. `looking` are projections that measure and change nothing, `attending`
+    watches the network's attention. Yields Started, then per batch StepDone for every step and Picture for
+    every picture, then Done. Raises NumericalError when a latent or a pixel is not finite, PictureError for a
+    picture that is missing or a mask that cannot be used.
     """
     if resolved.model_digest != bundle.digest:
         raise RecipeError(
@@ -109,10 +110,8 @@ def draw(
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
     solver = solver_of(resolved.sampler).with_eta(resolved.eta)
-    wanted_controls = chosen(resolved, controls)
     with clock("encode"):
-        edit = prepare(resolved, bundle, inputs)
-        steering = prepare_controls(resolved, bundle, inputs, wanted_controls, edit)
+        edit, steering, wanted_controls = _begin(resolved, bundle, inputs, controls)
     plan = _with_arrays(compile_plan(resolved), resolved, bundle, inputs, edit)
     plan = replace(plan, project=(*plan.project, *looking))
     shape = _latent_shape(resolved, bundle)
@@ -127,7 +126,9 @@ def draw(
         contexts, warnings = encode_plan(plan, tokens, bundle)
     if tile is not None:
         warnings = (*warnings, TILED)
-    shared = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows, controls=steering)
+    shared = Denoiser(
+        bundle.backend, bundle.schedule, plan, contexts, max_rows, controls=steering, attending=attending
+    )
     steps_each = resolved.steps - plan.start
     total_steps = steps_each * len(batches)
     yield Started(resolved, wanted, total_steps, bundle.backend.name, (*bundle.notes, *warnings))
@@ -135,10 +136,13 @@ def draw(
     previewer: Previewer | None = None
     finished = 0
     for batch in batches:
-        generators = tuple(picture_noise(resolved.seed, index) for index in batch)
+        if attending is not None:
+            attending.begin(batch)
+        seeds = picture_seeds(resolved, batch)
+        generators = tuple(picture_noise(seed) for seed in seeds)
         sigma = sigmas[plan.start]
-        start = bundle.backend.asarray(np.stack([generator.randn(shape) for generator in generators]))
-        noise = _noise_source(solver, bundle, resolved.seed, batch, generators, shape)
+        start = bundle.backend.asarray(starting_noise(resolved, batch, generators, shape))
+        noise = noise_source(solver, bundle, seeds, generators, shape)
         denoiser = replace(shared, features=Features())
         if edit is None:
             # For the network, noise of variance one and no signal: latents have variance one themselves.
@@ -218,34 +222,42 @@ def _batches(indices: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
     return [indices[at : at + size] for at in range(0, len(indices), size)]
 
 
+def _begin(
+    resolved: Resolved, bundle: ModelBundle, inputs: Inputs, controls: Controls
+) -> tuple["Edit | None", tuple[Steering, ...], tuple[ControlFiles, ...]]:
+    """Return what a drawing begins with and what steers it. Imported when it is asked for, as pictures from
+    words alone are drawn in half a second.
+    """
+    edit: Edit | None = None
+    if resolved.image is not None:
+        from sfumato.engine.edits import prepare
+
+        edit = prepare(resolved, bundle, inputs)
+    if resolved.control is None:
+        return edit, (), ()
+    from sfumato.engine.controls import chosen, prepare_controls
+
+    files = chosen(resolved, controls)
+    return edit, prepare_controls(resolved, bundle, inputs, files, edit), files
+
+
 def _with_arrays(
-    plan: Plan, resolved: Resolved, bundle: ModelBundle, inputs: Inputs, edit: Edit | None
+    plan: Plan, resolved: Resolved, bundle: ModelBundle, inputs: Inputs, edit: "Edit | None"
 ) -> Plan:
     """Return `plan` with the arrays that belong to it at the drawing's size."""
     if resolved.regions is not None:
+        from sfumato.engine.regions import region_maps
+
         maps = region_maps(resolved.regions, *_latent_shape(resolved, bundle)[1:], inputs)
         plan = replace(plan, maps=bundle.backend.asarray(maps))
     if bundle.inpaints:
         channels = None if edit is None else edit.channels
         if channels is None:
+            from sfumato.engine.edits import nothing_kept
+
             channels = nothing_kept(bundle, resolved.width, resolved.height)
         plan = replace(plan, channels=channels)
     return plan
-
-
-def _noise_source(
-    solver: Solver,
-    bundle: ModelBundle,
-    seed: int,
-    batch: tuple[int, ...],
-    generators: tuple[Generator, ...],
-    shape: tuple[int, ...],
-) -> NoiseSource:
-    if solver.noise == "brownian":
-        schedule = bundle.schedule
-        seeds = tuple(seed + index for index in batch)
-        return BrownianNoise(seeds, shape, schedule.sigma_min, schedule.sigma_max, bundle.backend.asarray)
-    return FreshNoise(generators, shape, bundle.backend.asarray)
 
 
 def _decode(bundle: ModelBundle, latent: Array) -> NDArray[np.uint8]:

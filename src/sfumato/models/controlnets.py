@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from sfumato.errors import ModelFileError, RecipeError, closest
-from sfumato.models.files import Config, ModelFiles, NetworkFiles, _weights, damaged, read_json
+from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged, find_weights, read_json
 from sfumato.settings import Settings
 
 FOLDER: Final = "controlnets"  # of ControlNets, in each folder of models and in the data folder
@@ -152,7 +152,7 @@ def locate_controlnet(folder: Path) -> ControlFiles:
         fault = _unsupported(config)
         if fault is not None:
             raise damaged(folder / _CONFIG, fault)
-        return ControlFiles(folder, NetworkFiles("controlnet", config, _weights(folder, _STEM)))
+        return ControlFiles(folder, NetworkFiles("controlnet", config, find_weights(folder, _STEM)))
 
 
 def check_fit(control: ControlFiles, model: ModelFiles, name: str) -> None:

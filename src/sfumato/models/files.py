@@ -177,7 +177,7 @@ def _network(folder: Path, name: str, index: Config) -> NetworkFiles:
             hint=f"It names {actual}; models built like Stable Diffusion 1 and 2 are supported.",
         )
     config = read_json(folder, f"{name}/config.json")
-    return NetworkFiles(name, config, _weights(folder / name, stem))
+    return NetworkFiles(name, config, find_weights(folder / name, stem))
 
 
 def _tiny_decoder(folder: Path, vae: Config) -> NetworkFiles | None:
@@ -193,7 +193,7 @@ def _tiny_decoder(folder: Path, vae: Config) -> NetworkFiles | None:
             value=str(folder / name),
             hint="Remove this folder, or put a decoder for this model there; previews do without one.",
         )
-    return NetworkFiles(name, config, _weights(folder / name, "diffusion_pytorch_model"))
+    return NetworkFiles(name, config, find_weights(folder / name, "diffusion_pytorch_model"))
 
 
 def _misfit(tiny: Config, vae: Config) -> str | None:
@@ -229,7 +229,10 @@ def _counts(values: object, low: int) -> bool:
     )
 
 
-def _weights(folder: Path, stem: str) -> Path:
+def find_weights(folder: Path, stem: str) -> Path:
+    """Return the safetensors file called `stem` in `folder`, checked to be whole. Raises ModelFileError, also
+    where there is a pickle instead.
+    """
     for name in (f"{stem}.safetensors", f"{stem}.fp16.safetensors"):
         path = folder / name
         if path.is_file():

@@ -12,6 +12,7 @@ from sfumato.recipe.parts import (
     Region,
     RegionsPart,
     TextPart,
+    VariationPart,
 )
 from sfumato.recipe.resolved_parts import (
     ResolvedControl,
@@ -22,6 +23,7 @@ from sfumato.recipe.resolved_parts import (
     ResolvedMix,
     ResolvedRegions,
     ResolvedText,
+    ResolvedVariation,
     Source,
 )
 from sfumato.recipe.sources import stored_source
@@ -58,6 +60,8 @@ def recipe_of(resolved: Resolved) -> Recipe:
                 parts.append(_asked_mask(part))
             case ResolvedExtend():
                 parts.append(ExtendPart(**part.model_dump()))
+            case ResolvedVariation():
+                parts.append(VariationPart(strength=part.strength, seed=part.seed))
     return Recipe(
         version=resolved.version,
         model=resolved.model,
@@ -107,4 +111,11 @@ def _stored(source: Source) -> str:
 
 def single(resolved: Resolved) -> Resolved:
     """Return the run that draws this one picture alone: its own seed, a count of one."""
-    return resolved.model_copy(update={"seed": resolved.picture_seed, "count": 1, "index": 0})
+    parts = tuple(
+        part.model_copy(update={"seed": part.seed + resolved.index})
+        if isinstance(part, ResolvedVariation)
+        else part
+        for part in resolved.parts
+    )
+    alone = {"seed": resolved.picture_seed, "count": 1, "index": 0, "parts": parts}
+    return resolved.model_copy(update=alone)

@@ -26,6 +26,7 @@ from sfumato.recipe.parts import (
     Part,
     RegionsPart,
     TextPart,
+    VariationPart,
 )
 from sfumato.recipe.resolved_parts import (
     ResolvedControls,
@@ -36,6 +37,7 @@ from sfumato.recipe.resolved_parts import (
     ResolvedPart,
     ResolvedRegions,
     ResolvedText,
+    ResolvedVariation,
 )
 from sfumato.recipe.values import (
     FROZEN,
@@ -133,6 +135,10 @@ class Recipe(BaseModel):
     def extend(self) -> ExtendPart | None:
         return _only(self.parts, ExtendPart)
 
+    @property
+    def variation(self) -> VariationPart | None:
+        return _only(self.parts, VariationPart)
+
 
 class Resolved(BaseModel):
     """What runs, what is stored, and what every picture carries: the run, and which of its pictures this is.
@@ -168,6 +174,8 @@ class Resolved(BaseModel):
             raise ValueError(f"index {self.index} is outside a run of {self.count}")
         if self.seed + self.count - 1 > MAX_SEED:
             raise ValueError("the seed of the last picture is too large")
+        if self.variation is not None and self.variation.seed + self.count - 1 > MAX_SEED:
+            raise ValueError("the seed of the last variation is too large")
         kinds = [part.kind for part in self.parts]
         if kinds != sorted(set(kinds), key=PART_ORDER.index):
             raise ValueError(f"resolved parts are one of each kind, in the order {', '.join(PART_ORDER)}")
@@ -216,9 +224,13 @@ class Resolved(BaseModel):
         return _only(self.parts, ResolvedExtend)
 
     @property
+    def variation(self) -> ResolvedVariation | None:
+        return _only(self.parts, ResolvedVariation)
+
+    @property
     def picture_seed(self) -> int:
-        """The seed of this one picture, `seed + index`."""
-        return self.seed + self.index
+        """The seed of this one picture, `seed + index`; `seed` of every variation."""
+        return self.seed if self.variation is not None else self.seed + self.index
 
     @property
     def first_step(self) -> int:

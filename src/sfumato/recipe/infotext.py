@@ -59,6 +59,12 @@ def to_parameters(resolved: Resolved, *, software: str = "Sfumato") -> str:
             pairs["Guidance stop"] = _number(text.guidance_stop)
     if mix is not None:
         pairs["Mix"] = json.dumps(mix.model_dump(mode="json", exclude={"kind"}), sort_keys=True)
+    if resolved.image is not None:
+        pairs["Denoising strength"] = _number(resolved.image.strength)
+    variation = resolved.variation
+    if variation is not None:
+        pairs["Variation seed"] = str(variation.seed + resolved.index)
+        pairs["Variation seed strength"] = _number(variation.strength)
     body = _body(prompt, negative)
     if _read_body(body.split("\n")) != (prompt, negative):
         pairs["Exact prompt"], pairs["Exact negative"] = json.dumps(prompt), json.dumps(negative)
@@ -103,6 +109,9 @@ def parse_parameters(text: str) -> Recipe:
         if not isinstance(mix, dict):
             raise RecipeError("cannot be read", field="Mix", value=pairs["Mix"])
         parts.append({**mix, "kind": "mix"})
+    if "Variation seed strength" in pairs:
+        strength, seed = _real(pairs, "Variation seed strength"), _whole(pairs, "Variation seed")
+        parts.append({"kind": "variation", "strength": strength, "seed": seed})
     return read_mapping({**data, "parts": parts}, Recipe)
 
 

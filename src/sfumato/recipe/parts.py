@@ -18,6 +18,7 @@ from sfumato.recipe.values import (
     Pixels,
     PromptText,
     Ratio,
+    Seed,
     Share,
     SignedPixels,
     StartStep,
@@ -240,12 +241,25 @@ class ExtendPart(BaseModel):
         return self
 
 
+class VariationPart(BaseModel):
+    """Other pictures near one: each of the run begins with the noise of the recipe's seed, turned by
+    `strength` in [0, 1] towards the noise of a seed of its own, `seed`, `seed + 1`, ... (drawn at random when
+    None). 0.1 changes details, 0.5 the composition; 1 is another picture.
+    """
+
+    model_config = FROZEN
+
+    kind: Literal["variation"] = "variation"
+    strength: Fraction
+    seed: Seed | None = None
+
+
 Part = Annotated[
-    TextPart | MixPart | RegionsPart | ControlPart | ImagePart | MaskPart | ExtendPart,
+    TextPart | MixPart | RegionsPart | ControlPart | ImagePart | MaskPart | ExtendPart | VariationPart,
     Field(discriminator="kind"),
 ]
 
-PART_ORDER: Final = ("text", "mix", "regions", "control", "image", "mask", "extend")
+PART_ORDER: Final = ("text", "mix", "regions", "control", "image", "mask", "extend", "variation")
 """In which parts take effect."""
 
 

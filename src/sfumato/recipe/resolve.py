@@ -28,7 +28,7 @@ from sfumato.recipe.resolve_edits import (
     resolve_mask,
     resolve_regions,
 )
-from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedPart, ResolvedText
+from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedPart, ResolvedText, ResolvedVariation
 from sfumato.recipe.sources import SourceFacts
 from sfumato.recipe.validation import read_mapping
 from sfumato.recipe.values import MAX_SEED, MAX_STEPS
@@ -120,6 +120,11 @@ def resolve(
             parts.append(resolve_mask(recipe.mask, image, begun.strength, sources))
         if recipe.extend is not None:
             parts.append(resolve_extend(recipe.extend, begun.strength))
+    if recipe.variation is not None:
+        # Not the recipe's own seed: between a noise and itself there is nothing.
+        own = new_seed() if recipe.variation.seed is None else recipe.variation.seed
+        own = _checked_seed("variation-seed", own, recipe.count)
+        parts.append(ResolvedVariation(strength=recipe.variation.strength, seed=own))
     return Resolved(
         model=defaults.name,
         model_digest=defaults.digest,
@@ -260,11 +265,14 @@ def _choice(field: str, written: str, names: tuple[str, ...], labels: Mapping[st
 
 
 def _seed(recipe: Recipe, new_seed: Callable[[], int]) -> int:
-    seed = new_seed() if recipe.seed is None else recipe.seed
-    if not 0 <= seed <= MAX_SEED - (recipe.count - 1):
+    return _checked_seed("seed", new_seed() if recipe.seed is None else recipe.seed, recipe.count)
+
+
+def _checked_seed(field: str, seed: int, count: int) -> int:
+    if not 0 <= seed <= MAX_SEED - (count - 1):
         raise RecipeError(
-            f"the seeds of {recipe.count} pictures must lie between 0 and {MAX_SEED}",
-            field="seed",
+            f"the seeds of {count} pictures must lie between 0 and {MAX_SEED}",
+            field=field,
             value=seed,
             hint="Give a smaller seed, or leave it out for a random one.",
         )

@@ -15,6 +15,7 @@ from sfumato.recipe.values import (
     Pixels,
     PromptText,
     Ratio,
+    Seed,
     Sha256,
     Share,
     SignedPixels,
@@ -195,6 +196,16 @@ class ResolvedExtend(BaseModel):
         return self
 
 
+class ResolvedVariation(BaseModel):
+    """`VariationPart` with nothing left open."""
+
+    model_config = FROZEN
+
+    kind: Literal["variation"] = "variation"
+    strength: Fraction
+    seed: Seed
+
+
 ResolvedPart = Annotated[
     ResolvedText
     | ResolvedMix
@@ -202,6 +213,7 @@ ResolvedPart = Annotated[
     | ResolvedControls
     | ResolvedImage
     | ResolvedMask
-    | ResolvedExtend,
+    | ResolvedExtend
+    | ResolvedVariation,
     Field(discriminator="kind"),
 ]

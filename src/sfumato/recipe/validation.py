@@ -77,6 +77,7 @@ _RANGES: Final = MappingProxyType(
         "count": f"1 to {MAX_COUNT}",
         "index": f"0 to {MAX_COUNT - 1}",
         "ratio": f"above 0 and up to {MAX_RATIO:g}",
+        "variation.strength": "0 to 1: 0 is the picture itself, 1 another one",
         "regions.regions.ratio": "above 0 and up to 1",
         "regions.feather": "0 to 1, a fraction of the shorter side",
         "mask.feather": f"0 to {MAX_SIZE} pixels",

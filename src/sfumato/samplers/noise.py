@@ -85,6 +85,24 @@ class Generator:
         return ((high << 32 | low) & (2**53 - 1)) * 2.0**-53
 
 
+def between(first: Float32, second: Float32, share: float) -> Float32:
+    """Return noise on the arc from `first` to `second`, equal shapes, `share` in [0, 1] of the way.
+
+    A straight line would pass nearer to zero, and a network expects noise of variance one (Shoemake 1985,
+    "Animating Rotation with Quaternion Curves", Section 3.3).
+    """
+    if share == 0:
+        return first
+    a, b = first.ravel().astype(np.float64), second.ravel().astype(np.float64)
+    cosine = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
+    angle = math.acos(min(1.0, max(-1.0, cosine)))
+    if angle < 1e-6:  # the same noise
+        return first
+    weights = math.sin((1 - share) * angle), math.sin(share * angle)
+    mixed = (weights[0] * a + weights[1] * b) / math.sin(angle)
+    return mixed.reshape(first.shape).astype(np.float32)
+
+
 def _box_muller(uniforms: Float32) -> Float32:
     blocks = uniforms.reshape(-1, 2, _BLOCK // 2)
     radius = np.sqrt(np.float32(-2) * np.log(np.float32(1) - blocks[:, 0]))

@@ -24,7 +24,7 @@ from sfumato.recipe.train import ControlNetStage, SceneData
 from sfumato.samplers.schedule import Schedule, add_noise
 from sfumato.scenes import scene
 from sfumato.training.autoencoder import scene_font, scene_mix
-from sfumato.training.diffusion import SCHEDULER, _load_unet, load_text_encoder
+from sfumato.training.diffusion import SCHEDULER, load_text_encoder, load_unet
 from sfumato.training.latents import LatentCache
 from sfumato.training.loop import Batch
 from sfumato.training.objectives import denoising_loss
@@ -127,7 +127,7 @@ class ControlNetTask:
         self._factor = 2**halved
         self._outlines = Outlines(stage, data, cache)
         self._captions = CaptionEncoder(model / "tokenizer")
-        self._unet: Any = _load_unet(model / "unet").requires_grad_(False).eval()
+        self._unet: Any = load_unet(model / "unet").requires_grad_(False).eval()
         self._text_encoder: Any = load_text_encoder(model / "text_encoder").requires_grad_(False).eval()
         schedule = Schedule.from_diffusers_config(SCHEDULER)
         self._alphas = torch.from_numpy(np.array(schedule.alphas_cumprod))

@@ -74,7 +74,8 @@ def unreadable(folder: Path, why: Exception) -> ModelFileError:
     return ModelFileError(f"the network cannot be read: {why}", field="task", value=str(folder), hint=hint)
 
 
-def _load_unet(folder: Path) -> UNet2DConditionModel:
+def load_unet(folder: Path) -> UNet2DConditionModel:
+    """Return the UNet in `folder`, in float32. Raises ModelFileError for one that cannot be read."""
     try:
         unet = UNet2DConditionModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     except (OSError, SafetensorError, ValueError) as error:
@@ -98,7 +99,7 @@ class Origin:
         """Fresh copies, the same every time; seeds torch's global generator."""
         torch.manual_seed(self.seed)
         if self.model is not None:
-            unet = _load_unet(self.model / "unet")
+            unet = load_unet(self.model / "unet")
             return {"unet": unet, "text_encoder": load_text_encoder(self.model / "text_encoder")}
         encoder = load_text_encoder(self.text)
         width = int(encoder.config.hidden_size)
