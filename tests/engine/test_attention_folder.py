@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sfumato.engine.attention import WordMap, attention_recorder
-from sfumato.engine.attention_folder import AttentionFolder, check_attention_folder, facts, slug
+from sfumato.engine.attention_folder import AttentionFolder, attention_folder, facts, slug
 from sfumato.engine.events import StepDone
 from sfumato.engine.run import draw
 from sfumato.engine.seeing import Watched, watched
@@ -61,7 +61,7 @@ def test_several_pictures_have_a_folder_each(tmp_path: Path) -> None:
     assert maps(tmp_path, count=2) == [tmp_path / name / "attention.png" for name in ("seed-7", "seed-8")]
     grids = [(tmp_path / name / "attention.png").read_bytes() for name in names(tmp_path)]
     assert grids[0] != grids[1]
-    check_attention_folder(tmp_path)
+    attention_folder(tmp_path).check()
 
 
 def test_earlier_maps_are_replaced(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_folder_of_other_things_is_refused(put: Callable[[Path], None], tmp_pa
     put(folder)
     before = sorted(folder.rglob("*"))
     with pytest.raises(OutputError, match=r"attention: this folder holds other things .*Name a new folder"):
-        check_attention_folder(folder)
+        attention_folder(folder).check()
     with pytest.raises(OutputError, match="holds other things"):
         maps(folder)
     assert sorted(folder.rglob("*")) == before
@@ -115,10 +115,10 @@ def test_a_folder_of_other_things_is_refused(put: Callable[[Path], None], tmp_pa
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "maps").write_text("x")
     with pytest.raises(OutputError, match="attention: this is no folder"):
-        check_attention_folder(tmp_path / "maps")
+        attention_folder(tmp_path / "maps").check()
     with pytest.raises(OutputError, match=r"attention: cannot be used: .*too long"):
-        check_attention_folder(tmp_path / ("x" * 300))
-    check_attention_folder(tmp_path / "none")
+        attention_folder(tmp_path / ("x" * 300)).check()
+    attention_folder(tmp_path / "none").check()
 
 
 def test_facts_say_where_and_how_much() -> None:

@@ -15,7 +15,7 @@ from sfumato.engine.events import Picture, StepDone
 from sfumato.engine.run import draw
 from sfumato.engine.seeing import Watched, watched
 from sfumato.engine.trace import Gauge
-from sfumato.engine.trace_folder import TraceFolder, check_trace_folder
+from sfumato.engine.trace_folder import TraceFolder, own_trace_folder
 from sfumato.errors import OutputError
 from sfumato.recipe.image import Recipe, TextPart
 from sfumato.recipe.resolve import resolve
@@ -70,7 +70,7 @@ def test_several_pictures_have_a_folder_each(tmp_path: Path) -> None:
     pages = [event.path for event in events if isinstance(event, Watched)]
     assert pages == [tmp_path / "seed-7" / "index.html", tmp_path / "seed-8" / "index.html"]
     assert json.loads((tmp_path / "seed-8" / "trace.json").read_text())["recipe"]["index"] == 1
-    check_trace_folder(tmp_path)
+    own_trace_folder(tmp_path).check()
 
 
 def test_many_steps_share_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_a_folder_of_other_things_is_refused_before_anything_is_drawn(
     put(folder)
     before = sorted(folder.rglob("*"))
     with pytest.raises(OutputError, match=r"trace: this folder holds other things .*Name a new folder"):
-        check_trace_folder(folder)
+        own_trace_folder(folder).check()
     with pytest.raises(OutputError, match="holds other things"):
         trace(folder)
     assert sorted(folder.rglob("*")) == before
@@ -142,9 +142,9 @@ def test_a_folder_of_other_things_is_refused_before_anything_is_drawn(
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "trace").write_text("x")
     with pytest.raises(OutputError, match="this is no folder"):
-        check_trace_folder(tmp_path / "trace")
+        own_trace_folder(tmp_path / "trace").check()
     with pytest.raises(OutputError, match="this is no folder"):
-        check_trace_folder(tmp_path / "trace" / "inside")
+        own_trace_folder(tmp_path / "trace" / "inside").check()
     with pytest.raises(OutputError, match=r"trace: cannot be used: .*too long"):
-        check_trace_folder(tmp_path / ("x" * 300))
-    check_trace_folder(tmp_path / "none")
+        own_trace_folder(tmp_path / ("x" * 300)).check()
+    own_trace_folder(tmp_path / "none").check()

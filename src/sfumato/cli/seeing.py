@@ -7,12 +7,12 @@ from typing import Final
 
 from sfumato.engine.animator import Animator, Shown
 from sfumato.engine.attention import AttentionRecorder, attention_recorder
-from sfumato.engine.attention_folder import AttentionFolder, check_attention_folder
+from sfumato.engine.attention_folder import AttentionFolder, attention_folder
 from sfumato.engine.conditions import Projection
 from sfumato.engine.events import Event, Events
 from sfumato.engine.seeing import Watched, Watcher, watched
 from sfumato.engine.trace import Gauge
-from sfumato.engine.trace_folder import TraceFolder, check_trace_folder
+from sfumato.engine.trace_folder import TraceFolder, own_trace_folder
 from sfumato.errors import OutputError, RecipeError
 from sfumato.imaging.animation import check_animation
 from sfumato.models.bundle import ModelBundle
@@ -78,11 +78,11 @@ def plan_seeing(
             "there is no animation", field="animate-shows", value=shows, hint="Add --animate FILE."
         )
     if trace is not None:
-        check_trace_folder(trace)
+        own_trace_folder(trace).check()
     if animate is not None:
         check_animation(animate)
     if attention is not None:
-        check_attention_folder(attention)
+        attention_folder(attention).check()
         if trace is not None and trace.resolve() == attention.resolve():
             hint = "Name another folder."
             raise OutputError("the trace goes there", field="attention", value=str(attention), hint=hint)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,8 +10,8 @@ import numpy as np
 
 from sfumato.engine.attention import AttentionRecorder, Map, WordMap
 from sfumato.engine.events import Picture, Started
+from sfumato.engine.own_folder import OwnFolder
 from sfumato.engine.seeing import Look
-from sfumato.errors import OutputError
 from sfumato.imaging.heat import labelled_grid, overlay
 from sfumato.imaging.io import encode_picture
 from sfumato.imaging.writing import make_folder, write_file
@@ -20,30 +19,13 @@ from sfumato.imaging.writing import make_folder, write_file
 GRID: Final = "attention.png"
 NUMBERS: Final = "attention.json"
 ATTENTION_VERSION: Final = 1
-_OVERLAY: Final = re.compile(r"word-\d{2,}-[a-z0-9-]+\.png")
+_NAMES: Final = re.compile(r"word-\d{2,}-[a-z0-9-]+\.png|attention\.(?:png|json)")
 _LONGEST_SLUG: Final = 40
 
 
-def check_attention_folder(folder: Path) -> None:
-    """Raise OutputError unless maps can be written to `folder`: ask before the work of drawing.
-
-    The folder must be missing (then it is made, with those above it), empty, or hold earlier maps and
-    nothing else, which are replaced.
-    """
-    value, hint = str(folder), "Name a new folder, or an empty one."
-    try:
-        others = [path.name for path in folder.iterdir() if not _is_ours(path)]
-    except FileNotFoundError:
-        return
-    except NotADirectoryError as error:
-        raise OutputError("this is no folder", field="attention", value=value, hint=hint) from error
-    except OSError as error:  # a folder that may not be looked into, a name longer than the system takes
-        reason = error.strerror or "unknown reason"
-        raise OutputError(f"cannot be used: {reason}", field="attention", value=value, hint=hint) from error
-    if others:
-        raise OutputError(
-            f"this folder holds other things ({min(others)})", field="attention", value=value, hint=hint
-        )
+def attention_folder(folder: Path) -> OwnFolder:
+    """Return `folder` as one of maps; its `check` is to be asked before the work of drawing."""
+    return OwnFolder(folder, "attention", _NAMES)
 
 
 @dataclass(eq=False)
@@ -61,9 +43,7 @@ class AttentionFolder:
     _complete: bool = False
 
     def start(self, started: Started) -> None:
-        check_attention_folder(self.folder)
-        make_folder(self.folder)
-        _clear(self.folder)
+        attention_folder(self.folder).empty()
         self._started = started
 
     def look(self, look: Look) -> None:
@@ -100,13 +80,12 @@ class AttentionFolder:
 
     def close(self) -> None:
         if self._started is not None and not self._complete:
-            _clear(self.folder)
+            attention_folder(self.folder).clear()
 
     def _home(self, index: int) -> Path:
         assert self._started is not None
-        if len(self._started.indices) == 1:
-            return self.folder
-        return self.folder / f"seed-{self._started.resolved.seed + index}"
+        count = len(self._started.indices)
+        return attention_folder(self.folder).home(self._started.resolved, index, count)
 
 
 def facts(one: WordMap) -> dict[str, object]:
@@ -135,27 +114,3 @@ def _half_area(heat: Map) -> float:
     """Return the share of places, the greatest first and the last one in part, that hold half of `heat`."""
     falling = np.cumsum(np.sort(heat.ravel().astype(np.float64))[::-1])
     return float(np.interp(falling[-1] / 2, [0.0, *falling], np.arange(heat.size + 1))) / heat.size
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file or folder in the folder of maps has a name that is given here."""
-    if path.is_dir():
-        known = path.name.startswith("seed-") and path.name[5:].isdecimal()
-        return known and not path.is_symlink() and all(_is_our_file(one) for one in path.iterdir())
-    return _is_our_file(path)
-
-
-def _is_our_file(path: Path) -> bool:
-    named = path.name in (GRID, NUMBERS) or _OVERLAY.fullmatch(path.name) is not None
-    return named and path.is_file()
-
-
-def _clear(folder: Path) -> None:
-    """Remove earlier maps from `folder`; what has another name stays."""
-    for path in folder.iterdir():
-        if not _is_ours(path):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()

@@ -1,6 +1,6 @@
 """A trace on disk: two pictures of every step, the numbers as JSON and CSV, and a page that shows it all."""
 
-import shutil
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,40 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.engine.events import Picture, Started
+from sfumato.engine.own_folder import OwnFolder
 from sfumato.engine.preview import to_uint8
 from sfumato.engine.seeing import Look, Pixels
 from sfumato.engine.trace import Gauge, TraceRow, measure, to_csv, to_json
 from sfumato.engine.trace_page import Pictured, trace_page
-from sfumato.errors import OutputError
 from sfumato.imaging.io import encode_picture
 from sfumato.imaging.pages import picture_source
 from sfumato.imaging.writing import make_folder, write_file
 
 PAGE: Final = "index.html"
 MOST_ON_PAGE: Final = 100  # steps whose pictures stand in the page; the folder has all of them
+_NAMES: Final = re.compile(r"step-.*-(?:noisy|x0)\.png|trace\.(?:json|csv)|final\.png|index\.html")
 LONGEST_ON_PAGE: Final = 384  # pixels of a picture's longer side there
 
 
-def check_trace_folder(folder: Path) -> None:
-    """Raise OutputError unless a trace can be written to `folder`: ask before the work of drawing it.
-
-    The folder must be missing (then it is made, with those above it), empty, or hold an earlier trace and
-    nothing else, which is replaced.
-    """
-    value, hint = str(folder), "Name a new folder, or an empty one."
-    try:
-        others = [path.name for path in folder.iterdir() if not _is_trace(path)]
-    except FileNotFoundError:
-        return
-    except NotADirectoryError as error:
-        raise OutputError("this is no folder", field="trace", value=value, hint=hint) from error
-    except OSError as error:  # a folder that may not be looked into, a name longer than the system takes
-        reason = error.strerror or "unknown reason"
-        raise OutputError(f"cannot be used: {reason}", field="trace", value=value, hint=hint) from error
-    if others:
-        raise OutputError(
-            f"this folder holds other things ({min(others)})", field="trace", value=value, hint=hint
-        )
+def own_trace_folder(folder: Path) -> OwnFolder:
+    """Return `folder` as one of traces; its `check` is to be asked before the work of drawing."""
+    return OwnFolder(folder, "trace", _NAMES)
 
 
 @dataclass(eq=False)
@@ -64,9 +48,7 @@ class TraceFolder:
     _complete: bool = False
 
     def start(self, started: Started) -> None:
-        check_trace_folder(self.folder)
-        make_folder(self.folder)
-        _clear(self.folder)
+        own_trace_folder(self.folder).empty()
         self._started = started
         for index in started.indices:
             make_folder(self._home(index))
@@ -110,13 +92,12 @@ class TraceFolder:
 
     def close(self) -> None:
         if self._started is not None and not self._complete:
-            _clear(self.folder)
+            own_trace_folder(self.folder).clear()
 
     def _home(self, index: int) -> Path:
         assert self._started is not None
-        if len(self._started.indices) == 1:
-            return self.folder
-        return self.folder / f"seed-{self._started.resolved.seed + index}"
+        count = len(self._started.indices)
+        return own_trace_folder(self.folder).home(self._started.resolved, index, count)
 
     def _save(self, pixels: Pixels, index: int, name: str) -> None:
         write_file(self._home(index) / name, encode_picture(_bytes(pixels), ".png"))
@@ -124,31 +105,3 @@ class TraceFolder:
 
 def _bytes(pixels: Pixels) -> NDArray[np.uint8]:
     return to_uint8(np.nan_to_num(pixels))
-
-
-def _is_trace(path: Path) -> bool:
-    """Whether a file or folder in the folder of a trace has a name that a trace gives."""
-    name = path.name
-    if path.is_dir():
-        known = name.startswith("seed-") and name[5:].isdecimal()
-        return known and not path.is_symlink() and all(_is_trace_file(one) for one in path.iterdir())
-    return _is_trace_file(path)
-
-
-def _is_trace_file(path: Path) -> bool:
-    name = path.name
-    if not path.is_file():
-        return False
-    step = name.startswith("step-") and name.endswith(("-noisy.png", "-x0.png"))
-    return step or name in ("trace.json", "trace.csv", "final.png", PAGE)
-
-
-def _clear(folder: Path) -> None:
-    """Remove an earlier trace from `folder`; what has another name stays."""
-    for path in folder.iterdir():
-        if not _is_trace(path):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
