@@ -53,8 +53,8 @@ class Recorder:
     def control(self, files: ControlFiles) -> ControlNetwork:
         return self.inner.control(files)
 
-    def encode_text(self, ids: NDArray[np.int64]) -> Any:
-        return self.inner.encode_text(ids)
+    def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> Any:
+        return self.inner.encode_text(ids, skipped)
 
     def predict(self, x: Any, t: float, context: Any, extra: Extra = NOTHING) -> Any:
         self._note(x, t, reused=False)

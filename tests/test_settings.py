@@ -146,3 +146,11 @@ def test_torch_compile_is_asked_for_by_name() -> None:
     assert Settings.from_environment({"SFUMATO_TORCH_COMPILE": "graphs"}).torch_compile == "graphs"
     with pytest.raises(InputError, match="SFUMATO_TORCH_COMPILE: unknown name"):
         Settings.from_environment({"SFUMATO_TORCH_COMPILE": "yes"})
+
+
+def test_copies_of_inputs_are_bounded() -> None:
+    assert Settings.from_environment({}).max_inputs == 10**9
+    assert Settings.from_environment({"SFUMATO_MAX_INPUTS": "auto"}).max_inputs == 10**9
+    assert Settings.from_environment({"SFUMATO_MAX_INPUTS": "20MB"}).max_inputs == 20 * 10**6
+    with pytest.raises(InputError, match="SFUMATO_MAX_INPUTS: is no size of memory"):
+        Settings.from_environment({"SFUMATO_MAX_INPUTS": "few"})

@@ -37,7 +37,8 @@ class Settings:
     `max_pixels` bounds width * height of one picture, read or drawn; `max_count` the pictures of one recipe;
     `max_steps` the steps of one picture; `max_prompt_chars` the characters of one prompt. `max_memory` bounds
     the bytes that decoding one picture may take beside the model's weights: what needs more is decoded in
-    tiles. None stands for half of the memory of what decodes. `torch_compile`, in the torch backend: "on" has
+    tiles. None stands for half of the memory of what decodes. `max_inputs` bounds the bytes of the copies of
+    pictures that recipes begin with, in the data folder. `torch_compile`, in the torch backend: "on" has
     torch.compile make kernels for the UNet, "graphs" also records them as CUDA graphs.
     """
 
@@ -51,6 +52,7 @@ class Settings:
     max_steps: int = 1000
     max_prompt_chars: int = 2_000_000
     max_memory: int | None = None
+    max_inputs: int = 1_000_000_000
     torch_compile: str = "off"
 
     @classmethod
@@ -59,12 +61,14 @@ class Settings:
 
         Read: ``SFUMATO_HOME`` (data folder), ``SFUMATO_MODELS`` (model folders, separated as in PATH),
         ``SFUMATO_BACKEND`` (auto, torch or openvino), ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N),
-        ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY`` (auto, or a size, as
-        800MB, 4GB or 4GiB), ``SFUMATO_TORCH_COMPILE`` (off, on or graphs); ``XDG_DATA_HOME`` and ``HOME`` for
-        the default data folder. An empty variable counts as not set.
+        ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY`` and
+        ``SFUMATO_MAX_INPUTS`` (auto, or a size, as 800MB, 4GB or 4GiB), ``SFUMATO_TORCH_COMPILE`` (off, on or
+        graphs); ``XDG_DATA_HOME`` and ``HOME`` for the default data folder. An empty variable counts as not
+        set.
 
         Raises InputError for a name that does not exist, and for a size that is none.
         """
+        inputs = _memory("SFUMATO_MAX_INPUTS", environ.get("SFUMATO_MAX_INPUTS") or "auto")
         return cls(
             data_dir=_data_dir(environ),
             model_dirs=_model_dirs(environ),
@@ -72,6 +76,7 @@ class Settings:
             device=_device(environ),
             dtype=_dtype("SFUMATO_DTYPE", environ.get("SFUMATO_DTYPE") or "auto"),
             max_memory=_memory("SFUMATO_MAX_MEMORY", environ.get("SFUMATO_MAX_MEMORY") or "auto"),
+            max_inputs=cls.max_inputs if inputs is None else inputs,
             torch_compile=_torch_compile(environ.get("SFUMATO_TORCH_COMPILE") or "off"),
         )
 

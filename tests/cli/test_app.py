@@ -12,6 +12,7 @@ from sfumato.cli.app import app, run
 COMMANDS = [
     "generate",
     "grid",
+    "morph",
     "redo",
     "verify",
     "show",
@@ -19,6 +20,7 @@ COMMANDS = [
     "compile",
     "train",
     "evaluate",
+    "evaluate-edits",
     "models",
     "samplers",
     "doctor",
@@ -27,7 +29,8 @@ COMMANDS = [
 
 
 def test_every_command_is_there_and_shows_examples_in_its_help(sfumato: Any) -> None:
-    assert [command.callback.__name__ for command in app.registered_commands if command.callback] == COMMANDS
+    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    assert [name.replace("_", "-") for name in names] == COMMANDS
     ran = sfumato("--help")
     assert ran.code == 0
     for command in COMMANDS:

@@ -96,7 +96,7 @@ def test_a_mask(mask: MaskPart, line: str) -> None:
 
 
 def test_what_is_added_around_a_picture() -> None:
-    assert edited(IMAGE, ExtendPart(right=64, top=16))["outpaint"] == "right 64, top 16"
+    assert edited(IMAGE, ExtendPart(right=64, top=16))["outpaint"] == "right 64, top 16; at most 16 at a time"
 
 
 def test_regions() -> None:

@@ -150,6 +150,19 @@ def test_outpainting(text: str, sides: dict[str, int]) -> None:
     assert with_flags(WIDER, Flags(outpaint=text)).extend == ExtendPart(**sides)
 
 
+def test_outpainting_in_passes() -> None:
+    far = with_flags(CAT, Flags(outpaint="left=256", outpaint_step="32"))
+    assert far.extend == ExtendPart(left=256, reach=32)
+    assert with_flags(far, Flags(outpaint_step="0")).extend == ExtendPart(left=256, reach=0)
+    assert with_flags(far, Flags(outpaint="left=8")).extend == ExtendPart(left=8)
+    sized = far.model_copy(update={"width": 128, "height": 128})
+    assert with_flags(sized, Flags(outpaint_step="0")).width is None  # the window's, not the picture's
+    with pytest.raises(RecipeError, match="outpaint-step: nothing is extended"):
+        with_flags(CAT, Flags(outpaint_step="32"))
+    with pytest.raises(RecipeError, match="outpaint-step: must be at least 0"):
+        with_flags(far, Flags(outpaint_step="-1"))
+
+
 def test_regions() -> None:
     flags = Flags(region=("a frog@left", " me@home @ 8,8,16x16", "@m.png"), region_feather="0.3")
     regions = (

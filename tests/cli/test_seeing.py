@@ -73,6 +73,18 @@ def test_from_the_command_line(sfumato: Any, here: Path) -> None:
     assert (here / "plain.png").read_bytes() == (here / "frog.png").read_bytes()
 
 
+def test_exact_steps(sfumato: Any, bad: Any, here: Path) -> None:
+    frog = ("generate", "a frog", "--model", "tiny", "--seed", "7", "--steps", "3", "--output", "frog.png")
+    for name, more in (("plain", ()), ("exact", ("--exact-steps",))):
+        ran = sfumato(*frog, "--trace", name, *more)
+        assert ran.code == 0, ran.err
+    # The prediction of the last step is the picture: seen in full only when it is decoded so.
+    last = [(here / name / "step-003-x0.png").read_bytes() for name in ("plain", "exact")]
+    final = (here / "exact" / "final.png").read_bytes()
+    assert last[1] == final != last[0]
+    assert "exact-steps: there are no steps to be seen" in bad(*frog, "--exact-steps")
+
+
 def test_attention_from_the_command_line(sfumato: Any, bad: Any, here: Path) -> None:
     frog = ("generate", "a frog", "--model", "tiny", "--seed", "7", "--steps", "3")
     ran = sfumato(*frog, "--output", "frog.png", "--attention", "maps", "--json")

@@ -12,9 +12,10 @@ from PIL import Image
 
 from interrupts import ctrl_c_after
 from sfumato.imaging.io import save_picture
-from sfumato.imaging.metadata import read_parameters
+from sfumato.imaging.metadata import PictureMetadata, read_parameters
 from sfumato.imaging.resize import lanczos
 from sfumato.models.upscalers import UpscalerShape, load_upscaler
+from tiny_esrgan import tiny_esrgan, write_esrgan
 from tiny_upscaler import waves, write_upscaler
 
 
@@ -108,7 +109,7 @@ def test_a_rotated_photo_is_turned_upright(here: Path, network: Path, sfumato: A
         (["short.png"], "picture: the picture is damaged"),
         (["photo.png", "--factor", "1000"], "factor: must be above 1"),
         (["photo.png", "--method", "nearest"], "method: unknown name"),
-        (["photo.png", "--network", "none"], "config.json is missing"),
+        (["photo.png", "--network", "none"], "network: no such file or folder"),
         (["photo.png", "--network", "none", "--method", "lanczos"], "network: is for the method learned"),
         (["photo.png", "--format", "gif"], "format: unknown format"),
         (["photo.png", "-o", "photo.png"], "output: is the picture itself"),
@@ -147,3 +148,37 @@ def test_ctrl_c_leaves_what_is_finished(photo: Path, tmp_path: Path, sfumato: An
     assert sorted(path.name for path in Path().iterdir()) == [
         "first.png", "large.png", "photo-4x.png", "photo.png",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("doublings", "size", "tag"), [(2, (80, 64), "4x"), (1, (40, 32), "2x"), (0, (20, 16), "1x")]
+)
+def test_an_esrgan_file_makes_pictures_as_large_as_it_can(
+    doublings: int, size: tuple[int, int], tag: str, photo: Path, sfumato: Any
+) -> None:
+    network = write_esrgan(photo.parent / "4x_a, Net.safetensors", tiny_esrgan(1, doublings))
+    metadata = PictureMetadata("", "a frog\nSteps: 4, Seed: 7", "Sfumato 0")
+    save_picture(waves(20, 16), photo, metadata)
+    ran = sfumato("upscale", "photo.png", "--network", network)
+    assert (ran.code, ran.out) == (0, f"photo-{tag}.png\n")
+    *_, end = load_upscaler(network).enlarge(waves(20, 16))
+    assert end.picture is not None
+    assert end.picture.size == size
+    assert np.array_equal(pixels(f"photo-{tag}.png"), np.asarray(end.picture))
+    words = f"Postprocess upscale by: {tag[0]}, Postprocess upscaler: 4x_a Net"
+    assert read_parameters(Path(f"photo-{tag}.png")).endswith(words)
+
+
+def test_lanczos_does_what_an_esrgan_file_leaves(photo: Path, sfumato: Any) -> None:
+    network = write_esrgan(photo.parent / "2x.safetensors", tiny_esrgan(1, 2, 2))
+    assert sfumato("upscale", photo, "--network", network, "--factor", "3", "--output", "a.png").code == 0
+    *_, end = load_upscaler(network).enlarge(waves(20, 16))
+    assert end.picture is not None
+    assert np.array_equal(pixels("a.png"), np.asarray(lanczos(end.picture, 60, 48)))
+
+
+def test_a_pickle_is_refused(photo: Path, bad: Any) -> None:
+    (photo.parent / "4x.pth").write_bytes(b"\x80\x02")
+    said = bad("upscale", photo, "--network", "4x.pth")
+    assert "network: 4x.pth is a pickle, which can run any program when opened" in said
+    assert "network: no such file or folder (got 'none')" in bad("upscale", photo, "--network", "none")

@@ -94,9 +94,9 @@ def test_many_steps_are_thinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(read(tmp_path / "frog.gif")[0]) == 5  # noise, steps 1, 4 and 7, the picture
 
 
-def test_one_step_is_an_animation_of_one_frame(tmp_path: Path) -> None:
+def test_one_step_is_an_animation_from_the_noise_to_the_picture(tmp_path: Path) -> None:
     animate(tmp_path / "frog.gif", steps=1)
-    assert len(read(tmp_path / "frog.gif")[0]) == 1
+    assert len(read(tmp_path / "frog.gif")[0]) == 2
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:

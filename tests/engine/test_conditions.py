@@ -11,15 +11,8 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import resca
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.engine.conditions import (
-    UNCONDITIONAL,
-    Conditioning,
-    GuidanceRescale,
-    Guided,
-    Plan,
-    compile_plan,
-    reusing_steps,
-)
+from sfumato.engine.conditions import GuidanceRescale, compile_plan, reusing_steps
+from sfumato.engine.plan import UNCONDITIONAL, Conditioning, Guided, Plan
 from sfumato.recipe.image import Resolved
 from sfumato.recipe.parts import MixPrompt
 from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedText

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from recording import Recorder
-from sfumato.engine.conditions import Conditioning, Plan, compile_plan
+from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.features import Features
+from sfumato.engine.plan import Conditioning, Plan
 from sfumato.engine.run import encode_plan, tokenise_plan
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import MixPart, MixPrompt, Part, TextPart

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sfumato.engine.conditions import UNCONDITIONAL, Conditioning
 from sfumato.engine.features import HALFWAY, Features, Known
+from sfumato.engine.plan import UNCONDITIONAL, Conditioning
 
 FROG = Conditioning(((1.0, ((("frog", 1.0),),)),))
 

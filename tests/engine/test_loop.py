@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sfumato.engine.conditions import UNCONDITIONAL, Branch, Plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.loop import Step, advice, denoise
+from sfumato.engine.plan import UNCONDITIONAL, Branch, Plan
 from sfumato.errors import NumericalError
 from sfumato.models.backends.base import NOTHING, Extra
 from sfumato.samplers.noise import FreshNoise
@@ -38,7 +38,7 @@ class Exact:
     def to_numpy(self, x: Any) -> NDArray[np.float32]:
         return x
 
-    def encode_text(self, ids: NDArray[np.int64]) -> Any:
+    def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> Any:
         return np.zeros((*ids.shape, 4), np.float32)
 
     def predict(self, x: Any, t: float, context: Any, extra: Extra = NOTHING) -> Any:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sfumato.engine.conditions import Plan, compile_plan
+from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.loop import Step, denoise
+from sfumato.engine.plan import Plan
 from sfumato.engine.run import encode_plan, tokenise_plan
 from sfumato.engine.seeing import Look, unit_variance
 from sfumato.engine.trace import GAUSSIAN, Gauge, TraceRow, entropy_bounds, measure, to_csv, to_json
@@ -33,7 +34,7 @@ def frog(bundle: ModelBundle, **fields: Any) -> Resolved:
 
 
 def look_of(x: Any, x0: Any, clean: Any = None, sigma_next: float = 0.0) -> Look:
-    step = Step(2, 5, 3.0, sigma_next, 600.0, x, x0, 0.25)
+    step = Step(2, 5, 3.0, sigma_next, 600.0, x, x, x0, 0.25)
     pixels = np.zeros((len(x), 8, 8, 3), np.float32) if clean is None else clean
     return Look(step, tuple(range(len(x))), x, x0, pixels, pixels, None)
 

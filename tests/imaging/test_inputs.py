@@ -15,6 +15,7 @@ from imaging.test_decode import png_claiming, saved
 from sfumato.errors import PictureError, RecipeError
 from sfumato.imaging.inputs import INPUTS, NO_INPUTS, InputPicture, keep_inputs, read_inputs
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.parts import ImagePart, MaskPart, Region, RegionsPart
 from sfumato.recipe.sources import stored_source
 from sfumato.settings import Settings
@@ -326,3 +327,29 @@ def test_facts_are_there_for_every_name(cat: Path, home: Settings, monkeypatch: 
     inputs = read_inputs(recipe, home)
     assert inputs.facts["cat.png"] == inputs.facts[str(cat)]
     assert len(inputs.by_digest) == 1
+
+
+def test_copies_are_bounded_and_those_in_use_stay(home: Settings, tmp_path: Path) -> None:
+    paths: list[Path] = []
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 256, (24, 40, 3), np.uint8)
+        paths.append(saved(Image.fromarray(pixels), tmp_path / f"{number}.png"))
+    size = paths[0].stat().st_size
+    small = replace(home, max_inputs=3 * size)
+    folder = home.data_dir / INPUTS
+    for number, path in enumerate(paths[:3]):
+        assert keep_inputs(read_inputs(of(path), small), small) == ()
+        os.utime(folder / digest_of(path), (1000 + number, 1000 + number))
+    assert keep_inputs(read_inputs(of(paths[0]), small), small) == ()  # used again
+    assert keep_inputs(read_inputs(of(paths[3]), small), small) == ()
+    assert {path.name for path in folder.iterdir()} == {digest_of(paths[n]) for n in (0, 2, 3)}
+    none = replace(home, max_inputs=0)
+    assert keep_inputs(read_inputs(of(paths[2]), none), none) == ()
+    assert [path.name for path in folder.iterdir()] == [digest_of(paths[2])]
+
+
+def test_a_small_picture_that_is_missing_has_no_flag(home: Settings) -> None:
+    recipe = Recipe(parts=(LowResPart(source=stored_source("0" * 64, "cat.png")),))
+    said = complaint("", home, recipe=recipe)
+    assert said.startswith("low-res: a picture that this begins with is missing")
+    assert said.endswith("Put the file into this folder.")

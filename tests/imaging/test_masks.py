@@ -343,3 +343,18 @@ def test_any_shape_fills(shape: tuple[int, int]) -> None:
     assert (fill_from_around(pixels, mask) == 128).all()
     mask[0, 0] = 0
     assert (fill_from_around(pixels, mask) == 50).all()
+
+
+def test_a_large_mask_shrinks_as_its_distances_say() -> None:
+    mask = square(1024, 100, 900)
+    mask[400:410, 500:510] = 0
+    rows, columns = np.mgrid[:1024, :1024]
+    holes = np.minimum(np.minimum(rows - 99, 900 - rows), np.minimum(columns - 99, 900 - columns))
+    down, across = (
+        np.maximum(np.maximum(400 - rows, rows - 409), 0),
+        np.maximum(np.maximum(500 - columns, columns - 509), 0),
+    )
+    expected = (holes > 64) & (down**2 + across**2 > 64**2)
+    assert np.array_equal(grow(mask, -64) > 0, expected)
+    grey = mask * np.float32(0.5)
+    assert np.array_equal(grow(grey, 64), grow(mask, 64) * np.float32(0.5))

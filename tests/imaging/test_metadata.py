@@ -177,3 +177,17 @@ def test_changed_bytes_never_raise_anything_else(
     path.write_bytes(data)
     with suppress(PictureError):
         read_metadata(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_what_is_not_known_is_left_out(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    save_picture(np.zeros((8, 8, 3), np.uint8), path, PictureMetadata("", "", "Sfumato 0"))
+    assert read_parameters(path) == ""
+    with pytest.raises(PictureError, match="no Sfumato recipe"):
+        read_metadata(path)
+    data = path.read_bytes()
+    assert b"iTXtsfumato" not in data
+    assert b"iTXtparameters" not in data
+    assert b"sfumato:resolved" not in data
+    assert b"digitalsourcetype" in data

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sfumato.imaging.plots import HEIGHT, LEFT, RIGHT, WIDTH, Level, Line, line_plot
+from sfumato.imaging.pages import STYLE
+from sfumato.imaging.plots import COLOURS, HEIGHT, LEFT, RIGHT, WIDTH, Level, Line, line_plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -71,3 +72,17 @@ def test_a_title_is_no_markup() -> None:
 def test_nothing_cannot_be_shown() -> None:
     with pytest.raises(ValueError, match="nothing to plot"):
         line_plot("none", [Line("a", [None, math.inf])])
+
+
+@pytest.mark.parametrize("paper", ["#fbfaf7", "#1b1d21"])
+@pytest.mark.parametrize("colour", COLOURS)
+def test_every_line_can_be_seen_on_light_and_dark_paper(colour: str, paper: str) -> None:
+    # WCAG 2.2, "relative luminance" and "contrast ratio".
+    def luminance(code: str) -> float:
+        values = [int(code[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(colour), luminance(paper)))
+    assert (high + 0.05) / (low + 0.05) >= 3
+    assert f"--paper: {paper}" in STYLE

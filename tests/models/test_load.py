@@ -15,7 +15,7 @@ from sfumato.models.load import find_model, list_models, load_bundle
 from sfumato.models.memory import system_memory
 from sfumato.models.tiling import SMALLEST, latents_within
 from sfumato.recipe.image import Recipe
-from sfumato.recipe.parts import TextPart
+from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
 from tiny_models import tiny_bundle, tiny_folder, tiny_settings
@@ -172,6 +172,20 @@ def test_defaults_that_make_no_sense_are_refused(folder: Path, changes: dict[str
         find_model(str(folder), tiny_settings())
     assert caught.value.value == str(folder / "sfumato.json")
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_says_how_it_mixes(folder: Path) -> None:
+    mixed = Recipe(
+        parts=(TextPart(prompt="a frog"), MixPart(prompts=(MixPrompt(prompt="a rabbit", ratio=0.5),)))
+    )
+    for told in ("branches", "embeddings"):
+        edit(folder / "sfumato.json", mix_mode=told)
+        part = resolve(mixed, find_model(str(folder), tiny_settings()).defaults).mix
+        assert part is not None
+        assert part.mode == told
+    edit(folder / "sfumato.json", mix_mode="stirred")
+    with pytest.raises(ModelFileError, match="names an unknown mix_mode, 'stirred'"):
+        find_model(str(folder), tiny_settings())
 
 
 @pytest.mark.parametrize(

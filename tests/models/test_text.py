@@ -134,7 +134,7 @@ def test_weights_scale_words_and_keep_the_mean() -> None:
 
 def test_an_encoder_without_a_mean_keeps_its_size() -> None:
     class Centred(Recorder):
-        def encode_text(self, ids: NDArray[np.int64]) -> torch.Tensor:
+        def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> torch.Tensor:
             hidden = super().encode_text(ids)
             return hidden - hidden.mean(dim=(1, 2), keepdim=True)
 

@@ -13,19 +13,23 @@ from safetensors.numpy import load_file, save_file
 
 from sfumato.errors import ModelFileError
 from sfumato.imaging.resize import lanczos
+from sfumato.models.esrgan import EsrganShape
 from sfumato.models.upscaler_net import load_upscaler_net
 from sfumato.models.upscalers import (
     WEIGHTS,
     Upscaler,
     UpscalerShape,
     Upscaling,
+    _largest_tile,
     bundled_upscaler,
+    factor_of,
     load_upscaler,
     locate_upscaler,
     tiling_of,
     upscale,
     upscaler_facts,
 )
+from tiny_esrgan import tiny_esrgan, write_esrgan
 from tiny_upscaler import SHAPE, waves, write_upscaler
 
 MAX_BYTES = 2_000_000
@@ -190,3 +194,43 @@ def test_what_ships_keeps_even_colours_even() -> None:
     even = Image.new("RGB", (40, 40), (52, 116, 200))
     larger = levels(last(load_upscaler().enlarge(even)).picture)
     assert np.abs(larger[64:96, 64:96] - (52, 116, 200)).max() <= 2
+
+
+@pytest.mark.parametrize(("doublings", "fold"), [(2, 1), (3, 1), (0, 1), (2, 2), (2, 4)])
+def test_an_esrgan_file_makes_what_torch_makes(doublings: int, fold: int, tmp_path: Path) -> None:
+    net = tiny_esrgan(1, doublings, fold)
+    path = write_esrgan(tmp_path / "net.safetensors", net)
+    small = waves(17, 10)  # no multiples of 4
+    larger = levels(last(load_upscaler(path).enlarge(small)).picture)
+    factor = factor_of(path)
+    assert larger.shape == (10 * factor, 17 * factor, 3)
+    padded = np.pad(np.array(small), ((0, -10 % fold), (0, -17 % fold), (0, 0)), mode="edge")
+    pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
+    expected = (net(pixels)[0] * 255).clamp(0, 255).permute(1, 2, 0).numpy()
+    assert np.abs(larger - expected[: 10 * factor, : 17 * factor]).max() < 0.51
+    assert np.ptp(expected) > 40
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_esrgan_tiles_leave_no_trace(fold: int, tmp_path: Path) -> None:
+    upscaler = load_upscaler(write_esrgan(tmp_path / "net.safetensors", tiny_esrgan(1, 2, fold)))
+    small = waves(95 * fold, 70 * fold - 1)
+    (whole,) = upscaler.enlarge(small, 200)
+    reports = list(upscaler.enlarge(small, 48))
+    assert len(reports) == reports[-1].total > 4
+    assert np.abs(levels(reports[-1].picture) - levels(whole.picture)).max() <= 1
+
+
+def test_tiles_of_an_esrgan_network_shrink_with_what_its_layers_take(tmp_path: Path) -> None:
+    sides = [
+        load_upscaler(
+            write_esrgan(tmp_path / f"{doublings}.safetensors", tiny_esrgan(1, doublings))
+        ).largest_tile
+        for doublings in (1, 2, 3)
+    ]
+    assert sides == [256, 256, 209]
+    assert _largest_tile(EsrganShape(64, 32, 23, 2, 1)) == 128
+
+
+def test_the_factor_of_what_sfumato_trains_is_four(folder: Path) -> None:
+    assert factor_of(None) == factor_of(folder) == 4

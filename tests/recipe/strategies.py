@@ -4,6 +4,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from sfumato.recipe.areas import NAMED_AREAS
+from sfumato.recipe.extras import Apg, ExtrasPart, FreeU
+from sfumato.recipe.hires import METHODS, HiresPart, WindowsPart
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.parts import (
     Control,
@@ -118,7 +120,22 @@ def prompt_parts(draw: st.DrawFn) -> list[Part]:
         ratio = draw(st.none() | ratios) if with_text else None
         mode = draw(st.sampled_from(["branches", "embeddings"]))
         found.append(MixPart(prompts=tuple(mixed), ratio=ratio, mode=mode))
+    if draw(st.booleans()):
+        found.append(draw(extras_parts()))
     return found
+
+
+@st.composite
+def extras_parts(draw: st.DrawFn) -> ExtrasPart:
+    """Any extras but tiling, which does not go with every part."""
+    factors = st.floats(0.1, 4.0)
+    return ExtrasPart(
+        clip_skip=draw(st.none() | st.integers(1, 12)),
+        apg=draw(st.none() | st.builds(Apg, eta=fractions, norm=fractions, momentum=st.floats(-1.0, 0.99))),
+        threshold=draw(st.none() | st.floats(0.5, 1.0)),
+        pag=draw(st.none() | st.floats(0.0, 100.0)),
+        freeu=draw(st.none() | st.builds(FreeU, b1=factors, b2=factors, s1=factors, s2=factors)),
+    )
 
 
 @st.composite
@@ -174,6 +191,21 @@ def extensions(draw: st.DrawFn) -> ExtendPart:
     return ExtendPart(left=left, right=right, top=top, bottom=bottom, fill=fill)
 
 
+overlaps = st.none() | st.floats(0.0, 0.75)
+windows_parts = st.builds(WindowsPart, size=st.none() | st.integers(64, 1024), overlap=overlaps)
+hires_parts = st.builds(
+    HiresPart,
+    scale=st.floats(1.5, 16.0),
+    strength=st.none() | fractions,
+    method=st.sampled_from([None, *METHODS]),
+    steps=st.none() | st.integers(1, 1000),
+    passes=st.none() | st.integers(1, 4),
+    keep=st.none() | fractions,
+    window=st.none() | st.integers(64, 1024),
+    overlap=overlaps,
+)
+
+
 @st.composite
 def edit_parts(draw: st.DrawFn) -> list[Part]:
     """Regions, ControlNets, and an image with or without a mask or an extension: what `SOURCES`, `CONTROLS`
@@ -200,6 +232,13 @@ def edit_parts(draw: st.DrawFn) -> list[Part]:
                 keep_colour=draw(st.booleans()),
             )
         )
+    if draw(st.booleans()):
+        found.append(draw(windows_parts))
+    # In windows, an image may be drawn so large that nothing larger is possible.
+    if draw(st.booleans()) and not any(
+        isinstance(part, MaskPart | ExtendPart | WindowsPart) for part in found
+    ):
+        found.append(draw(hires_parts))
     if draw(st.booleans()):
         found.append(VariationPart(strength=draw(fractions), seed=draw(st.none() | st.integers(0, 2**40))))
     if draw(st.booleans()):

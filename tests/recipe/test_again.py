@@ -59,7 +59,9 @@ def test_places_come_back_as_they_are():
     assert asked.image is not None
     assert (asked.image.fit, asked.image.strength) == ("fill", 0.75)
     extend = ExtendPart(left=3, fill="blur")
-    assert recipe_of(drawn(ImagePart(source="cat.png"), extend)).extend == extend
+    assert recipe_of(drawn(ImagePart(source="cat.png"), extend)).extend == extend.model_copy(
+        update={"reach": 0}
+    )
     frog = Region(prompt="a frog", area="16,0,16x32", ratio=0.5)
     asked = recipe_of(drawn(TextPart(prompt=""), RegionsPart(regions=(frog,), feather=0.3), width=64))
     assert asked.regions == RegionsPart(

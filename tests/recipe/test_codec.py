@@ -158,7 +158,7 @@ def test_toml_is_readable():
     assert to_toml(FROG) == (
         'version = 1\nmodel = "bundled"\nfast = false\nseed = 1\ncount = 2\n\n'
         '[[parts]]\nkind = "text"\nprompt = "a (frog:1.2), 🐸"\nnegative = "blur"\n\n'
-        '[[parts]]\nkind = "mix"\nmode = "branches"\n\n[[parts.prompts]]\nprompt = "rabbit"\nratio = 0.5\n'
+        '[[parts]]\nkind = "mix"\n\n[[parts.prompts]]\nprompt = "rabbit"\nratio = 0.5\n'
     )
 
 

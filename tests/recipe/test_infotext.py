@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from recipe.strategies import DEFAULTS, any_text, prompt_recipes, quick, resolveds
 from sfumato.errors import RecipeError
 from sfumato.recipe.again import recipe_of, single
+from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.infotext import parse_parameters, to_parameters
 from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
@@ -103,7 +104,10 @@ def test_another_programs_text():
         seed=1234,
         width=512,
         height=768,
-        parts=(TextPart(prompt="masterpiece, <lora:foo:0.8>\na dog", negative="blurry,\nlowres"),),
+        parts=(
+            TextPart(prompt="masterpiece, <lora:foo:0.8>\na dog", negative="blurry,\nlowres"),
+            ExtrasPart(clip_skip=2),
+        ),
     )
 
 

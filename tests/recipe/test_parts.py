@@ -1,7 +1,10 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from sfumato.recipe.extras import ExtrasPart
+from sfumato.recipe.hires import HiresPart, WindowsPart
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.parts import (
     PART_ORDER,
     Control,
@@ -29,7 +32,11 @@ EACH: tuple[Part, ...] = (
     IMAGE,
     MaskPart(alpha=True),
     ExtendPart(right=8),
+    LowResPart(source="small.png"),
+    WindowsPart(),
+    HiresPart(scale=2.0),
     VariationPart(strength=0.2),
+    ExtrasPart(clip_skip=2),
 )
 
 

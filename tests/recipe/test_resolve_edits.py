@@ -74,8 +74,8 @@ def test_surroundings_are_drawn_at_the_models_own_size() -> None:
 
 
 def test_an_extended_picture_is_drawn_at_its_own_size() -> None:
-    assert size_of(200, 100, ExtendPart(right=56, top=28)) == (256, 128)
-    assert size_of(2000, 100, ExtendPart(right=48)) == (1024, 64)
+    assert size_of(200, 100, ExtendPart(right=56, top=28, reach=0)) == (256, 128)
+    assert size_of(2000, 100, ExtendPart(right=48, reach=0)) == (1024, 64)
 
 
 @given(st.integers(1, 16_384), st.integers(1, 16_384), st.booleans())

@@ -105,10 +105,21 @@ def test_a_mix_without_variety_is_single_objects_only() -> None:
         assert scene.background in words.COLOURS
 
 
+def test_hybrids_are_drawn_when_asked_for(scenes: list[Scene]) -> None:
+    assert not any(scene.relation == words.MIXED for scene in scenes)
+    drawn = [sample(default_rng(i), SceneMix(mixes=0.3)) for i in range(2000)]
+    mixed = [one for one in drawn if one.relation == words.MIXED]
+    assert 0.2 < len(mixed) / len(drawn) < 0.35
+    assert not any(held_out(one) for one in mixed)
+    assert all(0.25 <= one.share <= 0.75 and len(set(one.objects)) == 2 for one in mixed)
+    assert 0.4 < np.mean([one.share == 0.5 for one in mixed]) < 0.6
+
+
 @pytest.mark.parametrize(
     ("scene", "text"),
     [
         (replace(FROG, said=False), "a frog"),
+        (Scene(("frog", "owl"), "beach", relation=words.MIXED), "a frog mixed with an owl on a beach"),
         (FROG, "a frog on a white background"),
         (replace(FROG, background="orange"), "a frog on an orange background"),
         (Scene(("owl",), "forest", "night"), "an owl in a forest at night"),
@@ -188,6 +199,25 @@ def test_small_and_large_renders_show_the_same_scene() -> None:
     small, large = (render(scene, default_rng(3), find_font(), size) for size in (64, 128))
     gap = np.abs(np.asarray(large.reduce(2), np.float32) - np.asarray(small, np.float32)).mean()
     assert gap < 6
+
+
+@needs_font
+def test_a_hybrid_is_one_thing_with_parts_of_two() -> None:
+    """Red above and yellow below or the other way round, and about as much of each as its share says."""
+
+    def reddish(share: float, seed: int) -> tuple[float, float]:
+        scene = Scene(("heart", "lemon"), relation=words.MIXED, share=share)
+        pixels = np.asarray(render(scene, default_rng(seed), find_font()), np.int16)
+        rows = _object_rows(scene, seed)
+        red = pixels[rows[:, 0], rows[:, 1], 1] < 100
+        return float(red.mean()), float(rows[red, 0].mean() - rows[~red, 0].mean())
+
+    found = [reddish(0.5, seed) for seed in range(8)]
+    assert all(0.25 < share < 0.75 for share, _ in found)
+    assert {higher < 0 for _, higher in found} == {True, False}
+    assert np.mean([reddish(0.7, seed)[0] for seed in range(8)]) > 0.15 + np.mean(
+        [reddish(0.3, seed)[0] for seed in range(8)]
+    )
 
 
 def _object_rows(scene: Scene, seed: int = 0) -> np.ndarray:

@@ -12,7 +12,7 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from safetensors.torch import load_file
 
 from judged import needs_font
-from sfumato.errors import InputError, RecipeError
+from sfumato.errors import InputError, ModelFileError, RecipeError
 from sfumato.imaging.annotators import edges
 from sfumato.models.controlnets import locate_controlnet, misfit
 from sfumato.models.files import locate
@@ -20,7 +20,7 @@ from sfumato.recipe.train import ControlNetStage, TrainRecipe
 from sfumato.scenes import scene
 from sfumato.training import latents
 from sfumato.training.autoencoder import scene_font, scene_mix
-from sfumato.training.controlnet import ControlNetTask, Outlines, awaken, build
+from sfumato.training.controlnet import ControlNetTask, Outlines, awaken, build, load_controlnet
 from sfumato.training.loop import step_generator
 from training.tiny_runs import DIFFUSION, OPTIMISATION, SIZE, recipe, train_all, write_runs
 
@@ -228,3 +228,20 @@ def test_a_run_is_refused_when_what_it_builds_on_has_changed(runs: Path) -> None
     shutil.rmtree(runs / "diffusion")
     with pytest.raises(InputError, match="Run the recipe that makes diffusion first"):
         train_all(wanted, runs)
+
+
+def test_it_can_go_on_from_another_controlnet(runs: Path) -> None:
+    train_all(recipe("edges", CONTROLNET), runs)
+    known = load_file(runs / "edges" / "controlnet" / "diffusion_pytorch_model.safetensors")
+    wanted = recipe("edges-more", {**CONTROLNET, "start": "edges"})
+    cache, model = latents.load([runs / "latents"]), runs / "diffusion" / "model"
+    begun = ControlNetTask(
+        stage_of(wanted), wanted.data, 2, model, cache, runs / "edges" / "controlnet"
+    ).modules()["controlnet"]
+    assert all(torch.equal(value, known[name].float()) for name, value in begun.state_dict().items())
+    train_all(wanted, runs)
+    (runs / "edges" / "controlnet" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(RecipeError, match="name: holds a run of another recipe"):
+        train_all(wanted, runs)
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        load_controlnet(runs / "edges" / "controlnet")

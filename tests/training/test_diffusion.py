@@ -11,6 +11,7 @@ import torch
 from sfumato.errors import InputError
 from sfumato.recipe.train import DiffusionStage
 from sfumato.samplers.schedule import Schedule, add_noise
+from sfumato.scenes import vocabulary as words
 from sfumato.scenes.scene import Scene
 from sfumato.training.diffusion import SCHEDULER, DiffusionTask, Origin, build_unet
 from sfumato.training.latents import LatentCache
@@ -89,6 +90,35 @@ def test_the_loss_is_the_objective_of_the_step_s_noise(runs: Path) -> None:
     assert torch.equal(loss, expected)
     loss.backward()
     assert all(p.grad is not None for p in unet.parameters())
+
+
+def test_hybrids_can_be_told_by_the_average_of_two_captions(runs: Path) -> None:
+    """Row by row what the engine's mix of the two prompts is: the encoded texts, weighted by their shares."""
+    hybrid = Scene(("frog", "rabbit"), "red", relation=words.MIXED, share=0.3)
+    cache = replace(numbered(4), scenes=(hybrid, Scene(("frog",)), hybrid, PAIR))
+    task = make(runs, cache=cache, averaged=1.0, caption_dropout=0.0)
+    batch = task.batch(0, 4)
+    rows = batch["averaged"].tolist()
+    assert sorted(int(batch["latents"][row, 0, 0, 0]) for row in rows) == [0, 2]
+    assert batch["shares"].tolist() == pytest.approx([0.3, 0.3])
+    assert batch["ids"].shape[0] == 6
+    modules = task.modules()
+    asked: list[torch.Tensor] = []
+    modules["unet"].register_forward_pre_hook(
+        lambda _, given, kwargs: asked.append(kwargs["encoder_hidden_states"]), with_kwargs=True
+    )
+    loss, _ = task.loss(modules, batch, step_generator(3, 0))
+    encoded = modules["text_encoder"](input_ids=batch["ids"]).last_hidden_state
+    for place, row in enumerate(rows):
+        torch.testing.assert_close(asked[0][row], 0.3 * encoded[row] + 0.7 * encoded[4 + place])
+    others = [row for row in range(4) if row not in rows]
+    torch.testing.assert_close(asked[0][others], encoded[others])
+    loss.backward()
+    alone = {tuple(ids) for ids in task.batch(1, 4)["ids"].tolist()}
+    assert len(alone) > 3
+    told = make(runs, cache=cache, averaged=0.0, caption_dropout=0.0).batch(0, 4)
+    assert told["averaged"].tolist() == []
+    assert told["ids"].shape[0] == 4
 
 
 def test_networks_begin_the_same_every_time(runs: Path) -> None:

@@ -1,9 +1,13 @@
 """The judge stage: what it is asked, and that it can learn the answers."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from judged import needs_font
+from sfumato.errors import ModelFileError
+from sfumato.models.judge import JudgeNet, save_judge
 from sfumato.recipe.train import JudgeStage, SceneData
 from sfumato.scenes import vocabulary as words
 from sfumato.scenes.scene import Scene
@@ -41,6 +45,19 @@ def test_the_data_of_a_step_is_a_function_of_the_step() -> None:
     assert torch.equal(first["pictures"], again["pictures"])
     assert torch.equal(first["labels"]["objects"], again["labels"]["objects"])
     assert not torch.equal(first["pictures"], task.batch(3, 3)["pictures"])
+
+
+@needs_font
+def test_it_can_begin_with_another_judge(tmp_path: Path) -> None:
+    known = JudgeTask(STAGE, DATA, 1).modules()["judge"]
+    assert isinstance(known, JudgeNet)
+    save_judge(known, tmp_path / "judge.safetensors", {})
+    torch.manual_seed(5)
+    begun = JudgeTask(STAGE, DATA, 1, tmp_path / "judge.safetensors").modules()["judge"].state_dict()
+    for key, value in known.state_dict().items():
+        assert torch.equal(value.half().float(), begun[key])
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        JudgeTask(STAGE, DATA, 1, tmp_path / "missing.safetensors").modules()
 
 
 @needs_font

@@ -3,14 +3,26 @@
 import io
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from sfumato import __version__
-from sfumato.cli import bench, compile, evaluate, generate, grid, info, redo, train, upscale
+from sfumato.cli import (
+    bench,
+    compile,
+    evaluate,
+    evaluate_edits,
+    generate,
+    grid,
+    info,
+    morph,
+    redo,
+    train,
+    upscale,
+)
 from sfumato.cli.console import examples, result, silence_stdout, talk
 from sfumato.errors import InputError, InterruptedRun, SfumatoError
 from sfumato.models.ahead import Ahead
@@ -55,6 +67,7 @@ def _root(
 
 app.command(epilog=generate.EXAMPLES)(generate.generate)
 app.command(epilog=grid.EXAMPLES)(grid.grid)
+app.command(epilog=morph.EXAMPLES)(morph.morph)
 app.command(epilog=redo.REDO_EXAMPLES)(redo.redo)
 app.command(epilog=redo.VERIFY_EXAMPLES)(redo.verify)
 app.command(epilog=redo.SHOW_EXAMPLES)(redo.show)
@@ -62,6 +75,7 @@ app.command(epilog=upscale.EXAMPLES)(upscale.upscale)
 app.command(epilog=compile.EXAMPLES)(compile.compile)
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(epilog=evaluate_edits.EXAMPLES)(evaluate_edits.evaluate_edits)
 app.command(epilog=info.MODELS_EXAMPLES)(info.models)
 app.command(epilog=info.SAMPLERS_EXAMPLES)(info.samplers)
 app.command(epilog=info.DOCTOR_EXAMPLES)(info.doctor)
@@ -109,9 +123,7 @@ def _with_command(arguments: Sequence[str]) -> typer.Typer:
     """Return `app` with the one command that is asked for; all of it when none is. typer makes parsers of all
     that is registered, at each start: a hundredth of a second.
     """
-    named = [
-        one for one in app.registered_commands if one.callback and one.callback.__name__ in arguments[:1]
-    ]
+    named = [one for one in app.registered_commands if one.callback and _name(one.callback) in arguments[:1]]
     if not named:
         return app
     only = _empty()
@@ -120,8 +132,13 @@ def _with_command(arguments: Sequence[str]) -> typer.Typer:
     return only
 
 
+def _name(command: Callable[..., object]) -> str:
+    """Return what typer calls a command."""
+    return command.__name__.replace("_", "-")
+
+
 def _usage_error(error: TyperException, arguments: Sequence[str]) -> str:
-    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    names = [_name(command.callback) for command in app.registered_commands if command.callback]
     command = next((f"{word} " for word in arguments if word in names), "")
     message = error.format_message().strip().rstrip(".")
     stop = "" if message.endswith("?") else "."

@@ -1,5 +1,6 @@
 """A resolved recipe in words: what `sfumato show` prints."""
 
+from sfumato.cli.extras import extras_in_words
 from sfumato.errors import shown
 from sfumato.recipe.image import Resolved
 from sfumato.recipe.resolved_parts import Source
@@ -75,9 +76,21 @@ def _edits(resolved: Resolved) -> dict[str, str]:
     variation = resolved.variation
     if variation is not None:
         lines["variation"] = f"{variation.strength:g} towards seed {variation.seed + resolved.index}"
+    if resolved.extras is not None:
+        lines |= extras_in_words(resolved.extras)
+    if resolved.windows is not None:
+        lines["windows"] = f"{resolved.windows.size} pixels, overlap {resolved.windows.overlap:.0%}"
+    hires = resolved.hires
+    if hires is not None:
+        sizes = ", ".join(f"{width}x{height}" for width, height in hires.sizes)
+        drawn = f"strength {hires.strength:g}: {hires.num_steps} of {hires.steps} steps each"
+        lines["hires"] = f"{sizes}; {hires.method}, {drawn}, keep {hires.keep:g}"
+        lines["hires"] += f"; windows of {hires.window} pixels, overlap {hires.overlap:.0%}"
     if extend is not None:
         sides = {side: pixels for side, pixels in extend.model_dump().items() if side in _SIDES}
         lines["outpaint"] = ", ".join(f"{side} {pixels}" for side, pixels in sides.items() if pixels)
+        if extend.reach:
+            lines["outpaint"] += f"; at most {extend.reach} at a time"
     return lines
 
 

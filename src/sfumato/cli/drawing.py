@@ -62,9 +62,9 @@ def draw_to_files(
     in the folders `near`. A recipe that is not `trusted`, as it came out of a picture, names ControlNets but
     opens no folders of its choice.
 
-    Recipe, files and output are checked before the model is loaded; masks when it is there. Raises
-    RecipeError, PictureError, ModelFileError, OutputError, NumericalError, and InterruptedRun on Ctrl-C:
-    finished pictures stay, nothing else does.
+    Recipe, files, masks and output are checked before the model is loaded. Raises RecipeError, PictureError,
+    ModelFileError, OutputError, NumericalError, and InterruptedRun on Ctrl-C: finished pictures stay, nothing
+    else does.
     """
     inputs = read_inputs(recipe, settings, near)
     controls, digests = NO_CONTROLS, dict[str, str]()
@@ -75,6 +75,10 @@ def draw_to_files(
         digests = digests_of(controls)
     resolved = resolve(recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests)
     outputs = plan_outputs(resolved, output, suffix)
+    if resolved.mask is not None:
+        from sfumato.engine.masking import check_mask
+
+        check_mask(resolved, inputs)
     if resolved.mix is not None:
         talk(f"mix: {shares(resolved)}")
     previews = outputs.previews() if preview_every else ()

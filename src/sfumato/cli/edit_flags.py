@@ -95,6 +95,15 @@ Outpaint = Annotated[
         rich_help_panel=FROM,
     ),
 ]
+OutpaintStep = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="Add at most so many pixels to a side at a time, each time in a window of the size that the "
+        "model draws; 0: all at once. Default: a quarter of that size, where more than that is to be added.",
+        rich_help_panel=FROM,
+    ),
+]
 Variation = Annotated[
     str | None,
     typer.Option(

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sfumato.cli.extras import with_extras
 from sfumato.cli.flags import Flags
+from sfumato.cli.larger import with_larger
 from sfumato.cli.numbers import optional_real, optional_whole, real, whole
 from sfumato.errors import RecipeError
 from sfumato.recipe.areas import parse_area
@@ -40,10 +42,17 @@ def with_edits(parts: Parts, flags: Flags) -> Parts:
             )
         parts.pop("mask", None)  # of the drawing before, which this one goes on from
         parts["extend"] = {"kind": "extend", **_sides(flags.outpaint)}
+    if flags.outpaint_step is not None:
+        reach = whole("outpaint-step", flags.outpaint_step)
+        if "extend" not in parts:
+            hint = "Give --outpaint WHERE as well."
+            raise RecipeError("nothing is extended", field="outpaint-step", value=reach, hint=hint)
+        parts["extend"] = {**parts["extend"], "reach": reach}
     if (flags.mask is not None or flags.outpaint is not None) and flags.fit is None:
         parts["image"] = {**parts["image"], "fit": None}  # of the drawing before, which had another size
     parts = _with_variation(parts, flags)
-    return _with_controls(_with_regions(parts, flags), flags)
+    parts = with_larger(_with_controls(_with_regions(parts, flags), flags), flags)
+    return with_extras(parts, flags)
 
 
 def _with_image(parts: Parts, flags: Flags) -> Parts:

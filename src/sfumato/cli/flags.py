@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from sfumato.cli import edit_flags
+from sfumato.cli import edit_flags, extra_flags, larger_flags
 from sfumato.settings import Settings
 
 WHAT = "What to draw"
@@ -34,7 +34,7 @@ MixMode = Annotated[
     str | None,
     typer.Option(
         metavar="MODE",
-        help="Mix predictions (branches, the default) or encoded texts (embeddings).",
+        help="Mix predictions (branches) or encoded texts (embeddings). Default: what suits the model.",
         rich_help_panel=WHAT,
     ),
 ]
@@ -206,8 +206,23 @@ class Flags:
     masked_only: bool = False
     mask_padding: str | None = None
     outpaint: str | None = None
+    outpaint_step: str | None = None
+    hires: str | None = None
+    hires_strength: str | None = None
+    hires_method: str | None = None
+    hires_steps: str | None = None
+    hires_passes: str | None = None
+    hires_keep: str | None = None
+    windows: str | None = None
+    window_overlap: str | None = None
     variation: str | None = None
     variation_seed: str | None = None
+    clip_skip: str | None = None
+    tiling: str | None = None
+    apg: str | None = None
+    threshold: str | None = None
+    pag: str | None = None
+    freeu: str | None = None
     seed: str | None = None
     count: str | None = None
     size: str | None = None
@@ -252,8 +267,23 @@ OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
         "masked_only": edit_flags.MaskedOnly,
         "mask_padding": edit_flags.MaskPadding,
         "outpaint": edit_flags.Outpaint,
+        "outpaint_step": edit_flags.OutpaintStep,
+        "hires": larger_flags.Hires,
+        "hires_strength": larger_flags.HiresStrength,
+        "hires_method": larger_flags.HiresMethod,
+        "hires_steps": larger_flags.HiresSteps,
+        "hires_passes": larger_flags.HiresPasses,
+        "hires_keep": larger_flags.HiresKeep,
+        "windows": larger_flags.Windows,
+        "window_overlap": larger_flags.WindowOverlap,
         "variation": edit_flags.Variation,
         "variation_seed": edit_flags.VariationSeed,
+        "clip_skip": extra_flags.ClipSkip,
+        "tiling": extra_flags.Tiling,
+        "apg": extra_flags.ApgFlag,
+        "threshold": extra_flags.Threshold,
+        "pag": extra_flags.Pag,
+        "freeu": extra_flags.FreeUFlag,
         "seed": Seed,
         "count": Count,
         "size": Size,

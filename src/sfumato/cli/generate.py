@@ -57,6 +57,7 @@ def generate(
     trace: seeing_flags.Trace = None,
     animate: seeing_flags.Animate = None,
     animate_shows: seeing_flags.AnimateShows = None,
+    exact_steps: seeing_flags.ExactSteps = False,
     attention: seeing_flags.Attention = None,
     as_json: flags.Json = False,
 ) -> None:
@@ -85,10 +86,10 @@ def generate(
     wanted = with_flags(base, with_stdin(asked))
     warn_of_no_effect(wanted, asked)
     seeing = None
-    if any(one is not None for one in (trace, animate, animate_shows, attention)):
+    if exact_steps or any(one is not None for one in (trace, animate, animate_shows, attention)):
         from sfumato.cli.seeing import plan_seeing
 
-        seeing = plan_seeing(trace, animate, animate_shows, attention)
+        seeing = plan_seeing(trace, animate, animate_shows, attention, exact=exact_steps)
     draw_to_files(
         wanted,
         find_model(wanted.model, settings),

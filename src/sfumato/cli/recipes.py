@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sfumato.cli import extras
 from sfumato.cli.console import warn
 from sfumato.cli.edits import with_edits
 from sfumato.cli.flags import Flags
@@ -39,11 +40,27 @@ _BY_FLAG = {
     "mask.extent": "masked-only",
     **{f"mask.{name}": f"mask-{name}" for name in ("invert", "grow", "feather", "fill", "soft", "padding")},
     "regions.feather": "region-feather",
+    "hires.scale": "hires",
+    **{f"hires.{name}": f"hires-{name}" for name in ("strength", "method", "steps", "passes", "keep")},
+    "hires.overlap": "window-overlap",
+    "windows.size": "windows",
+    "windows.overlap": "window-overlap",
     "variation.strength": "variation",
     "variation.seed": "variation-seed",
+    **extras.BY_FLAG,
     **{f"extend.{side}": "outpaint" for side in ("left", "right", "top", "bottom")},
+    "extend.reach": "outpaint-step",
 }
-_OF_PICTURES = ("control", "image", "mask", "extend", "variation")  # what can be drawn without any prompt
+_OF_PICTURES = (
+    "control",
+    "image",
+    "mask",
+    "extend",
+    "windows",
+    "hires",
+    "variation",
+    "extras",
+)  # what can be drawn without any prompt
 _CONTROL = re.compile(r"control\.controls\[(\d+)\](?:\.(\w+))?")
 _MIXED = re.compile(r"mix\.prompts\[(\d+)\]")
 _SIZE = re.compile(r"(\d{1,9})(?:[xX×](\d{1,9}))?")  # noqa: RUF001 - people paste the sign
@@ -60,6 +77,8 @@ def with_flags(base: Recipe, flags: Flags) -> Recipe:
             data[field] = whole(field.replace("_", "-"), text)
     if flags.size is not None:
         data["width"], data["height"] = _size(flags.size)
+    elif flags.outpaint is not None or flags.outpaint_step is not None:
+        data["width"] = data["height"] = None  # of the drawing before, which was another one
     if flags.sampler is not None:
         data["sampler"], spacing = split_sampler(flags.sampler)
         if spacing is not None:
@@ -261,7 +280,7 @@ def _parts(base: tuple[dict[str, Any], ...], flags: Flags) -> list[dict[str, Any
     if asked:
         parts = {"text": {**text, **asked}, **{kind: part for kind, part in parts.items() if kind != "text"}}
     if flags.mix:
-        mode = parts.get("mix", {}).get("mode", "branches")
+        mode = parts.get("mix", {}).get("mode")
         parts["mix"] = {"kind": "mix", "prompts": [_mixed(entry) for entry in flags.mix], "mode": mode}
     if flags.mix_mode is not None:
         if "mix" not in parts:

@@ -44,6 +44,7 @@ def redo(
     trace: seeing_flags.Trace = None,
     animate: seeing_flags.Animate = None,
     animate_shows: seeing_flags.AnimateShows = None,
+    exact_steps: seeing_flags.ExactSteps = False,
     attention: seeing_flags.Attention = None,
     as_json: flags.Json = False,
 ) -> None:
@@ -68,10 +69,10 @@ def redo(
     if asked.model is None and before is not None and found.defaults.digest != before.model_digest:
         warn(f"the model {recipe.model} has other weights than drew this picture; it will look different")
     seeing = None
-    if any(one is not None for one in (trace, animate, animate_shows, attention)):
+    if exact_steps or any(one is not None for one in (trace, animate, animate_shows, attention)):
         from sfumato.cli.seeing import plan_seeing
 
-        seeing = plan_seeing(trace, animate, animate_shows, attention)
+        seeing = plan_seeing(trace, animate, animate_shows, attention, exact=exact_steps)
     draw_to_files(
         recipe,
         found,
@@ -157,4 +158,8 @@ def show(
         from sfumato.cli.describing import described
 
         backend = {"backend": metadata.backend} if metadata.backend else {}
+        if metadata.morph_json:
+            from sfumato.cli.morphing import described_morph
+
+            backend |= described_morph(picture, metadata.morph_json)
         result(printable(pairs({**described(resolved), **backend, "software": metadata.software})))

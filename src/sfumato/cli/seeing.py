@@ -8,8 +8,8 @@ from typing import Final
 from sfumato.engine.animator import Animator, Shown
 from sfumato.engine.attention import AttentionRecorder, attention_recorder
 from sfumato.engine.attention_folder import AttentionFolder, attention_folder
-from sfumato.engine.conditions import Projection
 from sfumato.engine.events import Event, Events
+from sfumato.engine.plan import Projection
 from sfumato.engine.seeing import Watched, Watcher, watched
 from sfumato.engine.trace import Gauge
 from sfumato.engine.trace_folder import TraceFolder, own_trace_folder
@@ -26,7 +26,8 @@ class Seeing:
     """What is to be seen of a run: a trace in a folder, an animation in a file, attention maps in a folder;
     any of them or none.
 
-    A `gauge` that is not among the projections of the plan reads nothing, and the trace says so.
+    A `gauge` that is not among the projections of the plan reads nothing, and the trace says so. `exact`:
+    steps are decoded in full.
     """
 
     trace: Path | None = None
@@ -34,6 +35,7 @@ class Seeing:
     shown: Shown = "x0"
     gauge: Gauge | None = None
     attention: Path | None = None
+    exact: bool = False
 
     @property
     def looking(self) -> tuple[Projection, ...]:
@@ -59,13 +61,18 @@ class Seeing:
             watchers.append(Animator(self.animate, self.shown))
         if self.attention is not None and recorder is not None:
             watchers.append(AttentionFolder(self.attention, recorder))
-        return watched(events, bundle, watchers)
+        return watched(events, bundle, watchers, exact=self.exact)
 
 
 def plan_seeing(
-    trace: Path | None, animate: Path | None, shows: str | None = None, attention: Path | None = None
+    trace: Path | None,
+    animate: Path | None,
+    shows: str | None = None,
+    attention: Path | None = None,
+    *,
+    exact: bool = False,
 ) -> Seeing:
-    """Return what --trace, --animate, --animate-shows and --attention ask for.
+    """Return what --trace, --animate, --animate-shows, --attention and --exact-steps ask for.
 
     Raises OutputError for places that cannot be written to, MissingExtraError for an MP4 without its library,
     RecipeError for what cannot be shown.
@@ -77,6 +84,9 @@ def plan_seeing(
         raise RecipeError(
             "there is no animation", field="animate-shows", value=shows, hint="Add --animate FILE."
         )
+    if exact and trace is None and animate is None:
+        hint = "Add --animate FILE or --trace FOLDER."
+        raise RecipeError("there are no steps to be seen", field="exact-steps", hint=hint)
     if trace is not None:
         own_trace_folder(trace).check()
     if animate is not None:
@@ -86,4 +96,4 @@ def plan_seeing(
         if trace is not None and trace.resolve() == attention.resolve():
             hint = "Name another folder."
             raise OutputError("the trace goes there", field="attention", value=str(attention), hint=hint)
-    return Seeing(trace, animate, SHOWN[shows or "x0"], None if trace is None else Gauge(), attention)
+    return Seeing(trace, animate, SHOWN[shows or "x0"], None if trace is None else Gauge(), attention, exact)

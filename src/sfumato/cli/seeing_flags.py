@@ -36,6 +36,15 @@ AnimateShows = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+ExactSteps = Annotated[
+    bool,
+    typer.Option(
+        "--exact-steps",
+        help="Decode every step of --trace and --animate in full, as finished pictures are, instead of by "
+        "the small decoder of previews: two decodes more at each step.",
+        rich_help_panel=PANEL,
+    ),
+]
 Attention = Annotated[
     Path | None,
     typer.Option(

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Collection, Generator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from sfumato.errors import (
 from sfumato.imaging.io import FORMAT_OF, check_output, open_picture, save_picture
 from sfumato.imaging.metadata import TRAINED, PictureMetadata, read_metadata, read_parameters
 from sfumato.imaging.resize import scaled, with_longer_side
-from sfumato.models.upscalers import FACTOR, Upscaler, load_upscaler, upscale
+from sfumato.models.upscalers import FACTOR, Upscaler, factor_of, load_upscaler, upscale
 from sfumato.settings import Settings
 
 METHODS: Final = ("learned", "lanczos")
@@ -41,21 +41,26 @@ ENHANCED: Final = "algorithmicallyEnhanced"  # IPTC: a person's picture, improve
 # Where a network's picture is larger than what is asked for, it is made smaller afterwards: at most so many
 # times the pixels that a result may have.
 MAX_BETWEEN: Final = 4
+MAX_NAME: Final = 60  # characters of a network's name in a picture's text
 STRETCHED: Final = 0.01  # beyond this much, another shape is more than rounding
 
 _SIZE = re.compile(r"(\d{1,9})(?:[xX×](\d{1,9}))?")  # noqa: RUF001 - people paste the sign
 _FACTOR = re.compile(r"\d{1,3}(?:\.\d{1,6})?")
+_WORDS = re.compile(r"[^\w.-]+")  # what a name in A1111's text may not have: it separates by commas
 _PAIRS = re.compile(r"Steps: \d[^\n]*\Z")  # the last line of A1111's text, which says how
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for on the command line, as it was written."""
+    """What was asked for on the command line, as it was written. `times` is how many times as wide and high
+    the network makes a picture.
+    """
 
     factor: str | None = None
     size: str | None = None
     method: str = "learned"
     network: Path | None = None
+    times: int = FACTOR
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ def upscale_files(
         raise RecipeError("unknown name", field="method", value=asked.method, hint=hint)
     if asked.network is not None and asked.method != "learned":
         raise RecipeError("is for the method learned", field="network", value=str(asked.network))
+    if asked.network is not None:
+        asked = replace(asked, times=factor_of(asked.network))
     jobs = plan_jobs(pictures, asked, output, wanted_suffix(format_, output, ".png"), settings)
     began = time.perf_counter()
     upscaler = load_upscaler(asked.network) if asked.method == "learned" else None
@@ -111,6 +118,18 @@ def upscale_files(
         talk(f"{', '.join(sizes)}; {seconds:.1f} s ({asked.method})")
 
 
+def only_with_model(**options: object) -> None:
+    """Raise RecipeError for the first of `options` that was given: they are for --model."""
+    for name, value in options.items():
+        if value is not None:
+            raise RecipeError(
+                "is for a diffusion model",
+                field=name.replace("_", "-"),
+                value=value,
+                hint="Name one with --model, or leave this out.",
+            )
+
+
 def plan_jobs(
     pictures: tuple[Path, ...], asked: Asked, output: Path | None, suffix: str, settings: Settings
 ) -> tuple[Job, ...]:
@@ -123,7 +142,7 @@ def plan_jobs(
     tag = tag_of(asked)
     jobs: list[Job] = []
     for source in pictures:
-        with _naming(source, len(pictures)):
+        with naming_one(source, len(pictures)):
             small = open_picture(source, settings.max_pixels).size
             width, height = target_size(asked, *small)
             _check_size(asked, small, (width, height), settings.max_pixels)
@@ -199,6 +218,8 @@ def _with_upscaling(parameters: str, asked: Asked) -> str:
         return parameters
     done = f"to: {tag_of(asked)}" if asked.size is not None else f"by: {tag_of(asked).removesuffix('x')}"
     name = "Lanczos" if asked.method == "lanczos" else f"Sfumato {FACTOR}x"
+    if asked.network is not None and asked.network.is_file():
+        name = _WORDS.sub(" ", asked.network.stem).strip()[:MAX_NAME] or name
     return f"{parameters}, Postprocess upscale {done}, Postprocess upscaler: {name}"
 
 
@@ -221,7 +242,9 @@ def _make(job: Job, upscaler: Upscaler | None, asked: Asked, settings: Settings,
 
 
 def _factor(asked: Asked) -> float:
-    text = str(FACTOR) if asked.factor is None else asked.factor.strip().removesuffix("x")
+    if asked.factor is None:
+        return float(asked.times)
+    text = asked.factor.strip().removesuffix("x")
     if _FACTOR.fullmatch(text) is None or not 1 < float(text) <= MAX_FACTOR:
         hint = "For example 2 or 4."
         raise RecipeError(
@@ -231,7 +254,7 @@ def _factor(asked: Asked) -> float:
 
 
 def _check_size(asked: Asked, small: tuple[int, int], large: tuple[int, int], max_pixels: int) -> None:
-    field, value = ("factor", asked.factor or FACTOR) if asked.size is None else ("size", asked.size)
+    field, value = ("factor", asked.factor or asked.times) if asked.size is None else ("size", asked.size)
     if large[0] * large[1] > max_pixels:
         raise RecipeError(
             f"the picture would be {large[0]}x{large[1]}, more than {max_pixels} pixels",
@@ -239,10 +262,10 @@ def _check_size(asked: Asked, small: tuple[int, int], large: tuple[int, int], ma
             value=value,
             hint="Ask for less.",
         )
-    if asked.method == "learned" and small[0] * small[1] * FACTOR**2 > MAX_BETWEEN * max_pixels:
+    if asked.method == "learned" and small[0] * small[1] * asked.times**2 > MAX_BETWEEN * max_pixels:
         raise RecipeError(
-            f"the picture is too large, {small[0]}x{small[1]}, for a network that makes it {FACTOR} times "
-            "as wide and high first",
+            f"the picture is too large, {small[0]}x{small[1]}, for a network that makes it "
+            f"{asked.times} times as wide and high first",
             field=field,
             value=value,
             hint="Use --method lanczos.",
@@ -284,7 +307,7 @@ def _free(path: Path, taken: Collection[Path]) -> Path:
 
 
 @contextmanager
-def _naming(source: Path, number: int) -> Generator[None]:
+def naming_one(source: Path, number: int) -> Generator[None]:
     """Put a picture's name before whatever is wrong with it, where it is one of several."""
     try:
         yield

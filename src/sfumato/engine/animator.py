@@ -34,7 +34,7 @@ class Animator:
     path: Path
     shown: Shown = "x0"
     seconds: float = SECONDS
-    _frames: dict[int, Frames] = field(default_factory=dict[int, Frames])
+    _frames: dict[int, list[Frames]] = field(default_factory=dict[int, list[Frames]])  # of each size
     _paths: list[Path] = field(default_factory=list[Path])
     _stack: ExitStack = field(default_factory=ExitStack)
     _started: Started | None = None
@@ -50,7 +50,7 @@ class Animator:
         pixels = look.noisy if self.shown == "noisy" else look.clean
         for place, index in enumerate(look.indices):
             if index not in self._frames:
-                self._frames[index] = self._stack.enter_context(Frames())
+                self._frames[index] = []
                 if look.before is not None:
                     self._add(index, look.before[place])
             # The last step's is the picture itself, which comes in full quality.
@@ -59,9 +59,11 @@ class Animator:
 
     def picture(self, picture: Picture) -> None:
         path = self._path(picture.index)
-        with self._frames.pop(picture.index, None) or Frames() as steps, Frames() as frames:
-            for frame in steps:
-                frames.add(_resized(frame, picture.pixels.shape))
+        with Frames() as frames:
+            for steps in self._frames.pop(picture.index, []):
+                for frame in steps:
+                    frames.add(_resized(frame, picture.pixels.shape))
+                steps.close()
             frames.add(picture.pixels)
             durations = eased(len(frames), seconds=self.seconds)
             write_animation(path, frames, durations, self._metadata(picture))
@@ -91,7 +93,10 @@ class Animator:
         return self.path.with_name(f"{self.path.stem}-{seed}{self.path.suffix}")
 
     def _add(self, index: int, pixels: Pixels) -> None:
-        self._frames[index].add(to_uint8(np.nan_to_num(pixels)))
+        several = self._frames[index]
+        if not several or several[-1].shape != pixels.shape:  # the first, or those of a larger pass
+            several.append(self._stack.enter_context(Frames()))
+        several[-1].add(to_uint8(np.nan_to_num(pixels)))
 
 
 def _resized(frame: Frame, shape: tuple[int, ...]) -> Frame:

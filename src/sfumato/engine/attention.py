@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.engine.conditions import Conditioning
+from sfumato.engine.plan import Conditioning
 from sfumato.errors import InputError, RecipeError
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.text import tokenise
@@ -74,7 +74,7 @@ class AttentionRecorder:
             return
         for number, conditioning in enumerate(asked):
             lines = [line for _, one in conditioning.blend for line in self.lines.get(one, ())]
-            if not lines:
+            if not lines or conditioning.perturbed:
                 continue
             for row, index in enumerate(self._batch):
                 maps = total[number * len(self._batch) + row]
@@ -99,9 +99,16 @@ def attention_recorder(resolved: Resolved, bundle: ModelBundle) -> AttentionReco
 
     The n-th "frog" of one prompt and the n-th of another, as ``[day|night]`` makes, are one word. Raises
     InputError for a backend other than torch and for a model without cross-attention, RecipeError when there
-    is no word.
+    is no word, and for a picture that is drawn in windows. With hires, the maps are of the first drawing.
     """
+    if resolved.extras is not None and resolved.extras.tiling is not None:
+        hint = "Leave one of the two out."
+        raise RecipeError("is not possible together with tiling", field="attention", hint=hint)
     unet = _unet_of(bundle)
+    windows = resolved.windows
+    if windows is not None and max(resolved.width, resolved.height) > windows.size:
+        hint = "Leave out --windows, or --attention."
+        raise RecipeError("cannot be seen in windows", field="attention", hint=hint)
     numbers: dict[tuple[str, int], int] = {}
     lines: dict[Prompt, tuple[tuple[int, tuple[int, ...]], ...]] = {}
     for prompt in _prompts(resolved):

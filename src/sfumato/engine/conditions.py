@@ -9,18 +9,21 @@ Guidance is `uncond + s * (cond - uncond)` (Ho and Salimans 2022, arXiv 2207.125
 prompts joined by AND `uncond + s * sum(w * (cond - uncond))` (Liu et al. 2022, arXiv 2206.01714, Eq. 11).
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
+from sfumato.engine.plan import UNCONDITIONAL, Branch, Conditioning, Context, Guided, Plan
 from sfumato.models.backends.base import Array
+from sfumato.recipe.extras import ExtrasPart
+from sfumato.recipe.hires import ResolvedHires, ResolvedWindows
 from sfumato.recipe.image import Resolved
 from sfumato.recipe.prompt import Prompt, compile_prompt
 from sfumato.recipe.resolved_parts import (
     ResolvedControls,
     ResolvedExtend,
     ResolvedImage,
+    ResolvedLowRes,
     ResolvedMask,
     ResolvedMix,
     ResolvedPart,
@@ -29,89 +32,9 @@ from sfumato.recipe.resolved_parts import (
     ResolvedVariation,
 )
 from sfumato.samplers.arrays import array_namespace
-from sfumato.samplers.schedule import Prediction, to_x0
+from sfumato.samplers.schedule import to_x0
 
 NOTHING = 1e-12  # a weight below this is the rounding of a sum that should be zero
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What a branch attends to: prompts blended as encoded text, `sum(share * encode(prompt))`."""
-
-    blend: tuple[tuple[float, Prompt], ...]
-
-
-UNCONDITIONAL = Conditioning(((1.0, ((),)),))
-
-
-@dataclass(frozen=True, eq=False)
-class Branch:
-    """One weighted prediction, made at the given `steps` only.
-
-    `reference` is the weight it would have with guidance one: what guidance rescale measures against. With
-    regions, what the k-th map of a drawing holds at a place adds `maps[k]` times that to both, as (weight,
-    reference). At every step and place the weights of the branches sum to one, and so do the references.
-    """
-
-    conditioning: Conditioning
-    weight: float
-    reference: float
-    steps: frozenset[int]
-    maps: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Guided:
-    """What a projection may know of one evaluation; arrays are `(B,C,h,w)`.
-
-    `output` is the weighted network output and `reference` the same at guidance one; `prediction` says what
-    an output means, for the input `x` at noise level `sigma`.
-    """
-
-    x: Array
-    sigma: float
-    output: Array
-    reference: Array
-    prediction: Prediction
-
-
-class Projection(Protocol):
-    """A map on `x` before the network and on `x0` after it."""
-
-    def before(self, x: Array, sigma: float, /) -> Array: ...
-
-    def after(self, x0: Array, guided: Guided, /) -> Array: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """`start`: the index on the sigma grid where drawing begins. `project` is applied in order.
-
-    At the steps `reusing` the network reuses its deep features of an earlier step; at all others it runs in
-    full. `maps (R,1,1,h,w)` are what the branches' weights of maps belong to, `channels (1,E,h,w)` what an
-    inpainting network is given beside x; both are added when the drawing's size is known.
-    """
-
-    branches: tuple[Branch, ...]
-    project: tuple[Projection, ...] = ()
-    start: int = 0
-    reusing: frozenset[int] = frozenset()
-    maps: Array | None = None
-    channels: Array | None = None
-
-    @property
-    def max_branches(self) -> int:
-        """The most branches that are active at one step."""
-        return max(Counter(step for branch in self.branches for step in branch.steps).values())
-
-
-@dataclass(frozen=True)
-class Context:
-    """What every part may need: the number of steps, the guidance, and the recipe's text part, if any."""
-
-    num_steps: int
-    guidance: float
-    text: ResolvedText | None
 
 
 @dataclass(frozen=True)
@@ -138,21 +61,25 @@ class GuidanceRescale:
         return to_x0(output, guided.x, guided.sigma, guided.prediction)
 
 
-def compile_plan(resolved: Resolved) -> Plan:
-    """Return the plan of a recipe; without parts it draws unconditionally."""
-    context = Context(resolved.steps, resolved.guidance, resolved.text)
+def compile_plan(resolved: Resolved, first: int | None = None) -> Plan:
+    """Return the plan of a recipe; without parts it draws unconditionally. It begins at step `first`, or
+    where its image says.
+    """
+    rescaled = resolved.text is not None and resolved.text.guidance_rescale > 0
+    referring = rescaled or (resolved.extras is not None and resolved.extras.refers)
+    context = Context(resolved.steps, resolved.guidance, resolved.text, referring)
     plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(resolved.steps))),))
     for part in resolved.parts:  # in the fixed order of PART_ORDER
         plan = apply(part, plan, context)
-    plan = replace(plan, start=resolved.first_step)
+    plan = replace(plan, start=resolved.first_step if first is None else first)
     return replace(plan, reusing=reusing_steps(plan, resolved.steps, resolved.cache_interval))
 
 
 def apply(part: ResolvedPart, plan: Plan, context: Context) -> Plan:
     """Return `plan` with `part` added to it.
 
-    ControlNets, an image, a mask and an extension add arrays, which `sfumato.engine.controls` and `edits`
-    make.
+    ControlNets, an image, a mask, an extension and a small picture add arrays, which
+    `sfumato.engine.controls`, `edits` and `low_res` make.
     """
     match part:
         case ResolvedText():
@@ -163,6 +90,12 @@ def apply(part: ResolvedPart, plan: Plan, context: Context) -> Plan:
             return _regions(part, plan, context)
         case ResolvedControls() | ResolvedImage() | ResolvedMask() | ResolvedExtend() | ResolvedVariation():
             return plan
+        case ResolvedWindows() | ResolvedHires() | ResolvedLowRes():
+            return plan
+        case ExtrasPart():
+            from sfumato.engine.extras import add_extras  # most drawings have none
+
+            return add_extras(part, plan, context)
 
 
 def reusing_steps(plan: Plan, num_steps: int, interval: int) -> frozenset[int]:
@@ -219,8 +152,7 @@ def _regions(part: ResolvedRegions, plan: Plan, context: Context) -> Plan:
     for number, region in enumerate(part.regions):
         share = tuple(float(other == number) for other in range(count))
         parts.append((0.0, share, _guided(_read(region.prompt, context.num_steps), context)))
-    rescaled = any(isinstance(one, GuidanceRescale) for one in plan.project)
-    return replace(plan, branches=_merge_shares(parts, rescaled))
+    return replace(plan, branches=_merge_shares(parts, context.references))
 
 
 def _guided(positive: _Readings, context: Context) -> tuple[Branch, ...]:
@@ -237,7 +169,7 @@ def _guided(positive: _Readings, context: Context) -> tuple[Branch, ...]:
             positive.variants[plus], negative.variants[minus], context.guidance if inside else None
         ):
             parts.append((1.0, (Branch(conditioning, weight, reference, frozenset(when)),)))
-    return _merge(parts, keep_references=text is not None and text.guidance_rescale > 0)
+    return _merge(parts, context.references)
 
 
 def _weights(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.engine.conditions import Guided, Projection
+from sfumato.engine.plan import Guided, Projection
 from sfumato.imaging.fitting import Window, extend, fit, match_colours, resize, resize_mask, surroundings
 from sfumato.imaging.inputs import Inputs
 from sfumato.imaging.masks import (
@@ -26,8 +26,9 @@ from sfumato.imaging.masks import (
     shrink_to_cells,
     without_seam,
 )
+from sfumato.models import tiling
 from sfumato.models.backends.base import Array
-from sfumato.models.bundle import ModelBundle
+from sfumato.models.bundle import ModelBundle, tiles_alike
 from sfumato.recipe.image import Resolved
 from sfumato.samplers.arrays import array_namespace
 
@@ -144,11 +145,26 @@ def prepare(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> Edit | N
         window, fill = Window(0, 0, canvas.shape[1], canvas.shape[0]), more.fill
     if mask is None or window is None:
         drawn = fit(canvas, *size, part.fit)
-        latents = encode(bundle, drawn)
+        latents = encode(bundle, drawn, tiled=resolved.windows is not None)
         return Edit(drawn, drawn, latents, None, None, None, None, False, part.keep_colour, None)
+    return edit_of(resolved, bundle, canvas, mask, window, fill, soft=soft)
+
+
+def edit_of(
+    resolved: Resolved,
+    bundle: ModelBundle,
+    canvas: Pixels,
+    mask: Mask,
+    window: Window,
+    fill: str,
+    *,
+    soft: bool = False,
+) -> Edit:
+    """Return the edit that draws what `mask` marks in `window` of `canvas`; the mask begins with `fill`."""
     shown, frame = window.of(canvas), window.of(mask)
     if fill == "blur" and resolved.mask is not None:
         shown = fill_from_around(shown, (frame > 0).astype(np.float32))
+    size = resolved.width, resolved.height
     drawn = resize(shown, *size)
     frame = resize_mask(frame, *size)
     cells = shrink_to_cells(frame, size[1] // bundle.downsample, size[0] // bundle.downsample)
@@ -162,7 +178,7 @@ def prepare(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> Edit | N
         share=_share(resolved, mask),
         free=bundle.backend.asarray(free[None, None]),
         only_noise=fill == "noise",
-        keep_colour=part.keep_colour,
+        keep_colour=resolved.image is not None and resolved.image.keep_colour,
         channels=inpaint_channels(bundle, drawn, frame, cells) if bundle.inpaints else None,
     )
 
@@ -176,8 +192,13 @@ def _share(resolved: Resolved, mask: Mask) -> Mask:
     return np.minimum(4 * mask, 1).astype(np.float32) if resolved.mask.soft else led_in(mask)
 
 
-def encode(bundle: ModelBundle, pixels: Pixels) -> Array:
-    """Return the latents `(1,C,h,w)` of `pixels (H,W,3)` uint8."""
+def encode(bundle: ModelBundle, pixels: Pixels, *, tiled: bool = False) -> Array:
+    """Return the latents `(1,C,h,w)` of `pixels (H,W,3)` uint8; `tiled`: in tiles where they are large."""
+    if tiled:
+        tiles = tiles_alike(
+            bundle, pixels.shape[0] // bundle.downsample, pixels.shape[1] // bundle.downsample
+        )
+        return tiling.encode_pixels(bundle.backend, pixels, bundle.downsample, tiles)
     return bundle.backend.encode_image(_scaled(pixels))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,21 @@ class Started:
     warnings: tuple[str, ...]
 
 
+class Surroundings(Protocol):
+    """What lies around the window of the pictures that a step draws in, where that is not all of them."""
+
+    def around(self, pixels: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """Return whole pictures `(B,H,W,3)` in about [-1, 1] with what `pixels (B,h,w,3)` show of them."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class StepDone:
     """One step of the pictures `indices`. `finished_steps` of the `total_steps` of the run are done.
 
     `preview (B,H,W,3)` uint8 is an approximate picture of each, on the steps it was asked for. `step` holds
     the backend's own arrays: look at them here, and send only the preview to another thread or process.
+    `surroundings` says what is around the latents, where a picture is drawn window by window.
     """
 
     step: Step
@@ -38,6 +47,7 @@ class StepDone:
     finished_steps: int
     total_steps: int
     preview: NDArray[np.uint8] | None
+    surroundings: Surroundings | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ make (mean; 0.14 to 0.56).
 from dataclasses import dataclass, field
 from typing import Final
 
-from sfumato.engine.conditions import Conditioning
+from sfumato.engine.plan import Conditioning
 from sfumato.models.backends.base import Array
 
 HALFWAY: Final = 20.0

@@ -19,8 +19,9 @@ from sfumato.samplers.solvers import Solver
 class Step:
     """One finished step, from noise level `sigma` to `sigma_next`.
 
-    `x (B,C,h,w)` is the latent after the step and `x0 (B,C,h,w)` the guided clean prediction it used, both in
-    variance-exploding coordinates; `t` is the network's timestep at `sigma`. `index` counts from 0.
+    `before (B,C,h,w)` is the latent before the step, `x` the one after it and `x0` the guided clean
+    prediction it used, all in variance-exploding coordinates; `t` is the network's timestep at `sigma`.
+    `index` counts from 0.
     """
 
     index: int
@@ -28,6 +29,7 @@ class Step:
     sigma: float
     sigma_next: float
     t: float
+    before: Array
     x: Array
     x0: Array
     seconds: float
@@ -44,7 +46,7 @@ def denoise(
     num_steps = len(sigmas) - 1
     state = solver.init()
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas[first:]), start=first):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), x
         x, x0, state = solver.step(denoiser.at(index), x, sigma, sigma_next, state, noise)
         xp = array_namespace(x)
         if not bool(xp.all(xp.isfinite(x))):
@@ -56,7 +58,8 @@ def denoise(
                 ),
             )
         seconds = time.perf_counter() - started
-        yield Step(index, num_steps, sigma, sigma_next, denoiser.schedule.t_of(sigma), x, x0, seconds)
+        t = denoiser.schedule.t_of(sigma)
+        yield Step(index, num_steps, sigma, sigma_next, t, before, x, x0, seconds)
 
 
 def advice(backend: str, otherwise: str) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.models import tiling
 from sfumato.models.backends.base import Backend
 
 SAMPLES = 8  # pictures of EDGE x EDGE latents to fit on
@@ -50,7 +51,7 @@ class TinyPreviewer:
     backend: Backend
 
     def __call__(self, x0: NDArray[np.float32]) -> NDArray[np.uint8]:
-        pixels = [self.backend.decode_tiny(self.backend.asarray(one[None])) for one in x0]
+        pixels = [tiling.decode_tiny(self.backend, self.backend.asarray(one[None])) for one in x0]
         return to_uint8(np.moveaxis(np.concatenate(pixels), 1, -1))
 
 

@@ -14,22 +14,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.engine.conditions import Conditioning, Plan, Projection, compile_plan
+from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Attending, Denoiser
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone
 from sfumato.engine.features import Features
-from sfumato.engine.loop import advice, denoise
+from sfumato.engine.loop import Step, advice, denoise
 from sfumato.engine.noise import noise_source, picture_seeds, starting_noise
+from sfumato.engine.plan import Conditioning, Plan, Projection
 from sfumato.engine.preview import Previewer, previewer_of, to_uint8
 from sfumato.engine.steering import NO_CONTROLS, Controls, Steering
+from sfumato.engine.windows import ROWS, Windows, windows_of
 from sfumato.errors import NumericalError, RecipeError
 from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
 from sfumato.models import tiling
 from sfumato.models.backends.base import Array, Work
-from sfumato.models.bundle import ModelBundle
+from sfumato.models.bundle import ModelBundle, tiles_alike
 from sfumato.models.controlnets import ControlFiles
 from sfumato.models.load import find_model, load
 from sfumato.models.text import Tokens, encode_equal_length, tokenise
+from sfumato.recipe.extras import Axes
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.prompt import Prompt
 from sfumato.recipe.resolve import resolve
@@ -40,6 +43,9 @@ from sfumato.settings import Settings
 
 if TYPE_CHECKING:  # see _begin
     from sfumato.engine.edits import Edit
+    from sfumato.engine.hires import Pass
+    from sfumato.engine.low_res import LowRes
+    from sfumato.engine.outpaint import Outpainting, Passes
 
 MAX_BATCH = 8  # larger batches gain little speed, and make the first picture wait
 STAGES = ("import", "load", "encode", "steps", "preview", "decode")
@@ -65,6 +71,10 @@ def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events
         digests = digests_of(controls)
     # Before the seconds that loading takes.
     resolved = resolve(recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests)
+    if resolved.mask is not None:
+        from sfumato.engine.masking import check_mask
+
+        check_mask(resolved, inputs)
     bundle = load(found, settings)
     with closing(
         draw(resolved, bundle, inputs=inputs, controls=controls, preview_every=preview_every)
@@ -112,38 +122,96 @@ def draw(
     solver = solver_of(resolved.sampler).with_eta(resolved.eta)
     with clock("encode"):
         edit, steering, wanted_controls = _begin(resolved, bundle, inputs, controls)
+        outpainting = _outpainting(resolved, bundle, inputs)
+    low_res = _low_res(resolved, bundle, inputs)
     plan = _with_arrays(compile_plan(resolved), resolved, bundle, inputs, edit)
     plan = replace(plan, project=(*plan.project, *looking))
     shape = _latent_shape(resolved, bundle)
-    tile = tiling.tile_within(*shape[1:], bundle.max_latents)
-    max_rows = bundle.backend.max_rows(*shape[1:])
+    windows = _windows(resolved, bundle)
+    seen = shape[1:] if windows is None else windows.size(*shape[1:])
+    most = bundle.max_latents
+    tile = tiling.tile_within(*shape[1:], most)
+    in_tiles = tile is not None and windows is None
+    if windows is not None:
+        tiles = tiles_alike(bundle, *shape[1:])
+        tile = tiles.tile_height, tiles.tile_width
+    if plan.tiling is not None:
+        from sfumato.engine.wrapping import continued
+
+        plan, steering, seen, tile = continued(plan, steering, shape[1:], most, bundle.downsample)
+    max_rows = bundle.backend.max_rows(*seen)
+    finer: tuple[Pass, ...] = ()
+    if resolved.hires is not None:
+        from sfumato.engine.hires import prepare_passes
+
+        with clock("encode"):
+            finer = prepare_passes(resolved, bundle, inputs, wanted_controls, looking)
     batches = _batches(wanted, _batch_size(plan, max_rows))
     with clock("encode"):
-        tokens = tokenise_plan(plan, bundle)
+        spoken = replace(plan, branches=sum((one.plan.branches for one in finer), plan.branches))
+        tokens = tokenise_plan(spoken, bundle)
         ids = (max(len(one.ids) for one in tokens.values()), bundle.tokenizer.max_length)
         rows = min(plan.max_branches * max(map(len, batches), default=1), max_rows)
-        bundle.backend.prepare(Work(ids, rows, *shape[1:], bool(plan.reusing), tile, wanted_controls))
-        contexts, warnings = encode_plan(plan, tokens, bundle)
-    if tile is not None:
+        rows = rows if windows is None else min(ROWS, max_rows)
+        work = Work(ids, rows, *seen, bool(plan.reusing), tile, wanted_controls)
+        skipped = 0
+        if resolved.extras is not None:
+            from sfumato.engine.extras import extra_work
+
+            skipped = resolved.extras.skipped_layers
+            work = extra_work(work, plan, skipped)
+        bundle.backend.prepare(work)
+        contexts, warnings = encode_plan(spoken, tokens, bundle, skipped)
+    if in_tiles:
         warnings = (*warnings, TILED)
     shared = Denoiser(
-        bundle.backend, bundle.schedule, plan, contexts, max_rows, controls=steering, attending=attending
+        bundle.backend,
+        bundle.schedule,
+        plan,
+        contexts,
+        max_rows,
+        controls=steering,
+        attending=attending,
+        windows=windows,
     )
     steps_each = resolved.steps - plan.start
-    total_steps = steps_each * len(batches)
+    total_steps = steps_each * len(batches) * (1 if outpainting is None else len(outpainting.windows))
+    steps_finer = sum(one.num_steps for one in finer)
+    total_steps += steps_finer * len(wanted)
     yield Started(resolved, wanted, total_steps, bundle.backend.name, (*bundle.notes, *warnings))
+
+    def decoded(latent: Array) -> NDArray[np.uint8]:
+        with clock("decode"):
+            return decode_latent(bundle, latent, most, alike=windows is not None or bool(finer))
 
     previewer: Previewer | None = None
     finished = 0
+
+    def seen_of(step: Step, passes: "Passes | None" = None) -> NDArray[np.uint8] | None:
+        """Count a step, and return what is to be seen of it, if anything is."""
+        nonlocal finished, previewer
+        clock.add("steps", step.seconds)
+        finished += 1
+        if preview_every == 0 or finished % preview_every:
+            return None
+        with clock("preview"):
+            if previewer is None:
+                previewer = previewer_of(bundle.backend, bundle.latent_channels, bundle.downsample)
+            preview = previewer(bundle.backend.to_numpy(step.x0))
+            return preview if passes is None else passes.whole(preview)
+
     for batch in batches:
         if attending is not None:
             attending.begin(batch)
         seeds = picture_seeds(resolved, batch)
         generators = tuple(picture_noise(seed) for seed in seeds)
         sigma = sigmas[plan.start]
+        shown = None if low_res is None else low_res.channels(generators)  # before the starting noise
         start = bundle.backend.asarray(starting_noise(resolved, batch, generators, shape))
         noise = noise_source(solver, bundle, seeds, generators, shape)
         denoiser = replace(shared, features=Features())
+        if low_res is not None and shown is not None:
+            denoiser = replace(denoiser, plan=low_res.planned(plan, bundle.backend.asarray(shown)))
         if edit is None:
             # For the network, noise of variance one and no signal: latents have variance one themselves.
             x = start * math.sqrt(1 + sigma * sigma)
@@ -151,25 +219,45 @@ def draw(
             x = edit.begin(start, sigma, first=plan.start == 0)
             keeping = edit.keeping(start, sigmas[plan.start : -1])
             denoiser = replace(denoiser, plan=replace(plan, project=(*plan.project, *keeping)))
-        with closing(denoise(denoiser, solver, sigmas, x, noise, plan.start)) as steps:
+        stepping, passes = denoise(denoiser, solver, sigmas, x, noise, plan.start), None
+        if outpainting is not None:
+            passes = outpainting.begin(batch)
+            stepping = passes.steps(shared, solver, sigmas, shape, decoded)
+        with closing(stepping) as steps:
             for step in steps:
-                clock.add("steps", step.seconds)
-                finished += 1
                 x = step.x
-                preview: NDArray[np.uint8] | None = None
-                if preview_every > 0 and finished % preview_every == 0:
-                    with clock("preview"):
-                        if previewer is None:
-                            previewer = previewer_of(
-                                bundle.backend, bundle.latent_channels, bundle.downsample
-                            )
-                        preview = previewer(bundle.backend.to_numpy(step.x0))
-                yield StepDone(step, batch, finished, total_steps, preview)
+                preview = seen_of(step, passes)
+                around = None if passes is None else passes.now
+                step = replace(step, num_steps=step.num_steps + steps_finer)
+                yield StepDone(step, batch, finished, total_steps, preview, around)
         for row, index in enumerate(batch):
+            if passes is not None:
+                yield Picture(index, resolved.model_copy(update={"index": index}), passes.canvases[row])
+                continue
+            latent, drawn = x[row : row + 1], steps_each > 0
+            # Without a step, there is nothing that a decoder could add to the picture.
+            pixels = None if edit is None or drawn else edit.drawn
+            before = resolved.steps
+            for one in finer:
+                if pixels is None and one.takes_pixels:
+                    pixels = decoded(latent)
+                with clock("decode"):
+                    begun = one.enlarge(latent, pixels)
+                latent, pixels, drawn = begun.latents, begun.pixels, True
+                with closing(one.steps(shared, begun, solver, seeds[row], generators[row], rows)) as steps:
+                    for step in steps:
+                        latent, pixels = step.x, None
+                        preview = seen_of(step)
+                        place = before + step.index - one.plan.start
+                        step = replace(step, index=place, num_steps=resolved.steps + steps_finer)
+                        yield StepDone(step, (index,), finished, total_steps, preview)
+                before += one.num_steps
             with clock("decode"):
-                # Without a step, there is nothing that a decoder could add to the picture.
-                pixels = None if edit is not None and steps_each == 0 else _decode(bundle, x[row : row + 1])
-                pixels = pixels if edit is None else edit.finish(pixels)
+                if pixels is None:
+                    alike = windows is not None or bool(finer)
+                    pixels = decode_latent(bundle, latent, most, plan.tiling, alike=alike)
+                if edit is not None:
+                    pixels = edit.finish(pixels if drawn else None)
                 assert pixels is not None  # without an image, all steps are drawn
             yield Picture(index, resolved.model_copy(update={"index": index}), pixels)
     late = tuple(note for note in bundle.backend.notes if note not in known)
@@ -183,14 +271,14 @@ def tokenise_plan(plan: Plan, bundle: ModelBundle) -> dict[Prompt, Tokens]:
 
 
 def encode_plan(
-    plan: Plan, tokens: Mapping[Prompt, Tokens], bundle: ModelBundle
+    plan: Plan, tokens: Mapping[Prompt, Tokens], bundle: ModelBundle, skipped: int = 0
 ) -> tuple[dict[Conditioning, Array], tuple[str, ...]]:
     """Return the context `(1,T,D)` of every conditioning of `plan`, all of one length T, and warnings.
 
-    `tokens` are those of `tokenise_plan`.
+    `tokens` are those of `tokenise_plan`; so many of the text encoder's last layers are `skipped`.
     """
     conditionings = dict.fromkeys(branch.conditioning for branch in plan.branches)
-    texts = encode_equal_length(bundle.backend, bundle.tokenizer, list(tokens.values()))
+    texts = encode_equal_length(bundle.backend, bundle.tokenizer, list(tokens.values()), skipped)
     encoded = dict(zip(tokens, texts, strict=True))
     contexts = {one: sum(encoded[prompt] * share for share, prompt in one.blend) for one in conditionings}
     if any(one.truncated for one in tokens.values()):
@@ -203,8 +291,13 @@ def batch_of(resolved: Resolved, bundle: ModelBundle, index: int) -> tuple[int, 
     """Return the pictures that `draw` draws in one batch with picture `index` when it draws the whole run: a
     network rounds differently in batches of another size.
     """
-    max_rows = bundle.backend.max_rows(*_latent_shape(resolved, bundle)[1:])
-    size = _batch_size(compile_plan(resolved), max_rows)
+    shape, windows = _latent_shape(resolved, bundle)[1:], _windows(resolved, bundle)
+    plan, seen = compile_plan(resolved), shape if windows is None else windows.size(*shape)
+    if plan.tiling is not None:
+        from sfumato.engine.wrapping import larger, margin_of
+
+        seen = larger(seen, margin_of(plan.tiling, *seen))
+    size = _batch_size(plan, bundle.backend.max_rows(*seen))
     first = index - index % size
     return tuple(range(first, min(first + size, resolved.count)))
 
@@ -212,6 +305,15 @@ def batch_of(resolved: Resolved, bundle: ModelBundle, index: int) -> tuple[int, 
 def _latent_shape(resolved: Resolved, bundle: ModelBundle) -> tuple[int, int, int]:
     factor = bundle.downsample
     return bundle.latent_channels, resolved.height // factor, resolved.width // factor
+
+
+def _windows(resolved: Resolved, bundle: ModelBundle) -> Windows | None:
+    """Return the windows that the drawing is predicted in; None when it is no larger than one."""
+    part = resolved.windows
+    if part is None:
+        return None
+    windows = windows_of(part.size, part.overlap, bundle.downsample)
+    return windows if windows.needed(*_latent_shape(resolved, bundle)[1:]) else None
 
 
 def _batch_size(plan: Plan, max_rows: int) -> int:
@@ -229,7 +331,7 @@ def _begin(
     words alone are drawn in half a second.
     """
     edit: Edit | None = None
-    if resolved.image is not None:
+    if resolved.image is not None and (resolved.extend is None or resolved.extend.reach == 0):
         from sfumato.engine.edits import prepare
 
         edit = prepare(resolved, bundle, inputs)
@@ -239,6 +341,24 @@ def _begin(
 
     files = chosen(resolved, controls)
     return edit, prepare_controls(resolved, bundle, inputs, files, edit), files
+
+
+def _outpainting(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> "Outpainting | None":
+    """Return how an extension is drawn that is drawn in passes. Imported when it is asked for."""
+    if resolved.extend is None or resolved.extend.reach == 0:
+        return None
+    from sfumato.engine.outpaint import outpainting
+
+    return outpainting(resolved, bundle, inputs)
+
+
+def _low_res(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> "LowRes | None":
+    """Return the small picture that is made larger, if there is one. Imported when it is asked for."""
+    if resolved.low_res is None and bundle.low_res is None:
+        return None
+    from sfumato.engine.low_res import prepare_low_res
+
+    return prepare_low_res(resolved, bundle, inputs)
 
 
 def _with_arrays(
@@ -260,18 +380,40 @@ def _with_arrays(
     return plan
 
 
-def _decode(bundle: ModelBundle, latent: Array) -> NDArray[np.uint8]:
+def decode_latent(
+    bundle: ModelBundle,
+    latent: Array,
+    max_latents: int | None,
+    axes: Axes | None = None,
+    *,
+    alike: bool = False,
+) -> NDArray[np.uint8]:
     """Return the pixels `(H,W,3)` of one latent `(1,C,h,w)`: one at a time, so that a batch needs no more
-    memory, and in tiles where even one exceeds the limit.
+    memory, and in tiles where even one exceeds `max_latents`; or, `alike`, in those of `tiles_alike`. Along
+    `axes` it goes on around its sides.
     """
-    pixels = tiling.decode(bundle.backend, latent, bundle.downsample, bundle.max_latents)[0]
-    if not np.isfinite(pixels).all():
-        raise NumericalError(
-            "the decoded picture is not finite",
-            field="pixels",
-            hint=advice(bundle.backend.name, "The model's autoencoder is damaged."),
-        )
-    return to_uint8(np.moveaxis(pixels, 0, -1))
+    if axes is not None:
+        from sfumato.engine.wrapping import around, decoder_margin, within_picture
+
+        margin = decoder_margin(axes, *latent.shape[2:])
+        pixels = decode_latent(bundle, around(latent, margin), max_latents)
+        return within_picture(pixels, margin, bundle.downsample)
+    _, _, height, width = latent.shape
+    if alike:
+        tiles = tiles_alike(bundle, height, width)
+    else:
+        limit = height * width if max_latents is None else max_latents
+        tiles = tiling.tiles_within(height, width, limit)
+    pixels = np.empty((height * bundle.downsample, width * bundle.downsample, 3), np.uint8)
+    for rows, band in tiling.decode_bands(bundle.backend, latent, bundle.downsample, tiles):
+        if not np.isfinite(band).all():
+            raise NumericalError(
+                "the decoded picture is not finite",
+                field="pixels",
+                hint=advice(bundle.backend.name, "The model's autoencoder is damaged."),
+            )
+        pixels[rows] = to_uint8(np.moveaxis(band, 0, -1))
+    return pixels
 
 
 class _Clock:

@@ -31,7 +31,8 @@ class Look:
 
     `x` and `x0` are latents `(B,C,h,w)` as in `Step`; `noisy` and `clean` are what they look like,
     `(B,H,W,3)`, about [-1, 1] and not clipped. `noisy` is seen as the network sees it: scaled to a variance
-    of about one. `before`, on the first step of a batch, is `noisy` before that step, as far as it is known.
+    of about one. `before`, on the first step of a batch, is `noisy` before that step. Of pictures that are
+    drawn window by window, pixels are those of the whole picture, latents those of the window.
     """
 
     step: Step
@@ -103,17 +104,20 @@ def watched(
 
 def look_at(event: StepDone, bundle: ModelBundle, view: View, *, is_first: bool) -> Look:
     """Return what a step looks like through `view`; `is_first` says that it is the first of its batch."""
-    step = event.step
-    x, x0 = (bundle.backend.to_numpy(latents) for latents in (step.x, step.x0))
-    start = _start(x, x0, step) if is_first else None
+    step, around = event.step, event.surroundings
+    x, x0, before = (bundle.backend.to_numpy(latents) for latents in (step.x, step.x0, step.before))
+
+    def seen(latents: Latents) -> Pixels:
+        return view(latents) if around is None else around.around(view(latents))
+
     return Look(
         step=step,
         indices=event.indices,
         x=x,
         x0=x0,
-        noisy=view(unit_variance(x, step.sigma_next)),
-        clean=view(x0),
-        before=None if start is None else view(unit_variance(start, step.sigma)),
+        noisy=seen(unit_variance(x, step.sigma_next)),
+        clean=seen(x0),
+        before=seen(unit_variance(before, step.sigma)) if is_first else None,
     )
 
 
@@ -130,7 +134,7 @@ def view_of(bundle: ModelBundle) -> View:
 
     def tiny(latents: Latents) -> Pixels:
         # One at a time, so that a batch needs no more memory.
-        pixels = [backend.decode_tiny(backend.asarray(one[None])) for one in latents]
+        pixels = [tiling.decode_tiny(backend, backend.asarray(one[None])) for one in latents]
         return np.moveaxis(np.concatenate(pixels), 1, -1)
 
     fitted: list[Callable[[Latents], Pixels]] = []
@@ -164,14 +168,3 @@ def exact_view_of(bundle: ModelBundle) -> View:
         return np.moveaxis(np.concatenate(pixels), 1, -1)
 
     return decoded
-
-
-def _start(x: Latents, x0: Latents, step: Step) -> Latents | None:
-    """Return the latents before a step from its ends: on the straight line through x0 and x.
-
-    That is where the step began for every rule whose first step is Euler's (all but heun, dpmpp_sde and
-    dpmpp_2s_a), and noise of the same size for the others. None when the step goes all the way to x0.
-    """
-    if step.sigma_next == 0:
-        return None
-    return (x0 + (x - x0) * (step.sigma / step.sigma_next)).astype(np.float32)

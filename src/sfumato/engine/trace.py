@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.engine.conditions import Guided
+from sfumato.engine.plan import Guided
 from sfumato.engine.seeing import Look, unit_variance
 from sfumato.models.backends.base import Array
 from sfumato.recipe.image import Resolved

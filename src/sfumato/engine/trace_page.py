@@ -10,11 +10,13 @@ from sfumato.imaging.plots import LEFT, RIGHT, WIDTH, Level, Line, line_plot
 from sfumato.recipe.image import Resolved
 
 _STYLE: Final = """\
-.steps { display: flex; gap: .75rem; align-items: center; position: sticky; top: 0; padding: .6rem 0;
+.steps { display: flex; flex-wrap: wrap;
+  gap: .25rem .75rem; align-items: center; position: sticky; top: 0; padding: .6rem 0;
   background: var(--paper); border-bottom: 1px solid var(--line); z-index: 1; }
-.steps input { flex: 1; min-width: 8rem; accent-color: #0072b2; }
+.steps input { flex: 1; min-width: 6rem; accent-color: #0072b2; }
 .steps button { font: inherit; padding: .2rem .8rem; }
-.steps output { min-width: 6.5rem; text-align: right; font-variant-numeric: tabular-nums; }
+.steps output { min-width: 6.5rem; white-space: nowrap; text-align: right;
+  font-variant-numeric: tabular-nums; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: 1rem;
   margin: 1rem 0; max-width: 56rem; }
 figure { margin: 0; }
@@ -24,7 +26,8 @@ figcaption { padding-top: .3rem; }
   margin: 0; }
 .now dt { color: var(--faint); font-size: .85rem; }
 .now dd { margin: 0 0 .4rem; font-variant-numeric: tabular-nums; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem 1.5rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
+  gap: 1rem 1.5rem; }
 .plots figcaption { font-weight: 600; padding: 0 0 .2rem; }
 .plots p { margin: .1rem 0 0; font-size: .85rem; color: var(--faint); }
 svg.plot { width: 100%; height: auto; display: block; }

@@ -28,7 +28,7 @@ from sfumato.scenes.drawing import find_font
 from sfumato.scenes.scene import render
 from sfumato.settings import Settings
 
-if TYPE_CHECKING:  # see _load_judge
+if TYPE_CHECKING:  # see find_judge
     from sfumato.models.judge import Judge
 
 DEFAULT_SEED: Final = 1
@@ -110,11 +110,11 @@ def evaluate(
         new_seed=lambda: DEFAULT_SEED,
         settings=settings,
     )
-    network, stored, judge_digest = _load_judge(judge)
+    network, stored, judge_digest = find_judge(judge)
     drawn_with = _find_font(font)
     bundle = load(found, settings)
     notes = (*NOTES, *bundle.notes, *(() if drawn_with is not None else (NO_FONT,)))
-    setup = _setup(resolved, bundle, judge_digest)
+    setup = setup_of(resolved, bundle, judge_digest)
     asked = ask(resolved.seed, budget)
     yield EvaluationStarted(setup, len(asked), notes[len(NOTES) :])
 
@@ -142,7 +142,7 @@ def evaluate(
     )
 
 
-def _load_judge(path: Path | None) -> "tuple[Judge, dict[str, float], str]":
+def find_judge(path: Path | None) -> "tuple[Judge, dict[str, float], str]":
     """Return the judge, its own accuracy by question, and a digest of its file."""
     # Imported here: torch takes seconds to import, and nothing else in this package needs it.
     try:
@@ -173,7 +173,7 @@ def _find_font(path: Path | None) -> Path | None:
         return None
 
 
-def _setup(resolved: Resolved, bundle: ModelBundle, judge_digest: str) -> Setup:
+def setup_of(resolved: Resolved, bundle: ModelBundle, judge_digest: str) -> Setup:
     text = resolved.parts[0]
     assert isinstance(text, ResolvedText)
     return Setup(

@@ -66,6 +66,11 @@ class Frames:
         self._file.write(np.ascontiguousarray(frame).tobytes())
         self._count += 1
 
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape that all frames have; None as long as there are none."""
+        return self._shape
+
     def __len__(self) -> int:
         return self._count
 
@@ -147,8 +152,8 @@ def write_animation(
     """Write `frames`, uint8 `(H,W,3)` each and all of one size, to `path` at once; the suffix says how.
 
     `durations` are milliseconds, one a frame; in an MP4 they are rounded to 25ths of a second. `metadata` is
-    what a picture carries; a WebP has all of it, a GIF its XMP, an MP4 the A1111 text as a comment. `loop` is
-    how often it plays, 0 for ever; an MP4 leaves that to the player.
+    what a picture carries; a WebP has all of it, a GIF its XMP, an MP4 the A1111 text as a comment and the
+    morph as its description. `loop` is how often it plays, 0 for ever; an MP4 leaves that to the player.
 
     Raises OutputError when it cannot be written, MissingExtraError for an MP4 without the extra `video`;
     ValueError for no frames, or for another number of them than durations. Then `path` is as it was before.
@@ -276,6 +281,8 @@ def _write_mp4(
         if metadata is not None:
             text = metadata.parameters.replace("\0", " ")  # FFmpeg's texts are C's
             video.metadata["comment"] = text.encode("utf-8", "replace").decode()
+            if metadata.morph_json:
+                video.metadata["description"] = metadata.morph_json.encode("utf-8", "replace").decode()
         stream = video.add_stream("libx264", VIDEO_RATE, options={"crf": VIDEO_QUALITY})
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         time, written = 0, 0

@@ -1,7 +1,8 @@
 """The pictures that recipes begin with: read once, named by the digest of their file, kept for another time.
 
 A recipe in a picture's metadata names its inputs by digest only. So that it can be drawn again after the
-files were moved or changed, a copy of each lies in the data folder, under its digest.
+files were moved or changed, a copy of each lies in the data folder, under its digest, as long as there is
+room (`sfumato.imaging.input_store`).
 """
 
 import hashlib
@@ -16,12 +17,12 @@ from numpy.typing import NDArray
 
 from sfumato.errors import OutputError, PictureError
 from sfumato.imaging.decode import MAX_FILE_BYTES, open_layers
+from sfumato.imaging.input_store import INPUTS, make_room, mark_used
 from sfumato.imaging.writing import make_folder, write_file
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.sources import SourceFacts, parse_stored, sources_of
 from sfumato.settings import Settings
 
-INPUTS: Final = "inputs"  # below the data folder
 MAX_NAME: Final = 100
 
 
@@ -64,8 +65,9 @@ def read_inputs(recipe: Recipe, settings: Settings, near: Iterable[Path] = ()) -
 
 
 def keep_inputs(inputs: Inputs, settings: Settings) -> tuple[str, ...]:
-    """Copy the pictures into the data folder, where they are not there yet. Returns sentences for people
-    about those that could not be kept; never raises.
+    """Copy the pictures into the data folder, where they are not there yet. Copies that were not used for
+    longest go where they have more than `settings.max_inputs` bytes. Returns sentences for people about those
+    that could not be kept; never raises.
     """
     notes: list[str] = []
     folder = settings.data_dir / INPUTS
@@ -73,6 +75,7 @@ def keep_inputs(inputs: Inputs, settings: Settings) -> tuple[str, ...]:
         kept = folder / digest
         try:
             if picture.path == kept or _is_file_of(kept, digest):
+                mark_used(kept)
                 continue
             make_folder(folder)
             data = picture.path.read_bytes()
@@ -84,6 +87,8 @@ def keep_inputs(inputs: Inputs, settings: Settings) -> tuple[str, ...]:
                 f"No copy of {picture.facts.name} could be kept ({error}); without the file itself, "
                 "this picture cannot be drawn again."
             )
+    if inputs.by_digest:
+        make_room(settings.data_dir, settings.max_inputs, inputs.by_digest.keys())
     return tuple(notes)
 
 
@@ -146,5 +151,6 @@ def _missing(kind: str, sha256: str, name: str) -> PictureError:
         "a picture that this begins with is missing",
         field=kind,
         value=f"{name or 'no name'}, sha256 {sha256[:12]}",
-        hint=f"Put the file into this folder; redo and generate take another one with --{kind}.",
+        hint="Put the file into this folder"
+        + ("." if kind == "low-res" else f"; redo and generate take another one with --{kind}."),
     )

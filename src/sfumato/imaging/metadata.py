@@ -68,9 +68,10 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]") 
 class PictureMetadata:
     """What is written into a picture.
 
-    `resolved_json` is the Resolved recipe (a JSON object); `parameters` the A1111 text; `software` name and
-    version of the program; `digital_source_type` the last part of an IPTC Digital Source Type URI; `backend`
-    the name of what ran the networks ("openvino cpu bfloat16"), "" in pictures that do not say it.
+    `resolved_json` is the Resolved recipe (a JSON object) and `parameters` the A1111 text, each "" where
+    there is none; `software` name and version of the program; `digital_source_type` the last part of an IPTC
+    Digital Source Type URI; `backend` the name of what ran the networks ("openvino cpu bfloat16"), "" in
+    pictures that do not say it.
     """
 
     resolved_json: str
@@ -78,21 +79,30 @@ class PictureMetadata:
     software: str
     digital_source_type: str = TRAINED
     backend: str = ""
+    morph_json: str = ""
 
 
 def png_info(metadata: PictureMetadata) -> PngInfo:
     """Return the text chunks of a PNG."""
     info = PngInfo()
     # iTXt even for Latin text: it is the one text chunk that is defined to be UTF-8.
-    info.add_itxt(_PNG_RESOLVED, _encodable_json(metadata.resolved_json))
-    info.add_itxt(_PNG_PARAMETERS, _legal(metadata.parameters))
+    if metadata.resolved_json:
+        info.add_itxt(_PNG_RESOLVED, _encodable_json(metadata.resolved_json))
+    if metadata.parameters:
+        info.add_itxt(_PNG_PARAMETERS, _legal(metadata.parameters))
     info.add_itxt(_PNG_XMP, _packet(metadata, {}))
     return info
 
 
+def _resolved_property(metadata: PictureMetadata) -> dict[str, str]:
+    return {"resolved": _encodable_json(metadata.resolved_json)} if metadata.resolved_json else {}
+
+
 def webp_options(metadata: PictureMetadata) -> dict[str, bytes]:
     """Return the arguments `exif` and `xmp` of Pillow's WebP writer."""
-    properties = {"resolved": _encodable_json(metadata.resolved_json)}
+    properties = _resolved_property(metadata)
+    if metadata.morph_json:
+        properties["morph"] = _encodable_json(metadata.morph_json)
     return {
         "exif": _exif(metadata.software, _legal(metadata.parameters)),
         "xmp": _packet(metadata, properties).encode(),
@@ -101,7 +111,7 @@ def webp_options(metadata: PictureMetadata) -> dict[str, bytes]:
 
 def jpeg_options(metadata: PictureMetadata) -> dict[str, bytes]:
     """Return the arguments `exif`, `xmp` and `extra` of Pillow's JPEG writer, each segment below 64 kB."""
-    properties = {"resolved": _encodable_json(metadata.resolved_json)}
+    properties = _resolved_property(metadata)
     parameters = _legal(metadata.parameters)
     exif = _exif(metadata.software, parameters)
     if len(exif) > _SEGMENT_BYTES:
@@ -172,6 +182,7 @@ def _texts(image: Image.Image) -> PictureMetadata:
         software=values.get("xmp:CreatorTool", ""),
         digital_source_type=values.get("Iptc4xmpExt:DigitalSourceType", "").removeprefix(_IPTC_CODES),
         backend=values.get("sfumato:backend", ""),
+        morph_json=values.get("sfumato:morph", ""),
     )
 
 

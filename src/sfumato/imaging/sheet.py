@@ -129,8 +129,9 @@ def sheet_page(layout: Layout, sources: Mapping[Place, str]) -> str:
 _STYLE: Final = """\
 .wide { overflow-x: auto; }
 table { border-collapse: separate; border-spacing: .5rem; }
-th { font-weight: 600; text-align: left; vertical-align: bottom; max-width: 16rem; overflow-wrap: anywhere; }
-tbody th { vertical-align: top; }
+th { font-weight: 600; text-align: left; vertical-align: bottom; max-width: 16rem;
+  overflow-wrap: anywhere; }
+tbody th { vertical-align: top; min-width: 6rem; }
 td { vertical-align: top; }
 td img { max-width: none; }
 """

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfumato.imaging.tiles import Tiling
+from sfumato.models import tiling
 from sfumato.models.backends.base import Backend
+from sfumato.models.low_res import LowResNoise
 from sfumato.models.text import TextTokenizer
 from sfumato.recipe.resolve import ModelDefaults
 from sfumato.samplers.schedule import Schedule
@@ -19,6 +22,7 @@ class ModelBundle:
     `seconds` says what loading cost: ``import`` of the libraries, ``load`` of the weights. `notes` are
     sentences for people, about a faster backend that could not be used. `max_latents` is how many latents
     (h * w) one call of the decoder may hold, beyond which pictures are decoded in tiles; None for no limit.
+    `low_res` is there in models that make a small picture larger: how noise is put on it.
     """
 
     name: str
@@ -34,3 +38,12 @@ class ModelBundle:
     notes: tuple[str, ...] = ()
     max_latents: int | None = None
     inpaints: bool = False
+    low_res: LowResNoise | None = None
+
+
+def tiles_alike(bundle: ModelBundle, height: int, width: int) -> Tiling:
+    """Return the tiles in which pictures beyond the model's own size are encoded and decoded, over `height` x
+    `width` latents: see `sfumato.models.tiling.tiles_alike`.
+    """
+    own = max(bundle.defaults.width, bundle.defaults.height) // bundle.downsample
+    return tiling.tiles_alike(height, width, own, bundle.max_latents)

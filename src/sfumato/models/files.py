@@ -41,6 +41,7 @@ TINY_DECODER_DEFAULTS: Config = {
     "upsampling_scaling_factor": 2,
 }
 BYTE_PAIRS = ("vocab.json", "merges.txt")
+LOW_RES = "low_res_scheduler/scheduler_config.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 MAX_CONFIG_BYTES = 64 * 1024 * 1024  # vocabularies are a few MB; anything larger is not a configuration
 DIGEST_BLOCK = 1 << 20
@@ -63,7 +64,8 @@ class ModelFiles:
 
     `vocab` and `merges` are the byte pairs as CLIP was published (`vocab.json`, `merges.txt`); without
     `merges`, `vocab` is a `tokenizer.json` that holds both, as transformers 5 saves it. `tiny_decoder` is an
-    AutoencoderTiny whose decoder makes previews, where the folder has one.
+    AutoencoderTiny whose decoder makes previews, where the folder has one. `low_res` is there in upscalers:
+    the scheduler that puts noise on the small picture; `max_noise_level` is as model_index.json has it.
     """
 
     folder: Path
@@ -76,6 +78,8 @@ class ModelFiles:
     merges: Path | None
     defaults: Config
     tiny_decoder: NetworkFiles | None = None
+    low_res: Config | None = None
+    max_noise_level: object = None
 
     def digest(self) -> str:
         """Return the sha256 (hex) of everything that decides what the model draws.
@@ -89,6 +93,7 @@ class ModelFiles:
         parts += [self.folder / network / "config.json" for network in NETWORKS]
         parts += [self.folder / "scheduler" / "scheduler_config.json"]
         parts += [self.folder / "tokenizer" / "tokenizer_config.json"]
+        parts += [] if self.low_res is None else [self.folder / LOW_RES]
         stamps = [(path, path.stat()) for path in sorted(parts)]
         with _digesting:  # whoever comes second waits for what the first one finds
             return _digest(self.folder, tuple((path, now.st_size, now.st_mtime_ns) for path, now in stamps))
@@ -129,6 +134,8 @@ def locate(folder: Path) -> ModelFiles:
         merges=merges,
         defaults=read_json(folder, "sfumato.json") if (folder / "sfumato.json").is_file() else {},
         tiny_decoder=_tiny_decoder(folder, found["vae"].config),
+        low_res=read_json(folder, LOW_RES) if index.get("low_res_scheduler") is not None else None,
+        max_noise_level=index.get("max_noise_level"),
     )
 
 

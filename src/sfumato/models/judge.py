@@ -142,13 +142,18 @@ def load_judge(path: Path) -> Judge:
     """The judge in `path`. Raises `ModelFileError` for a damaged file or one of another vocabulary."""
     facts = judge_facts(path)
     net = JudgeNet(int(str(facts["width"])))
+    load_weights(net, path)
+    return Judge(net)
+
+
+def load_weights(net: JudgeNet, path: Path) -> None:
+    """Give `net` the weights of the judge in `path`, of the same width. Raises `ModelFileError`."""
     try:
         with safe_open(path, "pt") as file:
             keys = file.keys()
             net.load_state_dict({key: file.get_tensor(key).float() for key in keys})
-    except (RuntimeError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise ModelFileError(f"the judge cannot be read: {error}", field="judge", value=str(path)) from error
-    return Judge(net)
 
 
 def bundled_judge() -> Path:

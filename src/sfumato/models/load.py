@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sfumato.errors import MissingExtraError, ModelFileError
 from sfumato.models.ahead import Ahead, load_compiled
@@ -14,9 +14,11 @@ from sfumato.models.backends.selection import INSTALL_TORCH, choose
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.files import ModelFiles, NetworkFiles, damaged, locate
 from sfumato.models.folders import find_folder, known_folders
+from sfumato.models.low_res import low_res_noise, upscales
 from sfumato.models.memory import system_memory
 from sfumato.models.text import TextTokenizer
 from sfumato.models.tiling import latents_within
+from sfumato.recipe.parts import MixMode
 from sfumato.recipe.resolve import ModelDefaults
 from sfumato.recipe.values import MAX_CACHE_INTERVAL, MAX_GUIDANCE, MAX_SIZE, MAX_STEPS
 from sfumato.samplers.schedule import SPACINGS, Schedule
@@ -24,6 +26,8 @@ from sfumato.samplers.solvers import SOLVERS
 from sfumato.settings import Settings
 
 MAX_SIDE = 4096
+ATTENDING_MIDDLE = "UNetMidBlock2DCrossAttn"  # diffusers' default
+MAX_UPSCALED = 1024  # a UNet that works at half the scale of others needs four times the memory
 MAX_DOWNSAMPLING = 256  # eight times what Stable Diffusion has; more is a damaged list of channels
 LATENT_CHANNELS = 4  # diffusers' default
 SCALING_FACTOR = 0.18215  # diffusers' default: Stable Diffusion 1's
@@ -128,6 +132,7 @@ def make_bundle(
         notes=notes,
         max_latents=max_latents,
         inpaints=inpaints(found.files),
+        low_res=low_res_noise(found.files),
     )
 
 
@@ -163,7 +168,10 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
     trained = len(_schedule(files).alphas_cumprod)
     factor = downsampling(files)
     native = _native_size(files, factor)
-    v_prediction = files.scheduler.get("prediction_type") == "v_prediction"
+    low_res = low_res_noise(files)
+    # What zero terminal SNR needs; upscalers have some signal left, and are used without.
+    rescaled = files.scheduler.get("prediction_type") == "v_prediction" and low_res is None
+    largest = MAX_SIDE if low_res is None else MAX_UPSCALED
     defaults = ModelDefaults(
         name=name,
         digest=digest,
@@ -171,12 +179,12 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         height=_default(files, "height", native, 1, MAX_SIZE),
         multiple=_default(files, "multiple", factor, 1, MAX_SIZE),
         min_size=_default(files, "min_size", min(native, 8 * factor), 1, MAX_SIZE),
-        max_size=_default(files, "max_size", max(native, MAX_SIDE), 1, MAX_SIZE),
+        max_size=_default(files, "max_size", max(native, largest), 1, MAX_SIZE),
         steps=_default(files, "steps", min(20, trained), 1, min(MAX_STEPS, trained)),
         sampler=_default(files, "sampler", "dpmpp_2m"),
         spacing=_default(files, "spacing", "trailing"),
-        guidance=_default(files, "guidance", 7.0, 0, MAX_GUIDANCE),
-        guidance_rescale=_default(files, "guidance_rescale", 0.7 if v_prediction else 0.0, 0, 1),
+        guidance=_default(files, "guidance", 7.0 if low_res is None else 9.0, 0, MAX_GUIDANCE),
+        guidance_rescale=_default(files, "guidance_rescale", 0.7 if rescaled else 0.0, 0, 1),
         samplers=tuple(SOLVERS),
         spacings=tuple(SPACINGS),
         max_steps=min(MAX_STEPS, trained),
@@ -185,10 +193,16 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         ),
         fast_guidance_start=_default(files, "fast_guidance_start", ModelDefaults.fast_guidance_start, 0, 1),
         fast_guidance_stop=_default(files, "fast_guidance_stop", ModelDefaults.fast_guidance_stop, 0, 1),
+        mix_mode=_default(files, "mix_mode", ModelDefaults.mix_mode),
+        upscales=0 if low_res is None else factor,
+        max_noise_level=0 if low_res is None else low_res.max_level,
+        text_layers=_number(files.text_encoder, "num_hidden_layers", 12),
+        middle_attends=files.unet.config.get("mid_block_type", ATTENDING_MIDDLE) == ATTENDING_MIDDLE,
     )
     for field, value, names in (
         ("sampler", defaults.sampler, defaults.samplers),
         ("spacing", defaults.spacing, defaults.spacings),
+        ("mix_mode", defaults.mix_mode, get_args(MixMode)),
     ):
         if value not in names:
             raise damaged(files.folder / "sfumato.json", f"names an unknown {field}, {value!r}")
@@ -216,11 +230,11 @@ def _check(files: ModelFiles) -> None:
     """Refuse networks that would fail only while drawing, or draw noise."""
     unet, vae = files.unet, files.vae
     channels = _number(vae, "latent_channels", LATENT_CHANNELS)
-    fits = _number(unet, "in_channels") == channels or inpaints(files)
+    fits = _number(unet, "in_channels") == channels or inpaints(files) or upscales(files)
     if not fits or _number(unet, "out_channels", channels) != channels:
         raise damaged(_config(unet), "disagrees with vae/config.json on channels")
     for key in ("class_embed_type", "num_class_embeds", "addition_embed_type"):
-        if unet.config.get(key) is not None:
+        if unet.config.get(key) is not None and not (key == "num_class_embeds" and upscales(files)):
             raise damaged(_config(unet), f"asks for more than a text ({key})")
     # diffusers' and transformers' defaults stand in for what a configuration leaves out.
     projected = unet.config.get("encoder_hid_dim")

@@ -185,13 +185,14 @@ def _cut(chunk: Sequence[tuple[int, float]], comma: int | None) -> int:
     return len(chunk)
 
 
-def encode(backend: Backend, tokens: Tokens) -> Array:
-    """Return the context `(1, n*T, D)` of a tokenised prompt of n chunks.
+def encode(backend: Backend, tokens: Tokens, skipped: int = 0) -> Array:
+    """Return the context `(1, n*T, D)` of a tokenised prompt of n chunks, with so many of the encoder's last
+    layers `skipped`.
 
     Weights scale the encoded tokens; each chunk is then scaled back to the mean it had, so that emphasis
     moves attention between words and not the whole prompt. A weight of one everywhere changes no bit.
     """
-    hidden = backend.encode_text(tokens.ids)
+    hidden = backend.encode_text(tokens.ids, skipped)
     if (tokens.weights != 1).any():
         hidden = _restored(hidden * backend.asarray(tokens.weights)[:, :, None], hidden)
     return hidden.reshape(1, -1, hidden.shape[-1])
@@ -214,14 +215,16 @@ def _restored(weighted: Array, hidden: Array) -> Array:
     return weighted * xp.where(by_mean, before / xp.where(by_mean, after, one), by_size)
 
 
-def encode_equal_length(backend: Backend, tokenizer: TextTokenizer, prompts: Sequence[Tokens]) -> list[Array]:
+def encode_equal_length(
+    backend: Backend, tokenizer: TextTokenizer, prompts: Sequence[Tokens], skipped: int = 0
+) -> list[Array]:
     """Return the contexts `(1,T,D)` of several prompts, all of one length T.
 
     Shorter prompts are filled up with chunks of the empty prompt, as the branches of a batch must agree on T.
     """
     longest = max(len(tokens.ids) for tokens in prompts)
     empty = tokenise(tokenizer, ())
-    return [encode(backend, _filled(tokens, empty, longest)) for tokens in prompts]
+    return [encode(backend, _filled(tokens, empty, longest), skipped) for tokens in prompts]
 
 
 def _filled(tokens: Tokens, empty: Tokens, length: int) -> Tokens:

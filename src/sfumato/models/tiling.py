@@ -7,6 +7,7 @@ so tiles are an approximation and used only where the whole does not fit.
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,11 @@ from sfumato.models.files import Config
 
 OVERLAP: Final = 8  # latents that neighbours share
 SMALLEST: Final = 16  # side of the smallest tile in latents: below it a tile is mostly overlap
+
+# Of pictures beyond a model's own size, tiles of so many latents a side, or of the model's size: all passes
+# of a drawing meet the same shape, of which a compiled backend keeps a graph and its memory.
+ALIKE: Final = 32
+TINY: Final = 64 * 64  # latents that a tiny decoder takes at once
 
 # What decoding takes beside the weights: float32 numbers per pixel and per channel of the second level (the
 # widest thing at full size), and buffers of fixed size.
@@ -57,6 +63,55 @@ def decode(backend: Backend, latents: Array, downsample: int, max_latents: int |
     return np.concatenate([blend(tiling.scaled(downsample), parts(row)) for row in range(rows)])
 
 
+def decode_bands(
+    backend: Backend, latents: Array, downsample: int, small: Tiling
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield what `decode` makes of one latent `(1,C,h,w)` in the tiles `small`, from top to bottom: rows of
+    the picture, and their pixels `(3,H,W)`. No more than one row of tiles is in memory at a time.
+    """
+    if len(small.tops) == len(small.lefts) == 1:
+        pixels = backend.decode(latents)[0]
+        yield slice(0, pixels.shape[1]), pixels
+        return
+    large = small.scaled(downsample)
+    band = np.zeros((3, large.tile_height, large.width), np.float32)
+    columns = len(large.lefts)
+    parts = zip(small.tiles(), large.tiles(), large.weights(), strict=True)
+    for number, (tile, placed, weight) in enumerate(parts, start=1):
+        part = backend.decode(latents[(slice(None), slice(None), *tile.place)])[0]
+        band[:, :, placed.left : placed.left + placed.width] += part * weight
+        if number % columns:
+            continue
+        row = number // columns
+        end = large.tops[row] if row < len(large.tops) else large.height
+        done = end - placed.top
+        yield slice(placed.top, end), band[:, :done]
+        kept = large.tile_height - done
+        band[:, :kept] = band[:, done:].copy()
+        band[:, kept:] = 0
+
+
+def decode_tiny(backend: Backend, latents: Array) -> NDArray[np.float32]:
+    """Return what `backend.decode_tiny` makes of one latent `(1,C,h,w)`, in tiles where it is large."""
+    _, _, height, width = latents.shape
+    if height * width <= TINY:
+        return backend.decode_tiny(latents)
+    tiling = tiles_within(height, width, TINY)
+    parts = (backend.decode_tiny(latents[(slice(None), slice(None), *tile.place)]) for tile in tiling.tiles())
+    first = next(parts)
+    return blend(tiling.scaled(first.shape[-1] // tiling.tile_width), chain([first], parts))
+
+
+def tiles_alike(height: int, width: int, own: int, max_latents: int | None) -> Tiling:
+    """Return tiles over `height` x `width` latents that are all of one shape whatever there is to cover,
+    unless it is smaller: ALIKE a side, or `own`, the model's own, and none larger than `max_latents`.
+    """
+    side = max(ALIKE, own)
+    if max_latents is not None:
+        side = max(SMALLEST, min(side, math.isqrt(max_latents)))
+    return plan(height, width, side, side, OVERLAP)
+
+
 def encode(backend: Backend, pixels: NDArray[np.float32], downsample: int, max_latents: int | None) -> Array:
     """Return what `backend.encode_image` makes of `pixels (B,3,H,W)`: as `decode`, the other way. H and W
     are multiples of `downsample`, the pixels that one latent spans per side.
@@ -72,6 +127,18 @@ def encode(backend: Backend, pixels: NDArray[np.float32], downsample: int, max_l
             yield backend.to_numpy(backend.encode_image(np.ascontiguousarray(part)))
 
     return backend.asarray(np.concatenate([blend(tiling, parts(row)) for row in range(rows)]))
+
+
+def encode_pixels(backend: Backend, pixels: NDArray[np.uint8], downsample: int, small: Tiling) -> Array:
+    """Return what `backend.encode_image` makes of one picture `(H,W,3)` of bytes in the tiles `small` over
+    its latents; one of them at a time is turned into numbers.
+    """
+
+    def part(rows: slice, columns: slice) -> NDArray[np.float32]:
+        numbers = np.moveaxis(pixels[rows, columns].astype(np.float32) / 127.5 - 1, -1, 0)
+        return backend.to_numpy(backend.encode_image(np.ascontiguousarray(numbers[None])))
+
+    return backend.asarray(blend(small, (part(*tile.place) for tile in small.scaled(downsample).tiles())))
 
 
 def tile_within(height: int, width: int, max_latents: int | None) -> tuple[int, int] | None:

@@ -1,6 +1,9 @@
 """From a resolved recipe back to one that asks for exactly the same run: what "draw it again" begins with."""
 
+from sfumato.recipe.extras import ExtrasPart
+from sfumato.recipe.hires import HiresPart, ResolvedHires, ResolvedWindows, WindowsPart
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.parts import (
     Control,
     ControlPart,
@@ -19,6 +22,7 @@ from sfumato.recipe.resolved_parts import (
     ResolvedControls,
     ResolvedExtend,
     ResolvedImage,
+    ResolvedLowRes,
     ResolvedMask,
     ResolvedMix,
     ResolvedRegions,
@@ -59,9 +63,17 @@ def recipe_of(resolved: Resolved) -> Recipe:
             case ResolvedMask():
                 parts.append(_asked_mask(part))
             case ResolvedExtend():
-                parts.append(ExtendPart(**part.model_dump()))
+                parts.append(ExtendPart(**part.model_dump(exclude={"reach"}), reach=part.reach))
+            case ResolvedLowRes():
+                parts.append(LowResPart(source=_stored(part.source), noise_level=part.noise_level))
+            case ResolvedWindows():
+                parts.append(WindowsPart(size=part.size, overlap=part.overlap))
+            case ResolvedHires():
+                parts.append(HiresPart(passes=len(part.sizes), **part.model_dump(exclude={"sizes"})))
             case ResolvedVariation():
                 parts.append(VariationPart(strength=part.strength, seed=part.seed))
+            case ExtrasPart():
+                parts.append(part)
     return Recipe(
         version=resolved.version,
         model=resolved.model,

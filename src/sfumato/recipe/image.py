@@ -16,6 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+from sfumato.recipe.extras import ExtrasPart, no_tiles
+from sfumato.recipe.hires import HiresPart, ResolvedHires, ResolvedWindows, WindowsPart
+from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.parts import (
     PART_ORDER,
     ControlPart,
@@ -32,6 +35,7 @@ from sfumato.recipe.resolved_parts import (
     ResolvedControls,
     ResolvedExtend,
     ResolvedImage,
+    ResolvedLowRes,
     ResolvedMask,
     ResolvedMix,
     ResolvedPart,
@@ -99,7 +103,7 @@ class Recipe(BaseModel):
         mix = self.mix
         if mix is not None and mix.ratio is not None and "text" not in kinds:
             raise ValueError("a mix without a text part has no main prompt that its ratio could belong to")
-        problem = _misfit(kinds)
+        problem = _misfit(kinds) or no_tiles(self.extras, kinds)
         if problem is not None:
             raise ValueError(problem)
         controls = () if self.control is None else self.control.controls
@@ -136,8 +140,24 @@ class Recipe(BaseModel):
         return _only(self.parts, ExtendPart)
 
     @property
+    def low_res(self) -> LowResPart | None:
+        return _only(self.parts, LowResPart)
+
+    @property
+    def windows(self) -> WindowsPart | None:
+        return _only(self.parts, WindowsPart)
+
+    @property
+    def hires(self) -> HiresPart | None:
+        return _only(self.parts, HiresPart)
+
+    @property
     def variation(self) -> VariationPart | None:
         return _only(self.parts, VariationPart)
+
+    @property
+    def extras(self) -> ExtrasPart | None:
+        return _only(self.parts, ExtrasPart)
 
 
 class Resolved(BaseModel):
@@ -181,7 +201,7 @@ class Resolved(BaseModel):
             raise ValueError(f"resolved parts are one of each kind, in the order {', '.join(PART_ORDER)}")
         if "text" not in kinds and ("mix" in kinds or "regions" in kinds):
             raise ValueError("a resolved mix, and resolved regions, stand beside a text")
-        problem = _misfit(kinds)
+        problem = _misfit(kinds) or no_tiles(self.extras, kinds)
         if problem is not None:
             raise ValueError(problem)
         return self
@@ -224,8 +244,24 @@ class Resolved(BaseModel):
         return _only(self.parts, ResolvedExtend)
 
     @property
+    def low_res(self) -> ResolvedLowRes | None:
+        return _only(self.parts, ResolvedLowRes)
+
+    @property
+    def windows(self) -> ResolvedWindows | None:
+        return _only(self.parts, ResolvedWindows)
+
+    @property
+    def hires(self) -> ResolvedHires | None:
+        return _only(self.parts, ResolvedHires)
+
+    @property
     def variation(self) -> ResolvedVariation | None:
         return _only(self.parts, ResolvedVariation)
+
+    @property
+    def extras(self) -> ExtrasPart | None:
+        return _only(self.parts, ExtrasPart)
 
     @property
     def picture_seed(self) -> int:
@@ -246,8 +282,14 @@ def _only(parts: tuple[Part, ...] | tuple[ResolvedPart, ...], kind: type[_PartT]
 
 def _misfit(kinds: list[str]) -> str | None:
     """Return why parts of these kinds do not go together; None when they do."""
+    if "low_res" in kinds:
+        others = [kind for kind in ("image", "control", "mask", "extend", "hires") if kind in kinds]
+        if others:
+            return f"a small picture to make larger (low_res) does not go together with a part {others[0]}"
     if "image" not in kinds and ("mask" in kinds or "extend" in kinds):
         return "a mask or an extension needs an image to work on"
     if "mask" in kinds and "extend" in kinds:
         return "a mask and an extension in one recipe are not possible; draw one after the other"
+    if "hires" in kinds and ("mask" in kinds or "extend" in kinds):
+        return "hires draws all anew, and a mask or an extension keeps a part; draw one after the other"
     return None

@@ -12,6 +12,8 @@ import re
 from typing import Any, Final
 
 from sfumato.errors import RecipeError
+from sfumato.recipe import hires_text
+from sfumato.recipe.extras import from_pairs, to_pairs
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import (
     ETA_SAMPLERS,
@@ -61,10 +63,13 @@ def to_parameters(resolved: Resolved, *, software: str = "Sfumato") -> str:
         pairs["Mix"] = json.dumps(mix.model_dump(mode="json", exclude={"kind"}), sort_keys=True)
     if resolved.image is not None:
         pairs["Denoising strength"] = _number(resolved.image.strength)
+    pairs |= hires_text.to_pairs(resolved.hires, resolved.windows, image=resolved.image is not None)
     variation = resolved.variation
     if variation is not None:
         pairs["Variation seed"] = str(variation.seed + resolved.index)
         pairs["Variation seed strength"] = _number(variation.strength)
+    if resolved.extras is not None:
+        pairs |= to_pairs(resolved.extras)
     body = _body(prompt, negative)
     if _read_body(body.split("\n")) != (prompt, negative):
         pairs["Exact prompt"], pairs["Exact negative"] = json.dumps(prompt), json.dumps(negative)
@@ -109,9 +114,12 @@ def parse_parameters(text: str) -> Recipe:
         if not isinstance(mix, dict):
             raise RecipeError("cannot be read", field="Mix", value=pairs["Mix"])
         parts.append({**mix, "kind": "mix"})
+    parts += hires_text.from_pairs(pairs)
     if "Variation seed strength" in pairs:
         strength, seed = _real(pairs, "Variation seed strength"), _whole(pairs, "Variation seed")
         parts.append({"kind": "variation", "strength": strength, "seed": seed})
+    extras = from_pairs(pairs)
+    parts += [] if extras is None else [extras]
     return read_mapping({**data, "parts": parts}, Recipe)
 
 

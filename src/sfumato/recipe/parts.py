@@ -8,6 +8,9 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from sfumato.recipe.areas import AreaText
+from sfumato.recipe.extras import ExtrasPart
+from sfumato.recipe.hires import HiresPart, WindowsPart
+from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.values import (
     FROZEN,
     MAX_CONTROLS,
@@ -30,6 +33,7 @@ Fit = Literal["crop", "fill", "stretch"]
 Fill = Literal["original", "noise", "blur"]
 NewFill = Literal["noise", "blur"]
 Extent = Literal["whole", "masked"]
+MixMode = Literal["branches", "embeddings"]
 
 
 class TextPart(BaseModel):
@@ -77,7 +81,7 @@ class MixPart(BaseModel):
     None).
 
     `mode` "branches" predicts with each prompt and averages the predictions; "embeddings" averages the
-    encoded texts.
+    encoded texts. None means what the model does best.
     """
 
     model_config = FROZEN
@@ -85,7 +89,7 @@ class MixPart(BaseModel):
     kind: Literal["mix"] = "mix"
     prompts: Annotated[tuple[MixPrompt, ...], Field(min_length=1, max_length=MAX_MIXED)]
     ratio: Ratio | None = None
-    mode: Literal["branches", "embeddings"] = "branches"
+    mode: MixMode | None = None
 
 
 class Region(BaseModel):
@@ -223,6 +227,11 @@ class ExtendPart(BaseModel):
     """More picture around the image: so many pixels more at each side. The image itself comes back bit for
     bit. `fill` says what the new sides hold at the beginning: noise alone (at strength 1), or the image's
     edge, blurred (below).
+
+    `reach` is how many pixels are added to a side at a time: more is drawn in several passes, each in a
+    window of the size that the model draws, with at least a quarter of it known. 0 draws everything at once.
+    None means a quarter of that size where more is to be added, and at once below; and at once beside
+    regions, controls and windows, which lie on the whole picture.
     """
 
     model_config = FROZEN
@@ -233,6 +242,7 @@ class ExtendPart(BaseModel):
     top: Pixels = 0
     bottom: Pixels = 0
     fill: NewFill | None = None
+    reach: Pixels | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> "ExtendPart":
@@ -255,11 +265,35 @@ class VariationPart(BaseModel):
 
 
 Part = Annotated[
-    TextPart | MixPart | RegionsPart | ControlPart | ImagePart | MaskPart | ExtendPart | VariationPart,
+    TextPart
+    | MixPart
+    | RegionsPart
+    | ControlPart
+    | ImagePart
+    | MaskPart
+    | ExtendPart
+    | LowResPart
+    | WindowsPart
+    | HiresPart
+    | VariationPart
+    | ExtrasPart,
     Field(discriminator="kind"),
 ]
 
-PART_ORDER: Final = ("text", "mix", "regions", "control", "image", "mask", "extend", "variation")
+PART_ORDER: Final = (
+    "text",
+    "mix",
+    "regions",
+    "control",
+    "image",
+    "mask",
+    "extend",
+    "low_res",
+    "windows",
+    "hires",
+    "variation",
+    "extras",
+)
 """In which parts take effect."""
 
 

@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from sfumato.errors import RecipeError, closest
+from sfumato.recipe.extras import settled
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import (
     ETA_SAMPLERS,
@@ -16,7 +17,8 @@ from sfumato.recipe.labels import (
     spacing_name,
     split_sampler,
 )
-from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
+from sfumato.recipe.outpainting import check_reach, reach_of
+from sfumato.recipe.parts import MixMode, MixPart, MixPrompt, TextPart
 from sfumato.recipe.resolve_edits import (
     Sources,
     canvas_size,
@@ -28,10 +30,12 @@ from sfumato.recipe.resolve_edits import (
     resolve_mask,
     resolve_regions,
 )
+from sfumato.recipe.resolve_hires import resolve_hires, resolve_windows
+from sfumato.recipe.resolve_low_res import check_family, low_res_size, resolve_low_res
 from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedPart, ResolvedText, ResolvedVariation
 from sfumato.recipe.sources import SourceFacts
 from sfumato.recipe.validation import read_mapping
-from sfumato.recipe.values import MAX_SEED, MAX_STEPS
+from sfumato.recipe.values import MAX_SEED, MAX_SIZE, MAX_STEPS
 from sfumato.settings import Settings
 
 NO_SOURCES: Final[Sources] = MappingProxyType({})
@@ -45,7 +49,9 @@ class ModelDefaults:
 
     Sizes are pixels: multiples of `multiple` in [`min_size`, `max_size`]. `samplers` and `spacings` are the
     names that can be asked for, `max_steps` the timesteps the model was trained on. `fast_...` is what a fast
-    recipe means with this model.
+    recipe means with this model. One that `upscales` so many times is shown a small picture, on which at most
+    `max_noise_level` steps of noise were put; 0: it draws from words. `text_layers` is how many layers its
+    text encoder has, and `middle_attends` tells whether the middle of its UNet attends to itself.
     """
 
     name: str
@@ -66,6 +72,11 @@ class ModelDefaults:
     fast_cache_interval: int = 3
     fast_guidance_start: float = 0.0
     fast_guidance_stop: float = 1.0
+    mix_mode: MixMode = "branches"
+    upscales: int = 0
+    max_noise_level: int = 0
+    text_layers: int = 12
+    middle_attends: bool = True
 
 
 def recipe_from_mapping(data: Mapping[str, object]) -> Recipe:
@@ -101,8 +112,9 @@ def resolve(
     """
     if settings is not None:
         _check_limits(recipe, settings)
+    check_family(recipe, defaults.name, defaults.upscales)
     image = image_facts(recipe, sources)
-    width, height = _sizes(recipe, defaults, image)
+    width, height = _sizes(recipe, defaults, image, sources)
     if settings is not None:
         _check_pixels("size", width, height, settings)
         if image is not None:
@@ -119,12 +131,23 @@ def resolve(
         if recipe.mask is not None:
             parts.append(resolve_mask(recipe.mask, image, begun.strength, sources))
         if recipe.extend is not None:
-            parts.append(resolve_extend(recipe.extend, begun.strength))
+            canvas = canvas_size(recipe.extend, image)
+            reach = reach_of(recipe, (defaults.width, defaults.height), canvas)
+            check_reach(reach, (width, height), canvas)
+            parts.append(resolve_extend(recipe.extend, begun.strength, reach))
+    if recipe.low_res is not None:
+        parts.append(resolve_low_res(recipe.low_res, defaults.max_noise_level, sources))
+    if recipe.windows is not None or recipe.hires is not None:
+        parts += _larger(recipe, defaults, (width, height), steps, settings)
     if recipe.variation is not None:
         # Not the recipe's own seed: between a noise and itself there is nothing.
         own = new_seed() if recipe.variation.seed is None else recipe.variation.seed
         own = _checked_seed("variation-seed", own, recipe.count)
         parts.append(ResolvedVariation(strength=recipe.variation.strength, seed=own))
+    if recipe.extras is not None:
+        known = defaults.name, defaults.text_layers
+        extras = settled(recipe.extras, *known, attends=defaults.middle_attends)
+        parts += [] if extras is None else [extras]
     return Resolved(
         model=defaults.name,
         model_digest=defaults.digest,
@@ -220,13 +243,38 @@ def _cache_interval(recipe: Recipe, defaults: ModelDefaults) -> int:
     return defaults.fast_cache_interval if recipe.fast else 1
 
 
-def _sizes(recipe: Recipe, defaults: ModelDefaults, image: SourceFacts | None) -> tuple[int, int]:
+def _sizes(
+    recipe: Recipe, defaults: ModelDefaults, image: SourceFacts | None, sources: Sources
+) -> tuple[int, int]:
     width = defaults.width if recipe.width is None else recipe.width
     height = defaults.height if recipe.height is None else recipe.height
+    # In windows, a model draws any size.
+    wide = defaults if recipe.windows is None else replace(defaults, max_size=MAX_SIZE)
     if image is not None:
-        native, bounds = (defaults.width, defaults.height), (defaults.min_size, defaults.max_size)
+        native, bounds = (defaults.width, defaults.height), (defaults.min_size, wide.max_size)
         width, height = drawing_size(recipe, image, native, bounds)
-    return _size("width", width, defaults), _size("height", height, defaults)
+    if recipe.low_res is not None:
+        upscales, largest = defaults.upscales, wide.max_size
+        width, height = low_res_size(recipe, recipe.low_res, upscales, largest, sources)
+    return _size("width", width, wide), _size("height", height, wide)
+
+
+def _larger(
+    recipe: Recipe, defaults: ModelDefaults, drawn: tuple[int, int], steps: int, settings: Settings | None
+) -> list[ResolvedPart]:
+    """Return the parts for sizes beyond the model's own."""
+    native = {
+        "native": max(min(defaults.width, defaults.height) // defaults.multiple, 1) * defaults.multiple,
+        "multiple": defaults.multiple,
+        "smallest": defaults.min_size,
+    }
+    windows = None if recipe.windows is None else resolve_windows(recipe.windows, **native)
+    parts: list[ResolvedPart] = [] if windows is None else [windows]
+    if recipe.hires is not None:
+        parts.append(hires := resolve_hires(recipe.hires, windows, drawn, steps, **native))
+        if settings is not None:
+            _check_pixels("hires", *hires.sizes[-1], settings)
+    return parts
 
 
 def _check_pixels(field: str, width: int, height: int, settings: Settings) -> None:
@@ -297,7 +345,7 @@ def _parts(recipe: Recipe, defaults: ModelDefaults) -> tuple[ResolvedText | Reso
         MixPrompt(prompt=item.prompt, ratio=share) for item, share in zip(rest, shares[1:], strict=True)
     )
     main_part = _text(text, recipe.fast, defaults)
-    return main_part, ResolvedMix(prompts=prompts, ratio=shares[0], mode=mix.mode)
+    return main_part, ResolvedMix(prompts=prompts, ratio=shares[0], mode=mix.mode or defaults.mix_mode)
 
 
 def _text(text: TextPart, fast: bool, defaults: ModelDefaults) -> ResolvedText:

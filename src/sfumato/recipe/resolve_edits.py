@@ -8,6 +8,7 @@ from typing import Final
 from sfumato.errors import RecipeError, closest
 from sfumato.recipe.areas import parse_area
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.outpainting import reach_of, window_size
 from sfumato.recipe.parts import ControlPart, ExtendPart, ImagePart, MaskPart, RegionsPart
 from sfumato.recipe.resolved_parts import (
     ResolvedControl,
@@ -33,7 +34,7 @@ STRENGTH = 0.75  # of an image without a mask: most of what people ask for happe
 
 def image_facts(recipe: Recipe, sources: Sources) -> SourceFacts | None:
     """Return the facts of the recipe's image, None when it has none. Raises RecipeError as `source` does."""
-    return None if recipe.image is None else _facts(recipe.image.source, "image", sources)
+    return None if recipe.image is None else facts_of(recipe.image.source, "image", sources)
 
 
 def drawing_size(
@@ -41,12 +42,15 @@ def drawing_size(
 ) -> tuple[int, int]:
     """Return the width and height to draw an image at when the recipe leaves one or both of them open.
 
-    An extended picture is drawn at its own size, where `bounds` (smallest and largest side) allow; the
-    surroundings of a mask at the model's `native` size; all else with as many pixels as that and the image's
-    proportions.
+    An extended picture is drawn at its own size, where `bounds` (smallest and largest side) allow; in passes
+    at the model's `native` size, and so are the surroundings of a mask; all else with as many pixels as that
+    and the image's proportions.
     """
     if recipe.mask is not None and recipe.mask.extent == "masked":
         wide, high = width, height = native
+    elif (reach_of(recipe, native, canvas := canvas_size(recipe.extend, facts))) > 0:
+        wide, high = window_size(recipe, native, canvas)
+        return _side(wide, bounds), _side(high, bounds)
     else:
         wide, high = canvas_size(recipe.extend, facts)
         scale = 1.0 if recipe.extend is not None else math.sqrt(native[0] * native[1] / (wide * high))
@@ -92,14 +96,14 @@ def resolve_image(recipe: Recipe, part: ImagePart, facts: SourceFacts, steps: in
             hint="Leave it out.",
         )
     fit = "stretch" if whole_size else "crop" if part.fit is None else part.fit
-    return ResolvedImage(source=_source(facts), strength=strength, fit=fit, keep_colour=part.keep_colour)
+    return ResolvedImage(source=source_of(facts), strength=strength, fit=fit, keep_colour=part.keep_colour)
 
 
 def resolve_mask(part: MaskPart, image: SourceFacts, strength: float, sources: Sources) -> ResolvedMask:
     """Return the mask part. Raises RecipeError for a rectangle outside the image, and for the alpha of an
     image without one.
     """
-    source = None if part.source is None else _facts(part.source, "mask", sources)
+    source = None if part.source is None else facts_of(part.source, "mask", sources)
     if part.alpha and not image.has_alpha:
         raise RecipeError(
             "nothing of the image is transparent",
@@ -109,7 +113,7 @@ def resolve_mask(part: MaskPart, image: SourceFacts, strength: float, sources: S
         )
     area = None if part.area is None else parse_area(part.area)
     return ResolvedMask(
-        source=None if source is None else _source(source),
+        source=None if source is None else source_of(source),
         box=None if area is None else area.pixels(image.width, image.height, "mask"),
         invert=part.invert,
         grow=part.grow,
@@ -121,10 +125,11 @@ def resolve_mask(part: MaskPart, image: SourceFacts, strength: float, sources: S
     )
 
 
-def resolve_extend(part: ExtendPart, strength: float) -> ResolvedExtend:
-    """Return the extension."""
+def resolve_extend(part: ExtendPart, strength: float, reach: int = 0) -> ResolvedExtend:
+    """Return the extension; `reach` is how far its passes go, 0 without any."""
     fill = ("noise" if strength == 1.0 else "blur") if part.fill is None else part.fill
-    return ResolvedExtend(left=part.left, right=part.right, top=part.top, bottom=part.bottom, fill=fill)
+    sides = part.model_dump(include={"left", "right", "top", "bottom"})
+    return ResolvedExtend(fill=fill, reach=reach, **sides)
 
 
 def resolve_regions(part: RegionsPart, width: int, height: int, sources: Sources) -> ResolvedRegions:
@@ -132,7 +137,7 @@ def resolve_regions(part: RegionsPart, width: int, height: int, sources: Sources
     regions: list[ResolvedRegion] = []
     for region in part.regions:
         box = None if region.area is None else parse_area(region.area).fractions(width, height, "region")
-        source = None if region.source is None else _source(_facts(region.source, "region", sources))
+        source = None if region.source is None else source_of(facts_of(region.source, "region", sources))
         regions.append(ResolvedRegion(prompt=region.prompt, box=box, source=source, ratio=region.ratio))
     return ResolvedRegions(regions=tuple(regions), feather=part.feather)
 
@@ -145,7 +150,7 @@ def resolve_controls(
     """
     controls: list[ResolvedControl] = []
     for one in part.controls:
-        facts = image if one.source is None else _facts(one.source, "control", sources)
+        facts = image if one.source is None else facts_of(one.source, "control", sources)
         if facts is None or one.model not in digests:
             raise RecipeError("this ControlNet was not found", field="control", value=one.model)
         annotator = _usual_annotator(one.model) if one.annotator is None else one.annotator
@@ -163,7 +168,7 @@ def resolve_controls(
             ResolvedControl(
                 model=Path(one.model).name or one.model,  # where it lies is nobody else's business
                 digest=digests[one.model],
-                source=_source(facts),
+                source=source_of(facts),
                 annotator=annotator,
                 **resolved,
             )
@@ -177,7 +182,8 @@ def _usual_annotator(model: str) -> str:
     return next((annotator for part, annotator in _BY_NAME if part in name), "none")
 
 
-def _facts(source: str, field: str, sources: Sources) -> SourceFacts:
+def facts_of(source: str, field: str, sources: Sources) -> SourceFacts:
+    """Return the facts of a picture that a recipe names. Raises RecipeError when it was not read."""
     if source not in sources:
         raise RecipeError(
             "this picture was not read", field=field, value=source, hint="Give its facts in `sources`."
@@ -185,7 +191,8 @@ def _facts(source: str, field: str, sources: Sources) -> SourceFacts:
     return sources[source]
 
 
-def _source(facts: SourceFacts) -> Source:
+def source_of(facts: SourceFacts) -> Source:
+    """Return a picture as resolved recipes name it."""
     return Source(sha256=facts.sha256, name=facts.name)
 
 

@@ -4,7 +4,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from sfumato.recipe.parts import Extent, Fill, Fit, MixPrompt, NewFill, check_window
+from sfumato.recipe.extras import ExtrasPart
+from sfumato.recipe.hires import ResolvedHires, ResolvedWindows
+from sfumato.recipe.low_res import NoiseLevel
+from sfumato.recipe.parts import Extent, Fill, Fit, MixMode, MixPrompt, NewFill, check_window
 from sfumato.recipe.values import (
     FROZEN,
     MAX_CONTROLS,
@@ -68,7 +71,7 @@ class ResolvedMix(BaseModel):
     kind: Literal["mix"] = "mix"
     prompts: Annotated[tuple[MixPrompt, ...], Field(min_length=1, max_length=MAX_MIXED)]
     ratio: Ratio
-    mode: Literal["branches", "embeddings"]
+    mode: MixMode
 
     @model_validator(mode="after")
     def _shares(self) -> "ResolvedMix":
@@ -178,7 +181,9 @@ class ResolvedMask(BaseModel):
 
 
 class ResolvedExtend(BaseModel):
-    """`ExtendPart` with nothing left open."""
+    """`ExtendPart` with nothing left open. A `reach` of 0 is not written, so that recipes keep the digest
+    they had before there were passes.
+    """
 
     model_config = FROZEN
 
@@ -188,12 +193,23 @@ class ResolvedExtend(BaseModel):
     top: Pixels
     bottom: Pixels
     fill: NewFill
+    reach: Annotated[Pixels, Field(exclude_if=lambda value: value == 0)] = 0
 
     @model_validator(mode="after")
     def _somewhere(self) -> "ResolvedExtend":
         if self.left + self.right + self.top + self.bottom == 0:
             raise ValueError("at least one of left, right, top and bottom must be above 0")
         return self
+
+
+class ResolvedLowRes(BaseModel):
+    """`LowResPart` with nothing left open."""
+
+    model_config = FROZEN
+
+    kind: Literal["low_res"] = "low_res"
+    source: Source
+    noise_level: NoiseLevel
 
 
 class ResolvedVariation(BaseModel):
@@ -214,6 +230,10 @@ ResolvedPart = Annotated[
     | ResolvedImage
     | ResolvedMask
     | ResolvedExtend
-    | ResolvedVariation,
+    | ResolvedLowRes
+    | ResolvedWindows
+    | ResolvedHires
+    | ResolvedVariation
+    | ExtrasPart,
     Field(discriminator="kind"),
 ]

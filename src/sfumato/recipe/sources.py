@@ -7,6 +7,7 @@ from typing import Final
 
 from sfumato.errors import RecipeError
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.parts import ControlPart, ImagePart, MaskPart, Part, RegionsPart
 
 _STORED: Final = re.compile(r"sha256:([0-9a-f]{64})(?:/(.{1,200}))?", re.DOTALL)
@@ -54,6 +55,8 @@ def sources_of(recipe: Recipe) -> dict[str, str]:
         sources[recipe.image.source] = "image"
     if recipe.mask is not None and recipe.mask.source is not None:
         sources.setdefault(recipe.mask.source, "mask")
+    if recipe.low_res is not None:
+        sources.setdefault(recipe.low_res.source, "low-res")
     if recipe.control is not None:
         for control in recipe.control.controls:
             if control.source is not None:
@@ -76,7 +79,7 @@ def beside(recipe: Recipe, folder: Path) -> Recipe:
     parts: list[Part] = []
     for part in recipe.parts:
         match part:
-            case ImagePart() | MaskPart():
+            case ImagePart() | MaskPart() | LowResPart():
                 parts.append(part.model_copy(update={"source": placed(part.source)}))
             case RegionsPart():
                 regions = [one.model_copy(update={"source": placed(one.source)}) for one in part.regions]

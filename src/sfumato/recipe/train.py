@@ -74,6 +74,11 @@ class Reporting(_Section):
         return self
 
 
+# Fields that came later: without a value they are left out, so that the digests of earlier runs hold.
+_NewField = Field(exclude_if=lambda value: value == 0)
+_NewName = Field(exclude_if=lambda value: value is None)
+
+
 class SceneData(_Section):
     """How often each kind of scene is drawn; see `scenes.scene.SceneMix`."""
 
@@ -86,11 +91,12 @@ class SceneData(_Section):
     unsaid_background: Fraction = 0.15
     other_time: Fraction = 0.3
     styled: Fraction = 0.35
+    mixes: Annotated[Fraction, _NewField] = 0.0  # two objects made one
 
     @model_validator(mode="after")
     def _one_kind_each(self) -> Self:
-        if self.pairs + self.counts + self.sizes > 1 + 1e-9:
-            raise ValueError("pairs, counts and sizes exclude each other: together at most 1")
+        if self.pairs + self.counts + self.sizes + self.mixes > 1 + 1e-9:
+            raise ValueError("pairs, counts, sizes and mixes exclude each other: together at most 1")
         return self
 
 
@@ -168,6 +174,9 @@ class DiffusionStage(_Section):
     min_snr_gamma: Positive = 5.0
     weight_floor: Fraction = 0.25  # least weight of a step: min-SNR alone gives the noisiest ones none
     single_first: Fraction = 0.0  # share of the run that sees single objects only (a curriculum)
+    # Share of the hybrids (data.mixes) told by the average of both captions, so that prompts mixed in
+    # a ratio draw a hybrid.
+    averaged: Annotated[Fraction, _NewField] = 0.0
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -211,6 +220,7 @@ class ControlNetStage(_Section):
     latents: RunName
     latents_seed: Seed
     latents_first: Natural = 0
+    start: Annotated[RunName | None, _NewName] = None  # a run whose ControlNet this one begins with
     hint_channels: Widths = (4, 16, 32, 64)
     middle_attention: Switch = True  # False: one layer in the middle, for a third fewer weights
     caption_dropout: Fraction = 0.3
@@ -251,6 +261,7 @@ class JudgeStage(_Section):
     width: Annotated[int, Strict(), Field(ge=8, multiple_of=8)] = 32  # norms work on 8 groups
     noise: Fraction = 0.05
     blur: Fraction = 0.3
+    start: Annotated[RunName | None, _NewName] = None  # a judge run whose weights this one begins with
 
 
 Stage: TypeAlias = Annotated[

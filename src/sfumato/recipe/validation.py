@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sfumato.errors import RecipeError, closest
+from sfumato.recipe.extras import RANGES
+from sfumato.recipe.hires import RANGES as HIRES_RANGES
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.values import (
     MAX_CACHE_INTERVAL,
@@ -77,16 +79,19 @@ _RANGES: Final = MappingProxyType(
         "count": f"1 to {MAX_COUNT}",
         "index": f"0 to {MAX_COUNT - 1}",
         "ratio": f"above 0 and up to {MAX_RATIO:g}",
+        **HIRES_RANGES,
         "variation.strength": "0 to 1: 0 is the picture itself, 1 another one",
         "regions.regions.ratio": "above 0 and up to 1",
         "regions.feather": "0 to 1, a fraction of the shorter side",
         "mask.feather": f"0 to {MAX_SIZE} pixels",
         "weight": f"0 to {MAX_WEIGHT:g}",
+        **RANGES,
         "start": "0 to 1, a fraction of the steps",
         "stop": "0 to 1, a fraction of the steps",
         "grow": f"{-MAX_SIZE} to {MAX_SIZE} pixels",
         "padding": f"0 to {MAX_SIZE} pixels",
         **{f"extend.{side}": f"0 to {MAX_SIZE} pixels" for side in ("left", "right", "top", "bottom")},
+        "extend.reach": f"0 to {MAX_SIZE} pixels; 0 is all at once",
         "prompt": f"up to {MAX_PROMPT_CHARS} characters",
         "negative": f"up to {MAX_PROMPT_CHARS} characters",
         "prompts": f"1 to {MAX_MIXED} prompts",

@@ -20,6 +20,7 @@ FONT_PATHS = (
     Path("/usr/share/fonts/noto/NotoColorEmoji.ttf"),
     Path("/usr/share/fonts/google-noto-emoji/NotoColorEmoji.ttf"),
 )
+_SOFT = 0.125  # of a hybrid's height: how far its parts run into each other
 _BITMAP_SIZE = 109  # the only strike in the font; glyphs are 136x128 bitmaps
 _GLYPH = {thing.name: thing.glyph for thing in OBJECTS}
 
@@ -62,6 +63,29 @@ def sized_glyph(name: str, font: Path, side: float) -> Image.Image:
     scale = side / max(picture.size)
     width, height = (max(1, round(length * scale)) for length in picture.size)
     return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def hybrid(first: str, second: str, font: Path, side: float, share: float, rng: Generator) -> Image.Image:
+    """One thing made of two: the upper part of one object goes over into the lower part of the other.
+
+    Both are stretched to the same box, whose longer side has about `side` pixels, so that their outlines
+    meet. `first` has the `share` in 0..1 of the height; `rng` chooses which of them is above, and how far the
+    border between them, a soft line, is from level (up to 30 degrees).
+    """
+    one, other = sized_glyph(first, font, side), sized_glyph(second, font, side)
+    width, height = max(one.width, other.width), max(one.height, other.height)
+    above, slope = bool(rng.random() < 0.5), math.tan(rng.uniform(-math.pi / 6, math.pi / 6))
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    cut = (share if above else 1 - share) * height
+    below = (rows + 0.5 - cut + slope * (columns + 0.5 - width / 2)) / (_SOFT * height) + 0.5
+    mask = np.clip(below if above else 1 - below, 0, 1)[..., None]
+    # Colours count by how opaque they are: what is transparent has none.
+    parts = [
+        np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS).convert("RGBa"), np.float32)
+        for picture in (one, other)
+    ]
+    mixed = parts[0] * (1 - mask) + parts[1] * mask
+    return Image.fromarray(mixed.round().astype(np.uint8), "RGBa").convert("RGBA")
 
 
 # --- backgrounds ------------------------------------------------------------------------------------------

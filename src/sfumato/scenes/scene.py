@@ -22,7 +22,8 @@ class Scene:
     """What one picture shows. `objects` holds one or two names; `count` repeats a single one (1 to 3).
 
     `background` is a place or a plain colour, `time` one of day, sunset, night (of places that have one).
-    `size` is small, normal or big. `said` is False when the caption leaves the (white) background out.
+    `size` is small, normal or big. `said` is False when the caption leaves the (white) background out. With
+    the relation `vocabulary.MIXED` two objects are one thing, of which the first has the `share` in 0..1.
     """
 
     objects: tuple[str, ...]
@@ -33,6 +34,7 @@ class Scene:
     count: int = 1
     size: str = "normal"
     said: bool = True
+    share: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class SceneMix:
     unsaid_background: float = 0.15
     other_time: float = 0.3
     styled: float = 0.35
+    mixes: float = 0.0
 
 
 def _one_in(parts: tuple[str, ...], modulus: int) -> bool:
@@ -107,6 +110,11 @@ def _sample_any(rng: Generator, mix: SceneMix) -> Scene:
         return replace(scene, count=int(rng.integers(2, 4)))
     if kind < mix.pairs + mix.counts + mix.sizes:
         return replace(scene, size=one_of(("small", "big"), rng))
+    if kind < mix.pairs + mix.counts + mix.sizes + mix.mixes:
+        second = one_of(words.OBJECT_NAMES, rng)
+        share = 0.5 if rng.random() < 0.5 else float(rng.uniform(0.25, 0.75))
+        mixed = replace(scene, objects=(first, second), relation=words.MIXED, share=share)
+        return mixed if second != first else scene
     return scene
 
 
@@ -133,7 +141,8 @@ def caption(scene: Scene, rng: Generator | None = None) -> str:
     else:
         text = words.with_article(first)
     if scene.relation is not None:
-        relation = _pick(words.RELATIONS[scene.relation], rng)
+        phrases = words.MIXED_WORDS if scene.relation == words.MIXED else words.RELATIONS[scene.relation]
+        relation = _pick(phrases, rng)
         text = f"{text} {relation} {words.with_article(_named(scene.objects[1], rng))}"
     if scene.said:
         if scene.background in words.PLACES:
@@ -159,7 +168,7 @@ def _placements(scene: Scene, rng: Generator) -> list[tuple[str, float, float, f
         floor = 104.0
     floor += jitter[1]
     first = scene.objects[0]
-    if scene.relation is None:
+    if scene.relation in (None, words.MIXED):
         if scene.count == 1:
             side = 78 * words.SIZES[scene.size] * grow
             # A small thing stands in the middle of its ground, not on the frame.
@@ -190,7 +199,11 @@ def render(scene: Scene, rng: Generator, font: Path, size: int = 128) -> Image.I
     unit = size / 128
     top_of_last = 0.0
     for name, x, bottom, side in _placements(scene, rng):
-        stamp = drawing.lit(drawing.sized_glyph(name, font, side * unit), scene.time, amount=0.5)
+        if scene.relation == words.MIXED:
+            thing = drawing.hybrid(scene.objects[0], scene.objects[1], font, side * unit, scene.share, rng)
+        else:
+            thing = drawing.sized_glyph(name, font, side * unit)
+        stamp = drawing.lit(thing, scene.time, amount=0.5)
         if bottom < 0:  # stands or rides on what was drawn before it
             overlap = 0.34 if scene.relation == "riding" else 0.2
             bottom = (top_of_last + overlap * stamp.height) / unit

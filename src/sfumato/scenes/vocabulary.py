@@ -151,6 +151,9 @@ RELATIONS: dict[str, tuple[str, ...]] = {
     "above": ("above", "over"),
     "left of": ("to the left of", "left of"),
 }
+#: The relation of two objects that are one: each a part of the same thing.
+MIXED: str = "mixed with"
+MIXED_WORDS: tuple[str, ...] = ("mixed with", "crossed with")
 SIZES: dict[str, float] = {"small": 0.62, "normal": 1.0, "big": 1.32}
 SIZE_WORDS: dict[str, tuple[str, ...]] = {
     "small": ("small", "little", "tiny"),

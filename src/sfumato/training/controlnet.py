@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,7 +25,7 @@ from sfumato.recipe.train import ControlNetStage, SceneData
 from sfumato.samplers.schedule import Schedule, add_noise
 from sfumato.scenes import scene
 from sfumato.training.autoencoder import scene_font, scene_mix
-from sfumato.training.diffusion import SCHEDULER, load_text_encoder, load_unet
+from sfumato.training.diffusion import SCHEDULER, load_text_encoder, load_unet, unreadable
 from sfumato.training.latents import LatentCache
 from sfumato.training.loop import Batch
 from sfumato.training.objectives import denoising_loss
@@ -107,12 +108,19 @@ class ControlNetTask:
     """Denoise with a hint: `controlnet` is trained, what it steers is frozen. Captions are phrased anew each
     time and dropped at a rate, so that outlines have to say by themselves what is in a picture.
 
-    `model` is the folder of a finished diffusion run. Raises `RecipeError` for hints that do not come out at
-    the size of the latents, `ModelFileError` for a model that cannot be read, and what `Outlines` raises.
+    `model` is the folder of a finished diffusion run, `begin` that of a ControlNet to begin with. Raises
+    `RecipeError` for hints that do not come out at the size of the latents, `ModelFileError` for a model that
+    cannot be read, and what `Outlines` raises.
     """
 
     def __init__(
-        self, stage: ControlNetStage, data: SceneData, seed: int, model: Path, cache: LatentCache
+        self,
+        stage: ControlNetStage,
+        data: SceneData,
+        seed: int,
+        model: Path,
+        cache: LatentCache,
+        begin: Path | None = None,
     ) -> None:
         halved = len(stage.hint_channels) - 1
         side = cache.latents.shape[2]
@@ -124,6 +132,7 @@ class ControlNetTask:
         self._stage = stage
         self._seed = seed
         self._cache = cache
+        self._begin = begin
         self._factor = 2**halved
         self._outlines = Outlines(stage, data, cache)
         self._captions = CaptionEncoder(model / "tokenizer")
@@ -134,6 +143,8 @@ class ControlNetTask:
 
     def modules(self) -> dict[str, nn.Module]:
         torch.manual_seed(self._seed)
+        if self._begin is not None:
+            return {"controlnet": load_controlnet(self._begin)}
         net = build(self._stage, self._unet)
         count = min(len(self._cache.scenes), _SEEN_FIRST)
         awaken(net, _as_hints([self._outlines[index] for index in range(count)]))
@@ -219,6 +230,15 @@ def build(stage: ControlNetStage, unet: UNet2DConditionModel) -> ControlNetModel
     own = made.state_dict()
     made.load_state_dict({**own, **{name: w for name, w in unet.state_dict().items() if name in own}})
     return made
+
+
+def load_controlnet(folder: Path) -> ControlNetModel:
+    """Return the ControlNet in `folder`, in float32. Raises ModelFileError for one that cannot be read."""
+    try:
+        net = ControlNetModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise unreadable(folder, error) from error
+    return net.float()
 
 
 def card(net: ControlNetModel, size: int) -> str:

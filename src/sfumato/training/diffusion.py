@@ -1,7 +1,7 @@
 """The diffusion stage: UNet and text encoder learn together to denoise cached latents of captioned scenes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sfumato.errors import InputError, ModelFileError
 from sfumato.recipe.train import DiffusionStage
 from sfumato.samplers.schedule import Schedule, add_noise
 from sfumato.scenes import scene
+from sfumato.scenes import vocabulary as words
 from sfumato.training.latents import LatentCache
 from sfumato.training.loop import Batch
 from sfumato.training.objectives import denoising_loss
@@ -111,7 +112,8 @@ class Origin:
 
 class DiffusionTask:
     """Denoise: `text_encoder` and `unet` are trained, captions are phrased anew each time and dropped at a
-    rate for guidance.
+    rate for guidance. A share `stage.averaged` of the hybrids is told by the average of two encoded
+    captions, weighted by their objects' shares, as the engine mixes prompts.
 
     The first `stage.single_first` of `steps` see single objects only; raises `InputError` when the cache
     has none.
@@ -151,13 +153,30 @@ class DiffusionTask:
     def batch(self, step: int, size: int) -> Batch:
         rng = np.random.default_rng([self._seed, step, 2])
         indices = self._indices(step, size)
-        texts = [
-            "" if rng.random() < self._stage.caption_dropout else scene.caption(self._cache.scenes[i], rng)
-            for i in indices
-        ]
+        texts: list[str] = []
+        others: list[str] = []
+        rows: list[int] = []
+        shares: list[float] = []
+        for row, i in enumerate(indices):
+            shown = self._cache.scenes[i]
+            if rng.random() < self._stage.caption_dropout:
+                texts.append("")
+            elif shown.relation == words.MIXED and rng.random() < self._stage.averaged:
+                # Phrased alike: what differs is the object.
+                phrasing = int(rng.integers(2**32))
+                alone = [replace(shown, objects=(name,), relation=None) for name in shown.objects]
+                mine, other = (scene.caption(one, np.random.default_rng(phrasing)) for one in alone)
+                texts.append(mine)
+                others.append(other)
+                rows.append(row)
+                shares.append(shown.share)
+            else:
+                texts.append(scene.caption(shown, rng))
         return {
             "latents": self._cache.latents[torch.from_numpy(indices)].float(),
-            "ids": self._captions(texts),
+            "ids": self._captions([*texts, *others]),
+            "averaged": torch.tensor(rows, dtype=torch.int64),
+            "shares": torch.tensor(shares, dtype=torch.float32),
         }
 
     def loss(
@@ -175,6 +194,10 @@ class DiffusionTask:
         alpha_bar = self._alphas[t].to(device)
         noise = torch.randn(clean.shape, generator=random).to(device)
         context = text_encoder(input_ids=batch["ids"].to(device)).last_hidden_state
+        if len(batch["averaged"]):
+            rows, shares = batch["averaged"].to(device), batch["shares"].to(device)[:, None, None]
+            mine, others = context[:count], context[count:]
+            context = mine.index_copy(0, rows, shares * mine[rows] + (1 - shares) * others)
         output = unet(
             add_noise(clean, noise, alpha_bar), t.to(device), encoder_hidden_states=context
         ).sample.float()

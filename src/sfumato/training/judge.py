@@ -1,13 +1,14 @@
 """The judge stage: learning to name what freshly drawn scenes show."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import ImageFilter
 from torch import Tensor, nn
 
-from sfumato.models.judge import JudgeNet
+from sfumato.models.judge import JudgeNet, load_weights
 from sfumato.recipe.train import JudgeStage, SceneData
 from sfumato.scenes import scene
 from sfumato.scenes import vocabulary as words
@@ -48,15 +49,20 @@ class JudgeTask:
     """Name objects, background, time and style. Noise and blur are added, so that slightly soft pictures
     can still be named."""
 
-    def __init__(self, stage: JudgeStage, data: SceneData, seed: int) -> None:
+    def __init__(self, stage: JudgeStage, data: SceneData, seed: int, begin: Path | None = None) -> None:
+        """`begin` is the file of another judge, whose weights this one begins with."""
         self._stage = stage
+        self._begin = begin
         self._data = data
         self._seed = seed
         self._mix = scene_mix(data)
         self._font = scene_font(data)
 
     def modules(self) -> dict[str, nn.Module]:
-        return {"judge": JudgeNet(self._stage.width)}
+        net = JudgeNet(self._stage.width)
+        if self._begin is not None:
+            load_weights(net, self._begin)
+        return {"judge": net}
 
     def batch(self, step: int, size: int) -> Batch:
         pictures, scenes = [], []

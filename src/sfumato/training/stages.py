@@ -114,7 +114,11 @@ def earlier_results(recipe: TrainRecipe, runs: Path) -> dict[str, Any] | None:
     weight and of the tokenizer. None for the first stages, and the judge."""
     if isinstance(recipe.task, ControlNetStage):
         places = [f"{recipe.task.model}/model/{part}" for part in ("unet", "text_encoder", "tokenizer")]
+        if recipe.task.start is not None:
+            places.append(f"{recipe.task.start}/controlnet")
         return {"files": _hashes(runs, places), "latents": [latents.facts(runs / recipe.task.latents)]}
+    if isinstance(recipe.task, JudgeStage) and recipe.task.start is not None:
+        return {"files": _hashes(runs, [recipe.task.start])}
     if not isinstance(recipe.task, DiffusionStage | TinyDecoderStage | UpscalerStage):
         return None
     stage = recipe.task
@@ -259,8 +263,9 @@ def _tiny_decoder(run: _Run, stage: TinyDecoderStage) -> Steps:
 
 
 def _judge(run: _Run, stage: JudgeStage) -> Steps:
-    task = judging.JudgeTask(stage, run.recipe.data, run.recipe.seed)
-    yield from _steps(run, task)
+    begin = None if stage.start is None else run.result(stage.start, "judge.safetensors")
+    task = judging.JudgeTask(stage, run.recipe.data, run.recipe.seed, begin)
+    yield from _steps(run, task, earlier_results(run.recipe, run.runs))
     net = JudgeNet(stage.width)
     _load_averages(run, {"judge": net})
     facts = {"accuracy": _judge_accuracy(run, net), "recipe": digest(run.recipe)}
@@ -270,7 +275,8 @@ def _judge(run: _Run, stage: JudgeStage) -> Steps:
 def _controlnet(run: _Run, stage: ControlNetStage) -> Steps:
     model = run.result(stage.model, "model")
     cache = latents.load([run.result(stage.latents, ".")])
-    task = controlnet.ControlNetTask(stage, run.recipe.data, run.recipe.seed, model, cache)
+    begin = None if stage.start is None else run.result(stage.start, "controlnet")
+    task = controlnet.ControlNetTask(stage, run.recipe.data, run.recipe.seed, model, cache, begin)
     yield from _steps(run, task, earlier_results(run.recipe, run.runs))
     modules = task.modules()
     _load_averages(run, modules)
@@ -385,7 +391,7 @@ def _scenes(run: _Run, first: int, count: int, mix: scene.SceneMix) -> list[tupl
 
 def _judge_accuracy(run: _Run, net: JudgeNet, count: int = 2000) -> dict[str, float]:
     """The judge's accuracy on fresh real renders, single objects: the ceiling of every score it gives."""
-    mix = replace(autoencoder.scene_mix(run.recipe.data), pairs=0.0, counts=0.0)
+    mix = replace(autoencoder.scene_mix(run.recipe.data), pairs=0.0, counts=0.0, mixes=0.0)
     judge = Judge(net)
     right: dict[str, list[bool]] = {"objects": [], "background": [], "time": [], "style": []}
     for first in range(0, count, 200):

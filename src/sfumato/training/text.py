@@ -175,7 +175,7 @@ def build_encoder(stage: TextStage, captions: CaptionEncoder) -> CLIPTextModel:
     return CLIPTextModel(config)
 
 
-_RELATIONS = (None, *words.RELATIONS)
+_RELATIONS = (None, *words.RELATIONS, words.MIXED)
 _TIMES = tuple(words.TIMES)
 _SIZES = tuple(words.SIZES)
 #: What a caption says, as classes: name -> number of classes.

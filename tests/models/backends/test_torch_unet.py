@@ -32,6 +32,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     },
     "added conditions": SDXL,
     "told guidance": {"time_cond_proj_dim": 12},
+    "labelled": {"num_class_embeds": 10},
+    "labelled, joined": {"num_class_embeds": 10, "class_embeddings_concat": True},
     "centred input": {"center_input_sample": True},
     "activated time": {"time_embedding_act_fn": "silu"},
 }
@@ -80,6 +82,7 @@ def inputs_of(
         added=added if "addition_embed_type" in LAYOUTS[layout] else None,
         down=down,
         mid=mid,
+        labels=torch.tensor([3, 7]) if "num_class_embeds" in LAYOUTS[layout] else None,
     )
 
 

@@ -17,6 +17,18 @@ from sfumato.models.controlnets import ControlFiles
 Array: TypeAlias = Any  # Python has no static type for "follows the Array API" yet
 
 
+@dataclass(frozen=True)
+class FreeU:
+    """Factors in the first two up blocks: of half of the channels from below (`b1`, `b2`), and of the lowest
+    frequencies of what comes across (`s1`, `s2`); Si et al. 2023 (arXiv 2309.11497), Section 3.2.
+    """
+
+    b1: float
+    b2: float
+    s1: float
+    s2: float
+
+
 @dataclass(frozen=True, eq=False)
 class Extra:
     """What a UNet may take beside a picture, a time and a text; what is None or empty is not given.
@@ -26,15 +38,21 @@ class Extra:
     2307.01952, Section 2.2). `guidance` is the guidance scale `s` that a guidance-distilled UNet is told (Luo
     et al. 2023, arXiv 2310.04378, Section 4.1, whose `w` is `s - 1`). `down` and `mid` are a ControlNet's
     residuals, each `(B,C,h,w)`: `down` in the order in which the UNet makes its skip connections (Zhang et
-    al. 2023, arXiv 2302.05543). The extra channels of an inpainting UNet are no extra: they are channels of
-    `x`.
+    al. 2023, arXiv 2302.05543). `label` is the class that a UNet with class embeddings is told, the noise
+    level of an upscaler's small picture. `freeu` weighs what the up blocks join; a `perturbed` call has the
+    identity map in the place of every self-attention of the middle block (Ahn et al. 2024, arXiv 2403.17377,
+    Section 4.1). The extra channels of an inpainting UNet are no extra: they are
+    channels of `x`.
     """
 
     pooled: Array | None = None
     time_ids: Array | None = None
     guidance: float | None = None
+    label: int | None = None
     down: tuple[Array, ...] = ()
     mid: Array | None = None
+    freeu: FreeU | None = None
+    perturbed: bool = False
 
 
 NOTHING: Final = Extra()
@@ -45,7 +63,9 @@ class Work:
     """The shapes of what is going to be drawn: token ids of shape `ids`, that is chunks and tokens of each,
     and `rows` latents at a time, of `height` by `width`; with `reusing`, some steps reuse features.
     `tile` is the height and width of latents that are decoded at a time, where that is not all of them.
-    `controls` steer all of it.
+    `controls` steer all of it. `skipped` layers at the end of the text encoder are left out, `perturbed` is
+    how many latents at a time are predicted without the self-attention of the middle, and `freeu` tells
+    whether what the up blocks join is weighed.
     """
 
     ids: tuple[int, int]
@@ -55,6 +75,9 @@ class Work:
     reusing: bool = False
     tile: tuple[int, int] | None = None
     controls: tuple[ControlFiles, ...] = ()
+    skipped: int = 0
+    perturbed: int = 0
+    freeu: bool = False
 
 
 class ControlNetwork(Protocol):
@@ -109,8 +132,10 @@ class Backend(Protocol):
         """Whether the model brings a tiny decoder, so that `decode_tiny` may be called."""
         ...
 
-    def encode_text(self, ids: NDArray[np.int64]) -> Array:
-        """Return the text encoder's last hidden states after its final layer norm: `(N,T)` -> `(N,T,D)`."""
+    def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> Array:
+        """Return the text encoder's last hidden states after its final layer norm: `(N,T)` -> `(N,T,D)`; with
+        so many of its last layers `skipped`.
+        """
         ...
 
     def predict(self, x: Array, t: float, context: Array, extra: Extra = NOTHING) -> Array:

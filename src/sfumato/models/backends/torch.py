@@ -19,7 +19,7 @@ from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from sfumato.errors import InputError
-from sfumato.models.backends import torch_unet
+from sfumato.models.backends import torch_altered, torch_unet
 from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, Work
 from sfumato.models.controlnets import ControlFiles, Opened, faults_of_control
 from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged
@@ -82,8 +82,12 @@ class TorchBackend:
     def to_numpy(self, x: torch.Tensor) -> NDArray[np.float32]:
         return x.detach().to("cpu", torch.float32).numpy()
 
-    def encode_text(self, ids: NDArray[np.int64]) -> torch.Tensor:
+    def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> torch.Tensor:
         with torch.no_grad():
+            if skipped:
+                return torch_altered.encode_text(
+                    self.text_encoder, torch.tensor(ids, device=self.device), skipped
+                )
             out = self.text_encoder(torch.tensor(ids, device=self.device))
             return out.last_hidden_state.float()
 
@@ -92,6 +96,9 @@ class TorchBackend:
     ) -> torch.Tensor:
         with torch.no_grad():
             inputs = self._inputs(x, t, context, extra)
+            if extra.perturbed or extra.freeu is not None:
+                with torch_altered.altered(self.unet, extra):
+                    return torch_unet.predict(self.unet, inputs).float()
             if not self.graphs:
                 return torch_unet.predict(self.unet, inputs).float()
             # A recorded graph writes to the same memory every time.
@@ -108,7 +115,8 @@ class TorchBackend:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.no_grad():
             inputs = self._inputs(x, t, context, extra)
-            output, features = torch_unet.predict_reusing(self.unet, inputs, features)
+            with torch_altered.altered(self.unet, extra):
+                output, features = torch_unet.predict_reusing(self.unet, inputs, features)
             return output.float(), features
 
     def control(self, files: ControlFiles) -> ControlNetwork:
@@ -143,7 +151,7 @@ class TorchBackend:
         return int(min(MAX_ROWS, max(1, self.memory // 4 // row)))
 
     def _inputs(self, x: torch.Tensor, t: float, context: torch.Tensor, extra: Extra) -> torch_unet.Inputs:
-        """Return what the UNet takes, in its dtype; raises InputError for guidance that it cannot be told."""
+        """Return what the UNet takes, in its dtype; raises InputError for what it cannot be told."""
         config = _config(self.unet)
         guidance: torch.Tensor | None = None
         if extra.guidance is not None:
@@ -151,6 +159,11 @@ class TorchBackend:
                 raise InputError("is told to a UNet that takes none", field="guidance")
             guidance = torch_unet.embed_guidance(extra.guidance, config.time_cond_proj_dim, x.shape[0])
             guidance = guidance.to(self.device, self.dtype)
+        labels: torch.Tensor | None = None
+        if extra.label is not None:
+            if config.num_class_embeds is None:
+                raise InputError("is told to a UNet that takes none", field="label")
+            labels = torch.full((x.shape[0],), extra.label, dtype=torch.long, device=self.device)
         added: dict[str, torch.Tensor] = {}
         if extra.pooled is not None:
             added["text_embeds"] = extra.pooled.to(self.dtype)
@@ -170,6 +183,7 @@ class TorchBackend:
             added=added or None,
             down=tuple(one.to(self.dtype) for one in down),
             mid=None if mid is None else mid.to(self.dtype),
+            labels=labels,
         )
 
     @property

@@ -15,6 +15,7 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from sfumato.errors import InputError
+from sfumato.models.backends.torch_altered import weighed
 
 WALKED = ("UpBlock2D", "CrossAttnUpBlock2D")  # last blocks whose layers can be run one by one
 
@@ -25,6 +26,7 @@ class Inputs:
 
     `guidance (B,G)` is the embedded guidance scale, `added` SDXL's conditions by diffusers' names; `down` and
     `mid` are a ControlNet's residuals, of all skip connections and of the middle, or both empty.
+    `labels (B,)` are classes.
     """
 
     x: torch.Tensor
@@ -34,6 +36,7 @@ class Inputs:
     added: dict[str, torch.Tensor] | None
     down: tuple[torch.Tensor, ...]
     mid: torch.Tensor | None
+    labels: torch.Tensor | None = None
 
 
 def predict(unet: UNet2DConditionModel, inputs: Inputs) -> torch.Tensor:
@@ -42,6 +45,7 @@ def predict(unet: UNet2DConditionModel, inputs: Inputs) -> torch.Tensor:
         inputs.x,
         inputs.time,
         encoder_hidden_states=inputs.context,
+        class_labels=inputs.labels,
         timestep_cond=inputs.guidance,
         added_cond_kwargs=inputs.added,
         down_block_additional_residuals=inputs.down or None,
@@ -99,6 +103,10 @@ def embed_guidance(scale: float, size: int, rows: int) -> torch.Tensor:
 def _embed(parts: Any, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the time embedding `(B,E)` with all that is added to it, and the context as blocks take it."""
     emb = parts.time_embedding(parts.get_time_embed(inputs.x, inputs.time), inputs.guidance)
+    labelled = parts.get_class_embed(inputs.x, inputs.labels)
+    if labelled is not None:
+        joined = parts.config.class_embeddings_concat
+        emb = torch.cat([emb, labelled], dim=-1) if joined else emb + labelled
     added = parts.get_aug_embed(emb, inputs.context, inputs.added)
     if added is not None:
         emb = emb + added
@@ -141,6 +149,7 @@ def _block(block: Any, h: torch.Tensor, emb: torch.Tensor, context: torch.Tensor
 def _layer(
     block: Any, index: int, h: torch.Tensor, skip: torch.Tensor, emb: torch.Tensor, context: torch.Tensor
 ) -> torch.Tensor:
+    h, skip = weighed(block, h, skip)
     h = block.resnets[index](torch.cat([h, skip], dim=1), emb)
     if getattr(block, "has_cross_attention", False):
         h = block.attentions[index](h, encoder_hidden_states=context, return_dict=False)[0]

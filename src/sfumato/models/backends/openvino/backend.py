@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sfumato.errors import InputError, OutputError
 from sfumato.models.backends.base import NOTHING, Extra, Work
+from sfumato.models.backends.openvino.altered import AS_IT_IS, Altered, freeu_factors
 from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
 from sfumato.models.backends.openvino.cache import CachePlace, GraphCache, Maker, builder_version
 from sfumato.models.backends.openvino.clip import build_text_encoder
@@ -100,9 +101,12 @@ class OpenVinoBackend:
         decoded = (work.height, work.width) if work.tile is None else work.tile
         steered = bool(work.controls)
         # Two threads: the UNet takes as long as the others together, and two cores are common.
-        compile_ahead(*((self.unet, self._unet_graph(part, latents, residuals=steered)) for part in parts))
+        graphs = [self._unet_graph(part, latents, residuals=steered) for part in parts]
+        if work.freeu or work.perturbed:
+            graphs = self._altered_graphs(work, parts, latents)
+        compile_ahead(*((self.unet, graph) for graph in graphs))
         compile_ahead(
-            (self.text_encoder, self._text_graph(work.ids)),
+            (self.text_encoder, self._text_graph(work.ids, work.skipped)),
             (self.decoder, self._decoder_graph((1, channels, *decoded))),
             *self._control_graphs(work),
         )
@@ -123,9 +127,9 @@ class OpenVinoBackend:
                 if is_small(control.files.network):
                     control.network.store(STORED_BYTES)
 
-    def encode_text(self, ids: NDArray[np.int64]) -> Floats:
+    def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> Floats:
         rows, tokens = ids.shape
-        return self.text_encoder.run(self._text_graph((rows, tokens)), {"ids": ids})[0]
+        return self.text_encoder.run(self._text_graph((rows, tokens), skipped), {"ids": ids})[0]
 
     def predict(self, x: Floats, t: float, context: Floats, extra: Extra = NOTHING) -> Floats:
         return self._predict("whole", x, t, context, None, extra)[0]
@@ -197,14 +201,33 @@ class OpenVinoBackend:
         config = self.files.unet.config
         rows, _, height, width = x.shape
         if part == "shallow":  # has one skip connection and no middle
-            extra = replace(extra, down=extra.down[:1], mid=None)
+            extra = replace(extra, down=extra.down[:1], mid=None, perturbed=False)
         residuals = extra.mid is not None or bool(extra.down)
         inputs = {"x": x, "time": time_features(t, config), "context": context}
         inputs |= _extra_inputs(extra, config)
         if features is not None:
             inputs["features"] = features
         shape = (rows, height, width, context.shape[1])
-        return self.unet.run(self._unet_graph(part, shape, residuals=residuals), inputs)
+        graph = self._unet_graph(part, shape, residuals=residuals, altered=Altered.by(extra))
+        return self.unet.run(graph, inputs)
+
+    def _altered_graphs(
+        self, work: Work, parts: tuple[Part, ...], latents: tuple[int, int, int, int]
+    ) -> list[Graph]:
+        """Return the UNet's graphs of `work` where it is altered; a shallow part has no middle."""
+        wanted = [(latents, False)]
+        if work.perturbed:
+            wanted.append(((work.perturbed, *latents[1:]), True))
+        return [
+            self._unet_graph(
+                part,
+                shape,
+                residuals=bool(work.controls),
+                altered=Altered(perturbed and part != "shallow", work.freeu),
+            )
+            for shape, perturbed in wanted
+            for part in parts
+        ]
 
     def _control_graphs(self, work: Work) -> list[tuple[Network, Graph]]:
         """Return the graphs of the ControlNets of `work`; those that cannot be opened are left out."""
@@ -218,37 +241,43 @@ class OpenVinoBackend:
                 graphs.append((control.network, control.graph(shape, hint)))
         return graphs
 
-    def _text_graph(self, ids: tuple[int, int]) -> Graph:
+    def _text_graph(self, ids: tuple[int, int], skipped: int = 0) -> Graph:
         network = self.files.text_encoder
         (rows,) = _any_of_large(network, ids[:1])
         shape = rows, ids[1]
 
         def build() -> tuple[Any, Weights]:
             weights = Weights(network.weights, int8=self._int8)
-            model = build_text_encoder(weights, network.config, shape)
-            weights.check_all_taken()
+            model = build_text_encoder(weights, network.config, shape, skipped)
+            if not skipped:
+                weights.check_all_taken()
             return model, weights
 
-        return Graph(shape, build, hasty=is_small(network))
+        return Graph((shape, skipped) if skipped else shape, build, hasty=is_small(network))
 
-    def _unet_graph(self, part: Part, sides: tuple[int, ...], *, residuals: bool) -> Graph:
+    def _unet_graph(
+        self, part: Part, sides: tuple[int, ...], *, residuals: bool, altered: Altered = AS_IT_IS
+    ) -> Graph:
         network = self.files.unet
         shape = UNetShape(*_any_of_large(network, sides))
 
         def build() -> tuple[Any, Weights]:
             weights = Weights(network.weights, int8=self._int8)
-            model = self._build_unet(weights, part, shape, residuals)
+            model = self._build_unet(weights, part, shape, residuals, altered)
             if part != "shallow":
                 weights.check_all_taken()
             return model, weights
 
         # In whole numbers, haste costs nearly all that they win: 5.1 ms a guided step instead of 4.1.
         hasty = is_small(network) and sides[0] <= HASTY_ROWS and self.ranges is None
-        return Graph((part, residuals, shape), build, hasty)
+        key = (part, residuals, shape)
+        return Graph(key if altered == AS_IT_IS else (*key, altered), build, hasty)
 
-    def _build_unet(self, weights: Weights, part: Part, shape: UNetShape, residuals: bool) -> Any:
-        config = self.files.unet.config
-        return build_unet(weights, config, shape, part, residuals=residuals, ranges=self.ranges)
+    def _build_unet(
+        self, weights: Weights, part: Part, shape: UNetShape, residuals: bool, altered: Altered
+    ) -> Any:
+        config, ranges = self.files.unet.config, self.ranges
+        return build_unet(weights, config, shape, part, residuals=residuals, ranges=ranges, altered=altered)
 
     def _decoder_graph(self, sides: tuple[int, ...]) -> Graph:
         network = self.files.vae
@@ -324,6 +353,8 @@ def _extra_inputs(extra: Extra, config: Any) -> dict[str, Floats]:
         inputs["mid"] = extra.mid
     if extra.pooled is not None and extra.time_ids is not None:
         inputs["added"] = added_features(extra.pooled, extra.time_ids, config)
+    if extra.freeu is not None:
+        inputs["freeu"] = freeu_factors(extra.freeu)
     if extra.guidance is not None:
         inputs["guidance"] = guidance_features(extra.guidance, config)
     return inputs

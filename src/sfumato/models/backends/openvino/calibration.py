@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.models.backends.base import Extra
+from sfumato.models.backends.openvino.altered import AS_IT_IS, Altered
 from sfumato.models.backends.openvino.backend import OpenVinoBackend, load_openvino
 from sfumato.models.backends.openvino.unet import Part, UNetShape, build_observed_unet
 from sfumato.models.backends.openvino.weights import Weights
@@ -45,7 +46,11 @@ class ObservedBackend(OpenVinoBackend):
         self.seen.add(rest)
         return [output]
 
-    def _build_unet(self, weights: Weights, part: Part, shape: UNetShape, residuals: bool) -> Any:
+    def _build_unet(
+        self, weights: Weights, part: Part, shape: UNetShape, residuals: bool, altered: Altered
+    ) -> Any:
+        if altered != AS_IT_IS:
+            raise ValueError("ranges are measured in a UNet as it is")
         config = self.files.unet.config
         model, self.seen.names = build_observed_unet(weights, config, shape, residuals=residuals)
         return model

@@ -28,9 +28,10 @@ def _gelu(x: Node) -> Node:
 ACTIVATIONS: Mapping[str, Callable[[Node], Node]] = {"quick_gelu": _quick_gelu, "gelu": _gelu}
 
 
-def build_text_encoder(weights: Weights, config: Config, shape: Sequence[int]) -> Any:
+def build_text_encoder(weights: Weights, config: Config, shape: Sequence[int], skipped: int = 0) -> Any:
     """Return the text encoder as an openvino model: tokens of `shape` `(N,T)`, int64, to the last hidden
-    states `(N,T,D)` after the final layer norm. T is known: it is the length of a chunk.
+    states `(N,T,D)` after the final layer norm. T is known: it is the length of a chunk. So
+    many of the last layers are `skipped`, but not the final norm.
     """
     rows, length = shape
     layers = Layers(weights, groups=1)
@@ -42,7 +43,7 @@ def build_text_encoder(weights: Weights, config: Config, shape: Sequence[int]) -
         _looked_up(weights, "embeddings.token_embedding.weight", ids),
         _looked_up(weights, "embeddings.position_embedding.weight", whole(*range(length))),
     )
-    for number in range(config.get("num_hidden_layers", 12)):
+    for number in range(config.get("num_hidden_layers", 12) - skipped):
         name = f"encoder.layers.{number}"
         n = layers.layer_norm(h, f"{name}.layer_norm1", eps)
         q, k, v = (layers.linear(n, f"{name}.self_attn.{part}_proj") for part in "qkv")

@@ -6,7 +6,7 @@ graphs can be built for one shape or for all.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,13 @@ def numbers(values: NDArray[np.float32] | Sequence[float] | float) -> Node:
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """Layers over the tensors of `weights`; `groups` is the number of groups of every group norm."""
+    """Layers over the tensors of `weights`; `groups` is the number of groups of every group norm. In layers
+    whose name begins with `identity`, every place attends to itself alone.
+    """
 
     weights: Weights
     groups: int
+    identity: str | None = field(default=None, kw_only=True)
 
     def linear(self, x: Node, name: str) -> Node:
         return self.linears(x, name)[0]
@@ -104,6 +107,8 @@ class Layers:
         names = [f"{name}.{part}" for part in ("to_q", "to_k", "to_v")]
         if x is context:
             q, k, v = self.linears(x, *names)
+            if self.identity is not None and name.startswith(self.identity):
+                return self.linear(v, f"{name}.to_out.0")
         else:
             q, (k, v) = self.linear(x, names[0]), self.linears(context, *names[1:])
         q, k = self.compared(q, names[0]), self.compared(k, names[1])

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.models.backends.openvino.altered import AS_IT_IS, MIDDLE, Altered, weighed
 from sfumato.models.backends.openvino.layers import Layers, output_of, spatial_of, upsample
 from sfumato.models.backends.openvino.quantised import ObservedLayers, QuantisedLayers
 from sfumato.models.backends.openvino.ranges import Ranges
@@ -38,18 +39,24 @@ def build_unet(
     *,
     residuals: bool = False,
     ranges: Ranges | None = None,
+    altered: Altered = AS_IT_IS,
 ) -> Any:
     """Return the UNet as an openvino model.
 
     `part` "whole" gives `output`; "both" gives `output` and `features`; "shallow" takes `features` and gives
     `output`: see `Backend.predict_reusing` for what they are. Inputs: `x (B,C,h,w)`, `time (1,F)` (see
     `time_features`), `context (B,T,D)` and, where the UNet or the call has them, `added (B,A)`, `guidance
-    (1,G)`, `down_0`, `down_1`, ..., `mid`. With `ranges` it multiplies whole numbers of eight bits.
-    Raises ModelFileError for weights that do not fit, InputError for ranges that do not.
+    (1,G)`, `down_0`, `down_1`, ..., `mid`, `freeu (4,)`. `altered` says which variant it is. With `ranges` it
+    multiplies whole numbers of eight bits. Raises ModelFileError for weights that do not fit, InputError for
+    ranges that do not.
     """
     groups = _groups(config)
-    layers = Layers(weights, groups) if ranges is None else QuantisedLayers(weights, groups, ranges)
-    return _Builder(layers, config, shape, residuals).model(part)
+    identity = MIDDLE if altered.perturbed else None
+    if ranges is None:
+        layers = Layers(weights, groups, identity=identity)
+    else:
+        layers = QuantisedLayers(weights, groups, ranges, identity=identity)
+    return _Builder(layers, config, shape, residuals, freeu=altered.freeu).model(part)
 
 
 def build_observed_unet(
@@ -175,9 +182,12 @@ class DownHalf:
 class _Builder(DownHalf):
     """What the parts of one UNet share."""
 
-    def __init__(self, layers: Layers, config: Config, shape: UNetShape, residuals: bool) -> None:
+    def __init__(
+        self, layers: Layers, config: Config, shape: UNetShape, residuals: bool, *, freeu: bool = False
+    ) -> None:
         super().__init__(layers, config, shape)
         self.residuals = residuals
+        self.freeu = self.input("freeu", [4]) if freeu else None
         self.up_types: Sequence[str] = config["up_block_types"]
 
     def model(self, part: Part) -> Any:
@@ -227,7 +237,10 @@ class _Builder(DownHalf):
         return self.layers.conv(upsample(h, size), f"up_blocks.{level}.upsamplers.0.conv")
 
     def _up_layer(self, h: Node, level: int, layer: int, skips: list[Node]) -> Node:
-        h = op.concat([h, skips.pop()], 1)
+        skip = skips.pop()
+        if self.freeu is not None and level < 2:
+            h, skip = weighed(h, skip, level, self.freeu)
+        h = op.concat([h, skip], 1)
         h = self.layers.resnet(h, self.embedding, f"up_blocks.{level}.resnets.{layer}", self.eps)
         if self.up_types[level] == "CrossAttnUpBlock2D":
             h = self.transformer(h, f"up_blocks.{level}.attentions.{layer}", self._across(level))
