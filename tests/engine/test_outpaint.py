@@ -77,7 +77,9 @@ def test_a_picture_of_a_batch_is_the_one_drawn_alone(photo: Path) -> None:
     together = pictures(list(draw(resolved, tiny_bundle(), inputs=inputs)))[1]
     alone = single(resolved.model_copy(update={"index": 1}))
     (one,) = pictures(list(draw(alone, tiny_bundle(), inputs=inputs)))
-    assert np.abs(one.astype(int) - together).max() <= 1
+    apart = np.abs(one.astype(int) - together)
+    assert apart.max() <= 3  # sums of a batch are rounded in another order
+    assert apart.mean() < 0.1
     again = resolve(recipe_of(alone), tiny_bundle().defaults, sources=again_facts(inputs))
     assert again == alone
 

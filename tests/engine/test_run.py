@@ -346,13 +346,15 @@ def test_closing_at_any_event_is_clean(stop_after: int) -> None:
 def test_nothing_is_stored_on_the_model() -> None:
     bundle = tiny_bundle()
 
-    def state() -> list[tuple[str, frozenset[str]]]:
+    def state() -> list[tuple[str, frozenset[str], int]]:
         networks = vars(bundle.backend).values()
         modules = [
             one for network in networks if isinstance(network, torch.nn.Module) for one in network.modules()
         ]
-        assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
-        return [(type(module).__name__, frozenset(vars(module))) for module in modules]
+        # transformers leaves hooks of its own on a text encoder whose hidden states were asked for once.
+        hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules]
+        kinds = [(type(module).__name__, frozenset(vars(module))) for module in modules]
+        return [(*kind, count) for kind, count in zip(kinds, hooks, strict=True)]
 
     drawn(bundle, FROG, steps=1)
     gc.collect()

@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from recording import Recorder
 from sfumato.models.tiling import (
+    ALIKE,
     OVERLAP,
     SMALLEST,
+    TINY,
     decode,
+    decode_bands,
+    decode_tiny,
     encode,
+    encode_pixels,
     latents_within,
     tile_within,
+    tiles_alike,
     tiles_within,
 )
 from tiny_models import tiny_bundle
@@ -156,3 +162,66 @@ def test_memory_is_turned_into_latents() -> None:
 
 def test_an_autoencoder_of_one_level_has_a_bound_too() -> None:
     assert latents_within(2**30, {"block_out_channels": [64]}) > 100_000
+
+
+@pytest.mark.parametrize(("height", "width"), [(12, 20), (40, 40), (33, 90), (100, 32)])
+def test_bands_are_the_picture_from_top_to_bottom(height: int, width: int) -> None:
+    backend, latents = local(), normal(1, 4, height, width)
+    tiles = tiles_alike(height, width, 16, None)
+    rows = 0
+    for place, band in decode_bands(backend, latents, 8, tiles):
+        assert place.start == rows
+        assert np.allclose(band, latents[0, :3].repeat(8, axis=1).repeat(8, axis=2)[:, place], atol=1e-5)
+        rows = place.stop
+    assert rows == 8 * height
+    assert {shape[2:] for shape in backend.shapes} == {(tiles.tile_height, tiles.tile_width)}
+
+
+def test_one_tile_is_what_the_backend_decodes() -> None:
+    bundle = tiny_bundle()
+    latents = bundle.backend.asarray(normal(1, 4, 6, 5))
+    ((place, band),) = decode_bands(bundle.backend, latents, 8, tiles_within(6, 5, 30))
+    assert place == slice(0, 48)
+    assert np.array_equal(band, bundle.backend.decode(latents)[0])
+
+
+def test_tiles_alike_have_one_shape_whatever_they_cover() -> None:
+    sides = {tiles_alike(side, side, 16, None).tile_height for side in (ALIKE, 33, 64, 100, 256)}
+    assert sides == {ALIKE}
+    assert tiles_alike(20, 50, 16, None).tile_height == 20
+    assert tiles_alike(100, 100, 64, None).tile_height == 64  # of a model whose own size is larger
+    assert tiles_alike(100, 100, 64, 24 * 24).tile_height == 24
+    assert tiles_alike(100, 100, 64, 1).tile_height == SMALLEST
+
+
+def test_pixels_are_encoded_tile_by_tile() -> None:
+    backend = local()
+    pixels = np.random.default_rng(0).integers(0, 255, (8 * 40, 8 * 50, 3), np.uint8)
+    made = encode_pixels(backend, pixels, 8, tiles_alike(40, 50, 16, None))
+    assert np.allclose(made, np.moveaxis(pixels[::8, ::8] / 127.5 - 1, -1, 0)[None], atol=1e-5)
+    assert {shape for shape in backend.shapes} == {(1, 3, 8 * ALIKE, 8 * ALIKE)}
+
+
+def test_pixels_of_one_tile_are_encoded_as_they_are() -> None:
+    bundle = tiny_bundle()
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 40, 3), np.uint8)
+    numbers = np.moveaxis(pixels.astype(np.float32) / 127.5 - 1, -1, 0)[None]
+    whole = bundle.backend.encode_image(np.ascontiguousarray(numbers))
+    made = encode_pixels(bundle.backend, pixels, 8, tiles_alike(6, 5, 8, None))
+    assert np.array_equal(bundle.backend.to_numpy(made), bundle.backend.to_numpy(whole))
+
+
+@dataclass(eq=False)
+class Quick(Local):
+    """Its tiny decoder does what its decoder does."""
+
+    def decode_tiny(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.decode(latents)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 30), (90, 70)])
+def test_a_tiny_decoder_takes_large_pictures_in_tiles(height: int, width: int) -> None:
+    backend, latents = Quick(tiny_bundle().backend), normal(1, 4, height, width)
+    made = decode_tiny(backend, latents)
+    assert np.allclose(made, latents[:, :3].repeat(8, axis=2).repeat(8, axis=3), atol=1e-5)
+    assert max(shape[2] * shape[3] for shape in backend.shapes) <= TINY
