@@ -50,6 +50,7 @@ def test_shipped_recipes_load_and_round_trip(path: Path) -> None:
         "edges",
         "edges-more",
         "hybrids",
+        "hybrids-more",
     )  # named for what it learns
     assert from_toml(to_toml(recipe), TrainRecipe) == recipe
     assert from_json(to_json(recipe), TrainRecipe) == recipe

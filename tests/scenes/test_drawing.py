@@ -122,3 +122,12 @@ def test_glyphs_are_cropped_and_scaled_to_their_longer_side() -> None:
     shape = picture.width / picture.height
     scaled = drawing.sized_glyph("frog", font, 100)
     assert scaled.width / scaled.height == pytest.approx(shape, rel=0.02)
+
+
+def test_a_moved_picture_repeats_its_border() -> None:
+    picture = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
+    np.testing.assert_array_equal(drawing.moved(picture, 0, 0), picture)
+    result = drawing.moved(picture, 2, -1)
+    np.testing.assert_array_equal(result[2:, :3], picture[:3, 1:])
+    np.testing.assert_array_equal(result[0, :3], picture[0, 1:])
+    np.testing.assert_array_equal(result[:, 3], result[:, 2])

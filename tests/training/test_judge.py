@@ -75,3 +75,25 @@ def test_it_learns_a_few_pictures() -> None:
         losses.append(float(loss.detach()))
         assert figures.keys() == {"single_objects", "styles"}
     assert losses[-1] < 0.2 * losses[0]
+
+
+@needs_font
+def test_scenes_are_moved_where_it_is_asked_for() -> None:
+    centred, all_moved = (
+        JudgeTask(JudgeStage(stage="judge", width=8, blur=0, shifted=share), DATA, 1).batch(0, 6)["pictures"]
+        for share in (0.0, 1.0)
+    )
+    furthest = 64 // 8
+    moved = (centred != all_moved).flatten(1).any(dim=1)
+    assert moved.sum() >= 4  # one that is moved by nothing is possible
+    inner = slice(furthest, -furthest)
+    for one, other in zip(centred, all_moved, strict=True):
+        found = [
+            torch.equal(
+                one[:, inner, inner].roll((down, right), (1, 2))[:, 16:-16, 16:-16],
+                other[:, inner, inner][:, 16:-16, 16:-16],
+            )
+            for down in range(-furthest, furthest + 1)
+            for right in range(-furthest, furthest + 1)
+        ]
+        assert any(found)

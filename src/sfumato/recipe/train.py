@@ -255,12 +255,16 @@ class UpscalerStage(_Section):
 
 
 class JudgeStage(_Section):
-    """A classifier of freshly rendered scenes, which knows nothing of any generator."""
+    """A classifier of freshly rendered scenes, which knows nothing of any generator.
+
+    A share `shifted` of them is moved by up to an eighth of a side: things need not be in the middle.
+    """
 
     stage: Literal["judge"]
     width: Annotated[int, Strict(), Field(ge=8, multiple_of=8)] = 32  # norms work on 8 groups
     noise: Fraction = 0.05
     blur: Fraction = 0.3
+    shifted: Annotated[Fraction, _NewField] = 0.0
     start: Annotated[RunName | None, _NewName] = None  # a judge run whose weights this one begins with
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps, features
 
 from sfumato.errors import InputError
@@ -20,6 +21,7 @@ FONT_PATHS = (
     Path("/usr/share/fonts/noto/NotoColorEmoji.ttf"),
     Path("/usr/share/fonts/google-noto-emoji/NotoColorEmoji.ttf"),
 )
+FURTHEST = 1 / 8  # of a side: how far whole scenes are moved where they shall not be in the middle
 _SOFT = 0.125  # of a hybrid's height: how far its parts run into each other
 _BITMAP_SIZE = 109  # the only strike in the font; glyphs are 136x128 bitmaps
 _GLYPH = {thing.name: thing.glyph for thing in OBJECTS}
@@ -326,3 +328,11 @@ _STYLES = {
 def in_style(picture: Image.Image, style: str, rng: Generator) -> Image.Image:
     """`picture` (RGB, square) redrawn in a style of `vocabulary.STYLES`; `"plain"` is the picture itself."""
     return picture if style == "plain" else _STYLES[style](picture, rng)
+
+
+def moved(picture: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
+    """Return `picture (H,W,3)` moved by so many pixels; what comes in repeats its border."""
+    height, width = picture.shape[:2]
+    rows = np.clip(np.arange(height) - down, 0, height - 1)
+    columns = np.clip(np.arange(width) - right, 0, width - 1)
+    return picture[rows][:, columns]

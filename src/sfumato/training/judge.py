@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ImageFilter
+from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from sfumato.models.judge import JudgeNet, load_weights
 from sfumato.recipe.train import JudgeStage, SceneData
-from sfumato.scenes import scene
+from sfumato.scenes import drawing, scene
 from sfumato.scenes import vocabulary as words
 from sfumato.training.autoencoder import scene_font, scene_mix, to_tensor
 from sfumato.training.loop import Batch
@@ -69,6 +69,10 @@ class JudgeTask:
         for index in range(step * size, (step + 1) * size):
             picture, _, shown = scene.example(self._seed, index, self._mix, self._font, self._data.size)
             rng = np.random.default_rng([self._seed, index, 3])
+            if self._stage.shifted and rng.random() < self._stage.shifted:
+                furthest = round(self._data.size * drawing.FURTHEST)
+                down, right = (int(pixels) for pixels in rng.integers(-furthest, furthest + 1, 2))
+                picture = Image.fromarray(drawing.moved(np.asarray(picture), down, right))
             if rng.random() < self._stage.blur:
                 picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.4)))
             pictures.append(picture)

@@ -18,15 +18,6 @@ def test_the_scene_itself_follows_its_outlines_and_an_empty_picture_does_not() -
     assert found == {F1: 1.0, F1_FREE: 0.0, SEEN_REAL: 0.0, SEEN: 1.0, SEEN_FREE: 0.0}
 
 
-def test_a_moved_picture_repeats_its_border() -> None:
-    picture = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
-    np.testing.assert_array_equal(control.moved(picture, 0, 0), picture)
-    moved = control.moved(picture, 2, -1)
-    np.testing.assert_array_equal(moved[2:, :3], picture[:3, 1:])
-    np.testing.assert_array_equal(moved[0, :3], picture[0, 1:])
-    np.testing.assert_array_equal(moved[:, 3], moved[:, 2])
-
-
 @needs_font
 def test_both_pictures_begin_with_the_same_noise_and_one_is_steered() -> None:
     (case,) = control.cases(desk(), 1)

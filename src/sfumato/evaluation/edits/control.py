@@ -18,11 +18,11 @@ from sfumato.evaluation.edits.task import Case, Row, Shown, Task
 from sfumato.evaluation.outlines import overlap
 from sfumato.imaging.annotators import canny, edges
 from sfumato.recipe.parts import Control, ControlPart, TextPart
+from sfumato.scenes.drawing import FURTHEST, moved
 from sfumato.scenes.scene import Scene, SceneMix, caption, sample
 
 NETWORK: Final = "edges"
 MIX: Final = SceneMix(pairs=0, counts=0, sizes=0.6, unsaid_background=0, styled=0.2, mixes=0)
-FURTHEST: Final = 1 / 8  # of a side that a scene is moved by
 
 Pixels = NDArray[np.uint8]
 
@@ -90,14 +90,6 @@ def values(real: Pixels, steered: Pixels, free: Pixels, seen: list[Seen], scene:
         SEEN: right[1],
         SEEN_FREE: right[2],
     }
-
-
-def moved(picture: Pixels, down: int, right: int) -> Pixels:
-    """Return `picture (H,W,3)` moved by so many pixels; what comes in repeats its border."""
-    height, width = picture.shape[:2]
-    rows = np.clip(np.arange(height) - down, 0, height - 1)
-    columns = np.clip(np.arange(width) - right, 0, width - 1)
-    return picture[rows][:, columns]
 
 
 TASK: Final = Task(
