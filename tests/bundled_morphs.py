@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundled_edits import scenes
+from bundled_scenes import scenes
 from sfumato.engine.events import Picture
 from sfumato.engine.morph import draw_frames
 from sfumato.models.bundle import ModelBundle

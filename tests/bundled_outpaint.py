@@ -13,16 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bundled_edits import Desk, Pixels, scenes, seam
+from bundled_scenes import scenes
+from sfumato.evaluation.edits.desk import Desk, given
+from sfumato.evaluation.edits.outside import seam
+from sfumato.models.load import find_model, load
+from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import ExtendPart, ImagePart, TextPart
 from sfumato.scenes import vocabulary as words
+from sfumato.scenes.drawing import find_font
 from sfumato.scenes.scene import Scene, caption
+from sfumato.settings import Settings
 
+Pixels = NDArray[np.uint8]
 SIDE = 128
 
 
 def single(rng: np.random.Generator) -> Scene:
     return Scene((str(rng.choice(words.OBJECT_NAMES)),), str(rng.choice([*words.PLACES])))
+
+
+def desk_in(folder: Path) -> Desk:
+    """Return the bundled model as it draws on this machine; nothing here is judged."""
+    settings = Settings(data_dir=folder)
+    found = find_model("bundled", settings)
+    return Desk(Recipe(), 0, settings, found.files, load(found, settings), find_font(), None)
 
 
 def repeats(new: Pixels) -> float:
@@ -48,10 +62,13 @@ def borders(far: int, reach: int) -> list[NDArray[np.bool_]]:
 
 def extended(desk: Desk, scene: Scene, seed: int, far: int, reach: int) -> Pixels:
     """Return a picture of `scene` with `far` pixels more on its left; the prompt names the place alone."""
-    old = desk.real(scene, seed)
+    old = desk.rendered(scene, np.random.default_rng([seed, 77]))
+    image = given(old, "input.png")
     prompt = words.PLACES[scene.background][0].partition(" ")[2]  # "in a meadow"
     extend = ExtendPart(left=far, reach=reach)
-    new = desk.draw(TextPart(prompt=prompt), ImagePart(source=desk.saved(old)), extend, seed=seed)
+    new = desk.draw(
+        TextPart(prompt=prompt), ImagePart(source=image.source), extend, seed=seed, given=(image,)
+    )
     if not np.array_equal(new[:, far:], old):
         raise AssertionError("the picture itself was changed")
     return new
@@ -65,18 +82,18 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(Path(folder))
+        desk = desk_in(Path(folder))
         rows: list[list[Pixels]] = []
         for seed, scene in enumerate(scenes(31, single, asked.number)):
             rows.append([extended(desk, scene, seed, asked.far, reach) for reach in asked.reach])
             print(caption(scene), flush=True)
     for column, reach in enumerate(asked.reach):
         pictures = [row[column] for row in rows]
-        first = [seam(new, new, borders(asked.far, asked.far)[0]) for new in pictures]
+        first = [seam(new, borders(asked.far, asked.far)[0]) for new in pictures]
         said = f"over the picture's border {np.mean(first):+.2f} of 255 (largest {max(first):+.2f})"
         inner = borders(asked.far, reach)[1:] if reach else []
         if inner:
-            later = [seam(new, new, one) for new in pictures for one in inner]
+            later = [seam(new, one) for new in pictures for one in inner]
             said += f", between passes {np.mean(later):+.2f} (largest {max(later):+.2f})"
         again = [repeats(new[:, : asked.far]) for new in pictures]
         print(f"reach {reach}: {said}; repeats {np.mean(again):.2f} (n {len(pictures)})")

@@ -56,6 +56,9 @@ class Recorder:
     def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> Any:
         return self.inner.encode_text(ids, skipped)
 
+    def encode_pooled(self, ids: NDArray[np.int64], number: int = 0, skipped: int = 0) -> tuple[Any, Any]:
+        return self.inner.encode_pooled(ids, number, skipped)
+
     def predict(self, x: Any, t: float, context: Any, extra: Extra = NOTHING) -> Any:
         self._note(x, t, reused=False)
         return self.inner.predict(x, t, context, extra) * self._poison()

@@ -8,10 +8,15 @@ import json
 import os
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
+
+from sfumato.models.safetensors_header import read_header
 
 ROOT = Path(__file__).parent.parent
 EXTRA = ("torch", "diffusers", "transformers", "accelerate")
@@ -78,6 +83,32 @@ def test_the_base_draws_and_verifies(tmp_path: Path) -> None:
     assert report["backend"].startswith("openvino cpu ")
     assert report["warnings"] == []
     assert loaded(sfumato(tmp_path, "verify", "frog.png", base=True)) == ["openvino"]
+
+
+def test_the_base_draws_with_a_lora_and_a_word(tmp_path: Path) -> None:
+    """A random LoRA for the attention of the bundled model, in kohya's layout, and an embedding."""
+    folder = files("sfumato.models").joinpath("bundled/model")
+    random = np.random.default_rng(0)
+    factors: dict[str, np.ndarray] = {}
+    for network, prefix in (("unet", "lora_unet_"), ("text_encoder", "lora_te_text_model_")):
+        (path,) = Path(str(folder / network)).glob("*.safetensors")
+        for key, shape in read_header(path).shapes.items():
+            name = key.removeprefix("text_model.").removesuffix(".weight")
+            if name.endswith((".to_q", ".to_v", ".q_proj")):
+                raw = prefix + name.replace(".", "_")
+                for part, sides in (("up", (shape[0], 2)), ("down", (2, shape[1]))):
+                    factors[f"{raw}.lora_{part}.weight"] = random.normal(0, 0.2, sides).astype(np.float32)
+    word = {"emb_params": random.normal(0, 0.02, (2, 192)).astype(np.float32)}
+    for place, tensors in (("loras/some.safetensors", factors), ("embeddings/blorp.safetensors", word)):
+        target = tmp_path / "home" / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, target)
+    asked = ("generate", "a blorp frog <lora:some:0.8>", *FROG[2:])
+    assert loaded(sfumato(tmp_path, *asked, base=True)) == ["openvino"]
+    shown = sfumato(tmp_path, "show", "frog.png", base=True)
+    assert loaded(shown) == []
+    assert "some (" in shown.stdout
+    assert "blorp (" in shown.stdout
 
 
 def test_the_base_lists_models_and_says_what_draws(tmp_path: Path) -> None:

@@ -154,3 +154,19 @@ def test_copies_of_inputs_are_bounded() -> None:
     assert Settings.from_environment({"SFUMATO_MAX_INPUTS": "20MB"}).max_inputs == 20 * 10**6
     with pytest.raises(InputError, match="SFUMATO_MAX_INPUTS: is no size of memory"):
         Settings.from_environment({"SFUMATO_MAX_INPUTS": "few"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "offline"),
+    [
+        ({}, False),
+        ({"SFUMATO_OFFLINE": "0"}, False),
+        ({"SFUMATO_OFFLINE": " No "}, False),
+        ({"SFUMATO_OFFLINE": "1"}, True),
+        ({"SFUMATO_OFFLINE": "yes"}, True),
+        ({"HF_HUB_OFFLINE": "1"}, True),
+        ({"SFUMATO_OFFLINE": "0", "HF_HUB_OFFLINE": "true"}, True),
+    ],
+)
+def test_offline_is_anything_but_a_no(environ: dict[str, str], offline: bool) -> None:
+    assert Settings.from_environment({"HOME": "/home/frog", **environ}).offline is offline

@@ -44,7 +44,7 @@ def tiny_bundle(prediction: str = "v_prediction", zero_terminal_snr: bool = True
 def tiny_settings(*model_dirs: Path) -> Settings:
     """Return settings that see no model folders of this machine and run torch on the CPU in float32."""
     return Settings(
-        data_dir=_temporary_folder() / "data",
+        data_dir=temporary_folder() / "data",
         model_dirs=model_dirs,
         backend="torch",
         device="cpu",
@@ -135,7 +135,7 @@ def write_tokenizer(folder: Path) -> int:
 # The caches sit behind functions with defaults: a cache tells apart calls that leave a default out.
 @functools.cache
 def _folder(prediction: str, zero_terminal_snr: bool) -> Path:
-    parent = _temporary_folder() / prediction / ("zero-snr" if zero_terminal_snr else "plain")
+    parent = temporary_folder() / prediction / ("zero-snr" if zero_terminal_snr else "plain")
     return write_tiny_model(parent / "tiny", prediction=prediction, zero_terminal_snr=zero_terminal_snr)
 
 
@@ -145,7 +145,8 @@ def _bundle(prediction: str, zero_terminal_snr: bool) -> ModelBundle:
 
 
 @functools.cache
-def _temporary_folder() -> Path:
+def temporary_folder() -> Path:
+    """Return a folder that lasts as long as the test run."""
     folder = Path(tempfile.mkdtemp(prefix="sfumato-tiny-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -39,7 +39,8 @@ class Settings:
     the bytes that decoding one picture may take beside the model's weights: what needs more is decoded in
     tiles. None stands for half of the memory of what decodes. `max_inputs` bounds the bytes of the copies of
     pictures that recipes begin with, in the data folder. `torch_compile`, in the torch backend: "on" has
-    torch.compile make kernels for the UNet, "graphs" also records them as CUDA graphs.
+    torch.compile make kernels for the UNet, "graphs" also records them as CUDA graphs. `offline`: nothing may
+    use the network, not even `sfumato models pull`, which is all that does.
     """
 
     data_dir: Path
@@ -54,6 +55,7 @@ class Settings:
     max_memory: int | None = None
     max_inputs: int = 1_000_000_000
     torch_compile: str = "off"
+    offline: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -63,7 +65,8 @@ class Settings:
         ``SFUMATO_BACKEND`` (auto, torch or openvino), ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N),
         ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY`` and
         ``SFUMATO_MAX_INPUTS`` (auto, or a size, as 800MB, 4GB or 4GiB), ``SFUMATO_TORCH_COMPILE`` (off, on or
-        graphs); ``XDG_DATA_HOME`` and ``HOME`` for the default data folder. An empty variable counts as not
+        graphs), ``SFUMATO_OFFLINE`` and ``HF_HUB_OFFLINE`` (anything but 0, no, off and false);
+        ``XDG_DATA_HOME`` and ``HOME`` for the default data folder. An empty variable counts as not
         set.
 
         Raises InputError for a name that does not exist, and for a size that is none.
@@ -78,6 +81,7 @@ class Settings:
             max_memory=_memory("SFUMATO_MAX_MEMORY", environ.get("SFUMATO_MAX_MEMORY") or "auto"),
             max_inputs=cls.max_inputs if inputs is None else inputs,
             torch_compile=_torch_compile(environ.get("SFUMATO_TORCH_COMPILE") or "off"),
+            offline=any(_is_on(environ.get(name, "")) for name in ("SFUMATO_OFFLINE", "HF_HUB_OFFLINE")),
         )
 
     def asked(self, *, backend: str | None = None, precision: str | None = None) -> "Settings":
@@ -90,6 +94,10 @@ class Settings:
             backend=self.backend if backend is None else _backend("backend", backend),
             dtype=self.dtype if precision is None else _dtype("precision", precision),
         )
+
+
+def _is_on(text: str) -> bool:
+    return text.strip().casefold() not in ("", "0", "no", "off", "false")
 
 
 def _data_dir(environ: Mapping[str, str]) -> Path:

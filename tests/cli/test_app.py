@@ -18,6 +18,8 @@ COMMANDS = [
     "show",
     "upscale",
     "compile",
+    "convert",
+    "merge",
     "train",
     "evaluate",
     "evaluate-edits",

@@ -43,7 +43,17 @@ def test_a_plain_picture_is_prepared_for(here: Path, prepared: list[Work]) -> No
     assert prepared == [Work((1, 16), 2, 8, 8), Work((1, 16), 2, 8, 8, reusing=True)]
 
 
-@pytest.mark.parametrize("words", [("--size", "32"), ("--count=2",), ("--mix", "a cat"), ("--guidance", "1")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--size", "32"),
+        ("--count=2",),
+        ("--mix", "a cat"),
+        ("--guidance", "1"),
+        ("--lora", "foo"),
+        ("--negative", "a <lora:foo:1>"),
+    ],
+)
 def test_other_shapes_wait_until_they_are_known(
     words: tuple[str, ...], here: Path, prepared: list[Work]
 ) -> None:

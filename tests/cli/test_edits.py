@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from complaints import complaint
 from sfumato.cli.edits import with_edits
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import with_flags
@@ -25,13 +26,6 @@ FROG = Recipe(parts=(TextPart(prompt="a frog"),))
 CAT = Recipe(parts=(ImagePart(source="cat.png", strength=0.4, fit="fill"),))
 MASKED = Recipe(parts=(ImagePart(source="cat.png", strength=1.0), MaskPart(area="left", grow=3)))
 WIDER = Recipe(parts=(ImagePart(source="cat.png", strength=1.0), ExtendPart(left=8)))
-
-
-def complaint(base: Recipe, **asked: Any) -> str:
-    with pytest.raises(RecipeError) as caught:
-        with_flags(base, Flags(**asked))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_nothing_asked_changes_nothing() -> None:

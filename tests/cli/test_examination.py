@@ -1,12 +1,14 @@
 from dataclasses import replace
 
 from sfumato.cli.examination import LIBRARIES, examine
+from sfumato.settings import Settings
 from tiny_models import tiny_folder, tiny_settings
 
 
 def test_findings() -> None:
     found = examine(tiny_settings(tiny_folder().parent))
     assert tuple(found.libraries) == LIBRARIES
+    assert found.settings["max inputs"] == "1 GB of copies of pictures"
     assert "tiny" in found.settings["models"]
     assert (found.backend is None) is (found.problem is not None)
     assert found.machine["memory"].endswith(" GB")
@@ -16,6 +18,14 @@ def test_the_memory_limit() -> None:
     assert examine(tiny_settings()).settings["max memory"].startswith("auto (")
     limited = replace(tiny_settings(), max_memory=1_500_000_000)
     assert examine(limited).settings["max memory"] == "1.5 GB for decoding"
+
+
+def test_the_limit_of_copies() -> None:
+    limited = Settings.from_environment({"HOME": "/nowhere", "SFUMATO_MAX_INPUTS": "250MB"})
+    found = examine(replace(tiny_settings(), max_inputs=limited.max_inputs))
+    assert found.settings["max inputs"] == "0.25 GB of copies of pictures"
+    assert "0.25 GB of copies of pictures" in found.text()
+    assert found.report()["settings"] == found.settings
 
 
 def test_what_cannot_draw_is_a_problem() -> None:

@@ -5,27 +5,6 @@ import pytest
 
 from sfumato.samplers.solvers import SOLVERS
 from sfumato.samplers.spacings import SPACINGS
-from tiny_models import tiny_folder
-
-
-def test_models_are_listed(sfumato: Any) -> None:
-    lines = sfumato("models").out.splitlines()
-    assert lines[0].split() == ["NAME", "PICTURES", "SIZE", "COMPILED", "FOLDER"]
-    assert lines[1].startswith("bundled ")
-    assert [line.split()[:2] for line in lines if line.startswith("tiny ")] == [["tiny", "64x64"]]
-    (tiny,) = [model for model in sfumato("models", "--json").json if model["name"] == "tiny"]
-    assert (tiny["folder"], tiny["problem"]) == (str(tiny_folder()), None)
-
-
-def test_a_model_that_cannot_be_used_says_why(
-    sfumato: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "models" / "broken").mkdir(parents=True)
-    (tmp_path / "models" / "broken" / "model_index.json").write_text("{")
-    monkeypatch.setenv("SFUMATO_MODELS", str(tmp_path / "models"))
-    ran = sfumato("models")
-    assert ran.code == 0
-    assert "cannot be used: model: broken/model_index.json is not readable JSON" in ran.out
 
 
 def test_samplers_and_spacings_are_listed(sfumato: Any) -> None:

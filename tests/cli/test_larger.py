@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from complaints import complaint
 from sfumato.cli.flags import Flags
 from sfumato.cli.larger import with_larger
 from sfumato.cli.recipes import read_resolved, with_flags
-from sfumato.errors import RecipeError
 from sfumato.recipe.hires import HiresPart, WindowsPart
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
@@ -17,13 +17,6 @@ from sfumato.recipe.parts import TextPart
 FROG = Recipe(parts=(TextPart(prompt="a frog"),))
 TWICE = HiresPart(scale=2.0, strength=0.3, passes=1, window=96, overlap=0.25)
 LARGE = Recipe(parts=(TextPart(prompt="a frog"), TWICE))
-
-
-def complaint(base: Recipe, **asked: Any) -> str:
-    with pytest.raises(RecipeError) as caught:
-        with_flags(base, Flags(**asked))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_nothing_asked_changes_nothing() -> None:

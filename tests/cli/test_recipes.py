@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sfumato.cli.flags import Flags
 from sfumato.cli.numbers import number_of
 from sfumato.cli.recipes import read_recipe, with_flags, with_stdin
 from sfumato.errors import InputError, RecipeError
 from sfumato.recipe.codec import to_json, to_toml
+from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
 from sfumato.recipe.values import MAX_PROMPT_CHARS, MAX_SEED
+from sfumato.settings import Settings
 
 FROG = Recipe(parts=(TextPart(prompt="a frog"),), steps=9, spacing="beta")
 
@@ -124,7 +128,7 @@ def test_a_sampler_may_bring_its_spacing() -> None:
         (Flags(mix=("(rabbit:1.2)",)), "mix: ends in no ratio"),
         (Flags(mix=("rabbit:0",)), "mix: must be above 0.0 (got 'rabbit:0'). Give above 0 and up to 1000."),
         (Flags(mix=("rabbit:nan",)), "mix: must be a finite number"),
-        (Flags(mix=("rabbit:1",), mix_mode="glue"), "mix-mode: must be 'branches' or 'embeddings'"),
+        (Flags(mix=("rabbit:1",), mix_mode="glue"), "mix-mode: must be 'branches', 'embeddings' or 'bands'"),
         (Flags(mix_mode="branches"), "mix-mode: there is nothing to mix. Add --mix"),
         (
             Flags(prompt="a", unconditional=True),
@@ -197,6 +201,35 @@ def test_a_picture_is_a_recipe_whatever_its_name(frog: Path) -> None:
     for name in ("frog.jfif", "frog"):
         Path(name).write_bytes(frog.read_bytes())
         assert read_recipe(Path(name)) == read_recipe(frog)
+
+
+@pytest.mark.parametrize("more", ["", "Tiling: True, "])
+def test_clip_skip_goes_with_the_model_it_was_meant_for(
+    more: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, picture = Settings(data_dir=tmp_path), tmp_path / "theirs.png"
+
+    def saved(model: str, skip: int) -> None:
+        info = PngInfo()
+        info.add_text("parameters", f"a frog\nSteps: 2, Clip skip: {skip}, {more}Seed: 5, Model: {model}")
+        Image.new("RGB", (8, 8)).save(picture, pnginfo=info)
+
+    saved("v1-5-pruned", 2)
+    tiling = (ExtrasPart(tiling="both"),) if more else ()
+    replaced = read_recipe(picture, settings)
+    assert replaced.model == "bundled"
+    assert replaced.parts == (TextPart(prompt="a frog"), *tiling)
+    assert "warning: Clip skip 2 is left out" in capsys.readouterr().err
+    (kept,) = (part for part in read_recipe(picture).parts if isinstance(part, ExtrasPart))
+    assert kept.clip_skip == 2  # a model was asked for
+    asked = with_flags(replaced, Flags(clip_skip="2"))
+    assert asked.extras == kept
+    saved("bundled", 2)
+    assert read_recipe(picture, settings).extras == kept
+    assert "Clip skip" not in capsys.readouterr().err
+    saved("v1-5-pruned", 1)
+    assert read_recipe(picture, settings).model == "bundled"
+    assert "Clip skip" not in capsys.readouterr().err
 
 
 def test_a_fast_picture_says_how_and_verifies(sfumato: Any) -> None:

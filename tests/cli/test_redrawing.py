@@ -51,6 +51,17 @@ def test_a_picture_comes_out_larger_beside_it(photo: Path, sfumato: Any, here: P
     assert resolved.image is not None
     assert resolved.image.strength == 0
     assert "identical" in sfumato("verify", here / "photo-2x.png").out
+    assert "no multiple" not in ran.err
+
+
+def test_another_size_than_the_model_can_draw_is_said(sfumato: Any, here: Path) -> None:
+    Image.new("RGB", (85, 64), "green").save(here / "odd.png")
+    how = "--redraw", "a frog", "--model", "tiny", "--steps", "1", "--strength", "0"
+    ran = sfumato("upscale", "odd.png", "--factor", "2", "--method", "lanczos", *how)
+    assert ran.code == 0, ran.err
+    assert "odd.png: 85x64 is no multiple of 8; it is drawn at the nearest size that is" in ran.err
+    with Image.open(here / "odd-2x.png") as image:
+        assert image.size == (176, 128)
 
 
 @pytest.mark.parametrize(

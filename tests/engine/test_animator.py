@@ -10,22 +10,26 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sfumato.engine import animator
-from sfumato.engine.animator import Animator
+from sfumato.engine.animator import Animator, _resized
 from sfumato.engine.events import Picture, StepDone
 from sfumato.engine.preview import to_uint8
 from sfumato.engine.run import draw
 from sfumato.engine.seeing import view_of, watched
 from sfumato.imaging.metadata import read_metadata
 from sfumato.recipe.codec import from_json
+from sfumato.recipe.hires import HiresPart
 from sfumato.recipe.image import Recipe, Resolved, TextPart
+from sfumato.recipe.parts import Part
 from sfumato.recipe.resolve import resolve
 from sfumato.samplers.noise import picture_noise
 from tiny_models import tiny_bundle
 
 
-def animate(path: Path, stop_after: int | None = None, shown: Any = "x0", **fields: Any) -> list[Any]:
+def animate(
+    path: Path, *parts: Part, stop_after: int | None = None, shown: Any = "x0", **fields: Any
+) -> list[Any]:
     bundle = tiny_bundle()
-    recipe = Recipe(seed=7, parts=(TextPart(prompt="a frog"),), **{"steps": 4, **fields})
+    recipe = Recipe(seed=7, parts=(TextPart(prompt="a frog"), *parts), **{"steps": 4, **fields})
     seen: list[Any] = []
     watchers = [Animator(path, shown)]
     events = draw(resolve(recipe, bundle.defaults), bundle, preview_every=1)
@@ -50,7 +54,7 @@ def read(path: Path) -> tuple[list[NDArray[np.uint8]], list[int]]:
 
 def apart(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """Return how far two pictures are apart, without their finest detail, in which WebP saves."""
-    coarse = [one.reshape(16, 4, 16, 4, 3).astype(float).mean(axis=(1, 3)) for one in (a, b)]
+    coarse = [one.reshape(16, len(one) // 16, 16, -1, 3).astype(float).mean(axis=(1, 3)) for one in (a, b)]
     return float(np.abs(coarse[0] - coarse[1]).mean())
 
 
@@ -106,5 +110,33 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
 
 def test_steps_take_the_size_of_the_picture() -> None:
     frame = np.full((4, 8, 3), 90, np.uint8)
-    assert animator._resized(frame, (4, 8, 3)) is frame
-    assert animator._resized(frame, (6, 10, 3)).shape == (6, 10, 3)
+    assert _resized(frame, (4, 8, 3)) is frame
+    assert _resized(frame, (6, 10, 3)).shape == (6, 10, 3)
+
+
+def test_a_second_larger_drawing_goes_on_in_the_size_of_the_picture(tmp_path: Path) -> None:
+    path, twice = tmp_path / "frog.webp", HiresPart(scale=2.0, strength=0.5, method="lanczos", overlap=0.0)
+    events = animate(path, twice)
+    steps = [event for event in events if isinstance(event, StepDone)]
+    assert [event.step.x.shape[-1] for event in steps] == [8] * 4 + [16] * 2
+    frames, _ = read(path)
+    assert len(frames) == 7  # noise, five steps, the picture in place of the last
+    assert {frame.shape for frame in frames} == {(128, 128, 3)}
+    previews = [event.preview[0] for event in steps if event.preview is not None]
+    for frame, preview in zip(frames[1:-1], previews, strict=False):
+        assert apart(frame, _resized(preview, frame.shape)) < 4
+    (picture,) = [event.pixels for event in events if isinstance(event, Picture)]
+    assert apart(frames[-1], picture) < 4
+    drawn = next(event.resolved for event in events if isinstance(event, Picture))
+    assert drawn.hires is not None
+    assert from_json(read_metadata(path).resolved_json, Resolved) == drawn
+
+
+def test_each_of_several_larger_pictures_has_the_steps_of_its_own(tmp_path: Path) -> None:
+    animate(
+        tmp_path / "frog.webp", HiresPart(scale=2.0, strength=0.5, method="lanczos", overlap=0.0), count=2
+    )
+    both = [read(tmp_path / f"frog-{seed}.webp")[0] for seed in (7, 8)]
+    assert [len(frames) for frames in both] == [7, 7]
+    assert {frame.shape for frames in both for frame in frames} == {(128, 128, 3)}
+    assert all(apart(one, other) > 1 for one, other in zip(*both, strict=True))

@@ -119,7 +119,7 @@ def test_what_is_drawn_away_from_has_no_words() -> None:
 
 
 def test_a_recorder_forgets_what_was_before(monkeypatch: Any) -> None:
-    monkeypatch.setattr("sfumato.engine.run.MAX_BATCH", 1)
+    monkeypatch.setattr("sfumato.engine.preparing.MAX_BATCH", 1)
     resolved = resolved_of(count=2)
     _, _, recorder = drawn(resolved)
     assert recorder.word_maps(0) == ()

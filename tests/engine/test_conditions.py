@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +11,13 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import resca
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.engine.conditions import GuidanceRescale, compile_plan, reusing_steps
+from sfumato.engine.conditions import EVERYWHERE, GuidanceRescale, compile_plan, reusing_steps
 from sfumato.engine.plan import UNCONDITIONAL, Conditioning, Guided, Plan
+from sfumato.engine.regions import band_maps, region_maps, share_maps
+from sfumato.imaging.inputs import NO_INPUTS
 from sfumato.recipe.image import Resolved
-from sfumato.recipe.parts import MixPrompt
-from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedText
+from sfumato.recipe.parts import MixMode, MixPrompt
+from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedRegion, ResolvedRegions, ResolvedText
 from sfumato.samplers.schedule import to_x0
 
 prompts = st.sampled_from(
@@ -28,14 +30,15 @@ def resolved(
     *,
     negative: str = "",
     mix: tuple[tuple[str, float], ...] = (),
-    mode: Literal["branches", "embeddings"] = "branches",
+    mode: MixMode = "branches",
+    regions: tuple[str, ...] = (),
     steps: int = 10,
     guidance: float = 5.0,
     rescale: float = 0.0,
     window: tuple[float, float] = (0.0, 1.0),
     interval: int = 1,
 ) -> Resolved:
-    parts: list[ResolvedText | ResolvedMix] = []
+    parts: list[ResolvedText | ResolvedMix | ResolvedRegions] = []
     if prompt is not None:
         parts.append(
             ResolvedText(
@@ -49,6 +52,12 @@ def resolved(
     if mix:
         others = tuple(MixPrompt(prompt=text, ratio=share) for text, share in mix)
         parts.append(ResolvedMix(prompts=others, ratio=1 - sum(share for _, share in mix), mode=mode))
+    if regions:
+        places = tuple(
+            ResolvedRegion(prompt=text, box=(0.5, 0.0, 0.5, 1 / (1 + number)), ratio=0.8)
+            for number, text in enumerate(regions)
+        )
+        parts.append(ResolvedRegions(regions=places, feather=0.1))
     return Resolved(
         model="m",
         model_digest="d",
@@ -151,6 +160,59 @@ def test_mixed_embeddings_are_one_branch() -> None:
     (blend,) = [one for one in weights(plan, 0) if one != UNCONDITIONAL]
     assert dict((prompt[0][0][0], share) for share, prompt in blend.blend) == {"frog": 0.75, "rabbit": 0.25}
     assert weights(plan, 0)[blend] == 4
+
+
+def everywhere(recipe: Resolved, step: int, table: Mapping[Conditioning, Any]) -> Any:
+    """What the branches of a recipe predict at each of 8x8 places, each branch one number in all of them."""
+    plan, maps = compile_plan(recipe), share_maps(recipe, 8, 8, NO_INPUTS)[:, 0, 0].astype(np.float64)
+    total = np.zeros((8, 8))
+    for branch in plan.branches:
+        if step in branch.steps:
+            own = sum(
+                (maps[k] * weight for k, (weight, _) in enumerate(branch.maps)),
+                np.full((8, 8), branch.weight),
+            )
+            total += own * table[branch.conditioning]
+    return total
+
+
+@pytest.mark.parametrize("regions", [(), ("a region", "[one:other:0.5]")])
+@pytest.mark.parametrize(
+    "mix", [(("rabbit", 0.5),), (("rabbit AND snow", 0.3), ("frog", 0.2), ("[a|b]", 0.1))]
+)
+@pytest.mark.parametrize("step", [0, 3, 9])
+def test_a_mix_in_bands_equals_nested_evaluation(
+    mix: tuple[tuple[str, float], ...], regions: tuple[str, ...], step: int
+) -> None:
+    whole = resolved("frog", mix=mix, mode="bands", regions=regions, window=(0.2, 0.7))
+    texts = [text for text, _ in (("frog", 0.0), *mix)]
+    alone = [resolved(text, window=(0.2, 0.7)) for text in (*texts, *regions)]
+    random = np.random.default_rng(1)
+    table = {
+        branch.conditioning: random.standard_normal()
+        for recipe in (whole, *alone)
+        for branch in compile_plan(recipe).branches
+    }
+    single = [everywhere(recipe, step, table) for recipe in alone]
+    shares = whole.bands
+    assert shares is not None
+    bands = band_maps(shares, 8, 8)[:, 0, 0]
+    nested = sum(
+        ((1 - EVERYWHERE) * band + EVERYWHERE * share) * one
+        for band, share, one in zip(bands, shares, single, strict=False)
+    )
+    if regions:
+        assert whole.regions is not None
+        places = region_maps(whole.regions, 8, 8, NO_INPUTS)[:, 0, 0]
+        there = sum(place * one for place, one in zip(places, single[len(texts) :], strict=True))
+        nested = nested * (1 - places.sum(axis=0)) + there
+    assert np.abs(everywhere(whole, step, table) - nested).max() < 1e-5
+
+
+def test_bands_of_one_prompt_are_that_prompt() -> None:
+    table = {only("frog"): 1.0, UNCONDITIONAL: -2.0}
+    mixed = everywhere(resolved("frog", mix=(("frog", 0.25),), mode="bands"), 0, table)
+    assert np.allclose(mixed, 5 * 1.0 - 4 * -2.0, atol=1e-5)
 
 
 @given(prompts, prompts, st.floats(0, 12), st.floats(0.05, 0.95), st.integers(0, 9))

@@ -13,7 +13,7 @@ from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.features import Features
 from sfumato.engine.plan import Conditioning, Plan
-from sfumato.engine.run import encode_plan, tokenise_plan
+from sfumato.engine.preparing import encode_plan, tokenise_plan
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import MixPart, MixPrompt, Part, TextPart
 from sfumato.recipe.resolve import resolve

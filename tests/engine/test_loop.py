@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.loop import Step, advice, denoise
 from sfumato.engine.plan import UNCONDITIONAL, Branch, Plan
+from sfumato.engine.texts import Texts
 from sfumato.errors import NumericalError
 from sfumato.models.backends.base import NOTHING, Extra
 from sfumato.samplers.noise import FreshNoise
@@ -62,7 +63,7 @@ class Exact:
 
 def denoiser(backend: Exact, reusing: frozenset[int] = frozenset()) -> Denoiser:
     plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(STEPS))),), reusing=reusing)
-    return Denoiser(backend, SCHEDULE, plan, {UNCONDITIONAL: np.zeros((1, 5, 4), np.float32)}, 64)
+    return Denoiser(backend, SCHEDULE, plan, Texts({UNCONDITIONAL: np.zeros((1, 5, 4), np.float32)}), 64)
 
 
 def start() -> NDArray[np.float32]:

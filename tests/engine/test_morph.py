@@ -14,6 +14,7 @@ from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
 from sfumato.engine.morph import draw_frames, joined
 from sfumato.engine.run import draw
+from sfumato.engine.texts import Texts
 from sfumato.errors import RecipeError
 from sfumato.imaging.inputs import read_inputs
 from sfumato.recipe.image import Recipe, Resolved
@@ -130,7 +131,7 @@ def test_weights_that_differ_become_maps_and_sum_to_one() -> None:
     assert plan.maps is not None
     assert tuple(plan.maps.shape[1:]) == (3, 1, 1, 1)
     bundle = tiny_bundle()
-    denoiser = Denoiser(bundle.backend, bundle.schedule, plan, {}, 8)
+    denoiser = Denoiser(bundle.backend, bundle.schedule, plan, Texts({}), 8)
     total = sum(denoiser._weight(branch, 0) for branch in plan.branches)  # pyright: ignore[reportPrivateUsage]
     assert np.allclose(np.asarray(total), 1, atol=1e-6)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sfumato.engine.regions import region_maps
+from sfumato.engine.regions import band_maps, region_maps
 from sfumato.imaging.inputs import NO_INPUTS, read_inputs
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import Region, RegionsPart
@@ -52,6 +52,32 @@ def test_where_regions_overlap_they_share() -> None:
 
 def test_a_ratio_leaves_the_rest_to_the_main_prompt() -> None:
     assert maps("all", ratio=0.75).max() == 0.75
+
+
+def test_bands_divide_the_middle_of_the_picture_from_above() -> None:
+    above, below = band_maps((0.5, 0.5), 20, 3)[:, 0, 0]
+    assert above.shape == (20, 3)
+    assert np.allclose(above + below, 1, atol=1e-6)
+    assert np.allclose(above, below[::-1], atol=1e-6)
+    assert (above[:8] == 1).all()
+    assert (above[12:] == 0).all()
+    assert (above == above[:, :1]).all()
+
+
+def test_bands_are_as_high_as_their_shares() -> None:
+    shares = (0.2, 0.5, 0.3)
+    bands = band_maps(shares, 100, 1)[:, 0, 0, :, 0]
+    assert np.allclose(bands.sum(axis=0), 1, atol=1e-6)
+    assert bands.min() >= 0
+    high = bands[:, 15:85].mean(axis=1)  # what lies between the margins
+    assert high == pytest.approx(shares, abs=0.02)
+    assert (bands[0, :15] > 0.5).all()
+    assert (bands[2, 85:] > 0.5).all()
+
+
+def test_a_band_of_nothing_is_nowhere_and_a_band_of_all_is_everywhere() -> None:
+    assert np.allclose(band_maps((1.0, 0.0), 16, 2)[0], 1)
+    assert np.allclose(band_maps((0.0, 1.0), 16, 2)[0], 0)
 
 
 def test_a_mask_is_stretched_over_the_drawing(tmp_path: Path) -> None:

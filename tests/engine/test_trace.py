@@ -14,7 +14,7 @@ from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.loop import Step, denoise
 from sfumato.engine.plan import Plan
-from sfumato.engine.run import encode_plan, tokenise_plan
+from sfumato.engine.preparing import encode_plan, tokenise_plan
 from sfumato.engine.seeing import Look, unit_variance
 from sfumato.engine.trace import GAUSSIAN, Gauge, TraceRow, entropy_bounds, measure, to_csv, to_json
 from sfumato.models.bundle import ModelBundle

@@ -14,7 +14,7 @@ from recording import Recorder
 from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.plan import Plan
-from sfumato.engine.run import encode_plan, tokenise_plan
+from sfumato.engine.preparing import encode_plan, tokenise_plan
 from sfumato.engine.steering import Steering
 from sfumato.engine.windows import ROWS, Chunk, Windows, over_windows, windows_of
 from sfumato.imaging.tiles import Tile, Tiling

@@ -1,9 +1,8 @@
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from sfumato.evaluation.outlines import Overlap, followed, near, overlap
+from sfumato.evaluation.outlines import Overlap, near, overlap
 from sfumato.imaging.annotators import edges
 
 Pixels = NDArray[np.uint8]
@@ -52,19 +51,3 @@ def test_near_is_a_disc_around_every_line() -> None:
     assert (np.minimum(to_middle, to_corner) <= 2).all()
     assert len(rows) == 13 + 6
     np.testing.assert_array_equal(near(lines, 0.5), lines)
-
-
-def test_pictures_with_control_are_compared_with_those_without() -> None:
-    hints = [edges(box(left)) for left in (20, 30, 40)]
-    steered = [box(left) for left in (20, 31, 42)]
-    free = [box(left, 20) for left in (60, 70, 90)]
-    found = followed(hints, steered, free)
-    assert found.steered.value == 1.0
-    assert found.steered.n == found.free.n == 3
-    assert found.free.low <= found.free.value <= found.free.high < 0.5
-    assert found.ratio == pytest.approx(1 / found.free.value)
-    assert followed(hints, steered, [np.zeros_like(steered[0])] * 3).ratio == float("inf")
-    with pytest.raises(ValueError, match="argument"):
-        followed(hints, steered, free[:2])
-    with pytest.raises(ValueError, match="two pictures"):
-        followed(hints[:1], steered[:1], free[:1])

@@ -3,6 +3,7 @@
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from sfumato.recipe.adapters import Adapter, AdaptersPart, Embedding
 from sfumato.recipe.areas import NAMED_AREAS
 from sfumato.recipe.extras import Apg, ExtrasPart, FreeU
 from sfumato.recipe.hires import METHODS, HiresPart, WindowsPart
@@ -22,6 +23,7 @@ from sfumato.recipe.parts import (
     VariationPart,
 )
 from sfumato.recipe.resolve import ModelDefaults, resolve
+from sfumato.recipe.resolve_adapters import AdapterFacts, AdapterTable
 from sfumato.recipe.sources import SourceFacts, stored_source
 from sfumato.recipe.values import MAX_SEED
 
@@ -118,7 +120,7 @@ def prompt_parts(draw: st.DrawFn) -> list[Part]:
     if draw(st.booleans()):
         mixed = draw(st.lists(mix_prompts, min_size=1, max_size=3))
         ratio = draw(st.none() | ratios) if with_text else None
-        mode = draw(st.sampled_from(["branches", "embeddings"]))
+        mode = draw(st.sampled_from(["branches", "embeddings", "bands"]))
         found.append(MixPart(prompts=tuple(mixed), ratio=ratio, mode=mode))
     if draw(st.booleans()):
         found.append(draw(extras_parts()))
@@ -243,6 +245,8 @@ def edit_parts(draw: st.DrawFn) -> list[Part]:
         found.append(VariationPart(strength=draw(fractions), seed=draw(st.none() | st.integers(0, 2**40))))
     if draw(st.booleans()):
         found.append(draw(control_parts(any(isinstance(part, ImagePart) for part in found))))
+    if draw(st.booleans()):
+        found.append(draw(adapter_parts))
     return found
 
 
@@ -263,6 +267,42 @@ def control_parts(draw: st.DrawFn, with_image: bool) -> ControlPart:
             )
         )
     return ControlPart(controls=tuple(controls))
+
+
+_LORAS = {"foo": "1" * 64, "loras/bär: x": "2" * 64}
+_WORDS = {"badhand": "3" * 64}
+
+
+def _table(digests: dict[str, str]) -> dict[tuple[str, str | None], AdapterFacts]:
+    return {
+        (asked, digest): AdapterFacts(name.split("/")[-1], whole, whole[:12])
+        for name, whole in digests.items()
+        for asked in (name, name.split("/")[-1])
+        for digest in (None, whole[:12], whole)
+    }
+
+
+ADAPTERS = AdapterTable(_table(_LORAS), _table(_WORDS))
+"""Adapters that recipes may name, with and without their digests."""
+
+strengths = st.floats(-10.0, 10.0)
+adapter_parts = st.builds(
+    AdaptersPart,
+    adapters=st.lists(
+        st.builds(
+            Adapter,
+            name=st.sampled_from(sorted(_LORAS)),
+            weight=strengths,
+            text_weight=st.none() | strengths,
+            blocks=st.none()
+            | st.dictionaries(st.sampled_from(["BASE", "IN04", "MID", "OUT11"]), strengths)
+            | st.lists(strengths, min_size=12, max_size=12),
+            digest=st.none(),
+        ),
+        max_size=2,
+    ).map(tuple),
+    embeddings=st.lists(st.builds(Embedding, name=st.just("badhand")), max_size=1).map(tuple),
+)
 
 
 def _shuffled(*lists: list[Part]) -> st.SearchStrategy[tuple[Part, ...]]:
@@ -308,5 +348,7 @@ recipes = _recipes(st.tuples(prompt_parts(), edit_parts()).flatmap(lambda both: 
 @st.composite
 def resolveds(draw: st.DrawFn, wanted: st.SearchStrategy[Recipe] = recipes) -> Resolved:
     """Any resolved recipe, being any of the pictures of its run."""
-    resolved = resolve(draw(wanted), DEFAULTS, new_seed=lambda: 42, sources=SOURCES, controls=CONTROLS)
+    resolved = resolve(
+        draw(wanted), DEFAULTS, new_seed=lambda: 42, sources=SOURCES, controls=CONTROLS, adapters=ADAPTERS
+    )
     return Resolved(**{**dict(resolved), "index": draw(st.integers(0, resolved.count - 1))})

@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import given
 
-from recipe.strategies import CAT, CONTROLS, DEFAULTS, MASK, SOURCES, quick, resolveds
+from recipe.strategies import ADAPTERS, CAT, CONTROLS, DEFAULTS, MASK, SOURCES, quick, resolveds
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.codec import from_json, from_toml, to_json, to_toml
 from sfumato.recipe.image import Recipe, Resolved
@@ -12,7 +12,9 @@ from sfumato.recipe.resolve import resolve
 
 
 def drawn(*parts, **fields) -> Resolved:
-    return resolve(Recipe(seed=3, parts=parts, **fields), DEFAULTS, sources=SOURCES, controls=CONTROLS)
+    return resolve(
+        Recipe(seed=3, parts=parts, **fields), DEFAULTS, sources=SOURCES, controls=CONTROLS, adapters=ADAPTERS
+    )
 
 
 @quick
@@ -33,7 +35,7 @@ def test_one_picture_alone(resolved):
 @given(resolveds())
 def test_a_picture_can_be_drawn_again_by_way_of_a_file(resolved):
     asked = from_toml(to_toml(recipe_of(single(resolved))), Recipe)
-    assert resolve(asked, DEFAULTS, sources=SOURCES, controls=CONTROLS) == single(resolved)
+    assert resolve(asked, DEFAULTS, sources=SOURCES, controls=CONTROLS, adapters=ADAPTERS) == single(resolved)
 
 
 def test_pictures_are_asked_for_by_their_digest():
@@ -76,4 +78,4 @@ def test_whatever_a_picture_says_can_be_asked_for(number):
     fields = json.loads(to_json(resolved))
     fields["parts"][1]["regions"][0]["box"] = [0.0, 0.0, number, 1.0]
     read = from_json(json.dumps(fields), Resolved)
-    assert resolve(recipe_of(read), DEFAULTS, sources=SOURCES, controls=CONTROLS) == read
+    assert resolve(recipe_of(read), DEFAULTS, sources=SOURCES, controls=CONTROLS, adapters=ADAPTERS) == read

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from recipe.strategies import DEFAULTS, any_text, prompt_recipes, quick, resolveds
 from sfumato.errors import RecipeError
+from sfumato.recipe.adapters import Adapter, AdaptersPart
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.image import Recipe, Resolved
@@ -105,8 +106,9 @@ def test_another_programs_text():
         width=512,
         height=768,
         parts=(
-            TextPart(prompt="masterpiece, <lora:foo:0.8>\na dog", negative="blurry,\nlowres"),
+            TextPart(prompt="masterpiece, \na dog", negative="blurry,\nlowres"),
             ExtrasPart(clip_skip=2),
+            AdaptersPart(adapters=(Adapter(name="foo", weight=0.8, digest="1234abcd5678"),)),
         ),
     )
 

@@ -1,10 +1,12 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from sfumato.recipe.adapters import Adapter, AdaptersPart
 from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.hires import HiresPart, WindowsPart
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.low_res import LowResPart
+from sfumato.recipe.micro import MicroPart
 from sfumato.recipe.parts import (
     PART_ORDER,
     Control,
@@ -37,6 +39,8 @@ EACH: tuple[Part, ...] = (
     HiresPart(scale=2.0),
     VariationPart(strength=0.2),
     ExtrasPart(clip_skip=2),
+    MicroPart(crop=(0, 8)),
+    AdaptersPart(adapters=(Adapter(name="foo"),)),
 )
 
 

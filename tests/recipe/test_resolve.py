@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from recipe.strategies import CONTROLS, DEFAULTS, SOURCES, quick, recipes
+from recipe.strategies import ADAPTERS, CONTROLS, DEFAULTS, SOURCES, quick, recipes
 from sfumato.errors import RecipeError
 from sfumato.recipe.again import recipe_of
 from sfumato.recipe.image import Recipe
@@ -234,9 +234,17 @@ def test_shares_too_small_to_see():
 @quick
 @given(recipes)
 def test_resolving_is_repeatable_and_idempotent(recipe):
-    resolved = resolve(recipe, DEFAULTS, new_seed=lambda: 7, sources=SOURCES, controls=CONTROLS)
-    assert resolve(recipe, DEFAULTS, new_seed=lambda: 7, sources=SOURCES, controls=CONTROLS) == resolved
-    assert resolve(recipe_of(resolved), DEFAULTS, sources=SOURCES, controls=CONTROLS) == resolved
+    resolved = resolve(
+        recipe, DEFAULTS, new_seed=lambda: 7, sources=SOURCES, controls=CONTROLS, adapters=ADAPTERS
+    )
+    assert (
+        resolve(recipe, DEFAULTS, new_seed=lambda: 7, sources=SOURCES, controls=CONTROLS, adapters=ADAPTERS)
+        == resolved
+    )
+    assert (
+        resolve(recipe_of(resolved), DEFAULTS, sources=SOURCES, controls=CONTROLS, adapters=ADAPTERS)
+        == resolved
+    )
 
 
 def test_recipe_from_mapping():

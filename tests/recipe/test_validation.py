@@ -47,7 +47,7 @@ def test_reads_a_mapping():
         ),
         (
             {"parts": [{"kind": "mix", "prompts": [{"prompt": "a", "ratio": 1}], "mode": "soup"}]},
-            "mix.mode: must be 'branches' or 'embeddings' (got 'soup')",
+            "mix.mode: must be 'branches', 'embeddings' or 'bands' (got 'soup')",
         ),
         (
             {"parts": [{"kind": "text", "prompt": "a", "guidance_start": 1.0, "guidance_stop": 0.5}]},

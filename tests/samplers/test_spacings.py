@@ -63,6 +63,15 @@ def test_grids_are_those_of_diffusers(spacing: str) -> None:
             np.testing.assert_array_equal(times, theirs.timesteps.numpy())
 
 
+def test_lcm_takes_the_timesteps_of_diffusers_for_as_many_as_were_trained() -> None:
+    schedule, theirs = SCHEDULES["sd"], diffusers.LCMScheduler()
+    for num_steps in (1, 2, 3, 4, 5, 7, 8, 13, 25, 33, 50):
+        theirs.set_timesteps(num_steps)
+        times = [schedule.t_of(sigma) for sigma in grid(schedule, num_steps, "lcm")[:-1]]
+        np.testing.assert_array_equal(times, theirs.timesteps.numpy())
+    assert grid(schedule, 51, "lcm") == grid(schedule, 51, "trailing")
+
+
 def test_sgm_uniform_is_the_upper_part_of_n_plus_one_points() -> None:
     schedule = SCHEDULES["sd"]
     times = [schedule.t_of(sigma) for sigma in grid(schedule, 9, "sgm_uniform")[:-1]]

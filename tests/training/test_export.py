@@ -3,12 +3,14 @@
 import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
+from transformers import CLIPTextModel
 
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
@@ -19,7 +21,7 @@ from sfumato.recipe.resolve import resolve
 from sfumato.recipe.train import AutoencoderStage, DiffusionStage, SceneData, TextStage
 from sfumato.training.autoencoder import build
 from sfumato.training.diffusion import SCHEDULER, build_unet
-from sfumato.training.export import export_pipeline, replacing
+from sfumato.training.export import export_pipeline, replacing, save_network
 from sfumato.training.text import CaptionEncoder, build_encoder, build_tokenizer, write_tokenizer
 from tiny_models import tiny_settings
 from training.tiny_runs import DIFFUSION, TEXT
@@ -57,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_stock_diffusers_draws_what_we_draw(folder: Path) -> None:
-    pipe = StableDiffusionPipeline.from_pretrained(folder)
+    pipe: Any = StableDiffusionPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
     theirs = pipe(
         "a frog on a beach",
@@ -124,3 +126,14 @@ def test_what_a_kill_left_behind_is_in_nobody_s_way(tmp_path: Path) -> None:
         (draft / "file").write_text("new")
     assert [path.name for path in target.iterdir()] == ["file"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_where_a_network_came_from_is_not_told(folder: Path, tmp_path: Path) -> None:
+    for kind, name in ((UNet2DConditionModel, "unet"), (CLIPTextModel, "text_encoder")):
+        network = kind.from_pretrained(folder / name, use_safetensors=True, local_files_only=True)
+        save_network(network, tmp_path / name)
+        text = (tmp_path / name / "config.json").read_text()
+        assert "_name_or_path" not in text
+        assert str(folder) not in text
+        again = kind.from_pretrained(tmp_path / name, use_safetensors=True, local_files_only=True)
+        assert all(torch.equal(again.state_dict()[key], value) for key, value in network.state_dict().items())

@@ -21,7 +21,7 @@ from sfumato.scenes import drawing, scene
 from sfumato.scenes import vocabulary as words
 from sfumato.training import autoencoder
 from sfumato.training.loop import step_generator
-from sfumato.training.stages import digest
+from sfumato.training.runs import digest
 from sfumato.training.upscaler import (
     BEST_PSNR,
     Pair,

@@ -13,11 +13,14 @@ from sfumato import __version__
 from sfumato.cli import (
     bench,
     compile,
+    convert,
     evaluate,
     evaluate_edits,
     generate,
     grid,
     info,
+    merge,
+    models,
     morph,
     redo,
     train,
@@ -73,10 +76,12 @@ app.command(epilog=redo.VERIFY_EXAMPLES)(redo.verify)
 app.command(epilog=redo.SHOW_EXAMPLES)(redo.show)
 app.command(epilog=upscale.EXAMPLES)(upscale.upscale)
 app.command(epilog=compile.EXAMPLES)(compile.compile)
+app.command(epilog=convert.EXAMPLES)(convert.convert)
+app.command(epilog=merge.EXAMPLES)(merge.merge)
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=evaluate_edits.EXAMPLES)(evaluate_edits.evaluate_edits)
-app.command(epilog=info.MODELS_EXAMPLES)(info.models)
+app.command(epilog=models.EXAMPLES)(models.models)
 app.command(epilog=info.SAMPLERS_EXAMPLES)(info.samplers)
 app.command(epilog=info.DOCTOR_EXAMPLES)(info.doctor)
 app.command(epilog=bench.EXAMPLES)(bench.bench)

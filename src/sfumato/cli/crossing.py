@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import with_flags
+from sfumato.engine.adapters import Adapters, find_adapters
 from sfumato.engine.controls import digests_of, find_controls
 from sfumato.engine.steering import Controls
 from sfumato.errors import RecipeError, closest
@@ -68,6 +69,10 @@ class Named:
         """Return the ControlNets of `recipe`. Raises RecipeError and ModelFileError."""
         return find_controls(recipe, self.found.files, self.settings, paths=self.trusted)
 
+    def adapters(self, recipe: Recipe) -> Adapters:
+        """Return the adapters of `recipe`. Raises RecipeError and ModelFileError."""
+        return find_adapters((recipe,), self.found.files, self.settings, paths=self.trusted)
+
     def inputs(self, recipe: Recipe) -> Inputs:
         """Return the pictures of `recipe`. Raises PictureError."""
         named = tuple(sorted(sources_of(recipe).items()))
@@ -125,6 +130,7 @@ def cross(
             settings=named.settings,
             sources=named.inputs(recipe).facts,
             controls=digests_of(named.controls(recipe)),
+            adapters=named.adapters(recipe).table,
         )
         cells.append(Cell(place, recipe, resolved))
     return tuple(cells)

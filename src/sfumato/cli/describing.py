@@ -1,6 +1,8 @@
 """A resolved recipe in words: what `sfumato show` prints."""
 
+from sfumato.cli.adapters import adapters_in_words
 from sfumato.cli.extras import extras_in_words
+from sfumato.cli.micro import micro_in_words
 from sfumato.errors import shown
 from sfumato.recipe.image import Resolved
 from sfumato.recipe.resolved_parts import Source
@@ -78,6 +80,10 @@ def _edits(resolved: Resolved) -> dict[str, str]:
         lines["variation"] = f"{variation.strength:g} towards seed {variation.seed + resolved.index}"
     if resolved.extras is not None:
         lines |= extras_in_words(resolved.extras)
+    if resolved.micro is not None:
+        lines |= micro_in_words(resolved.micro)
+    if resolved.adapters is not None:
+        lines |= adapters_in_words(resolved.adapters)
     if resolved.windows is not None:
         lines["windows"] = f"{resolved.windows.size} pixels, overlap {resolved.windows.overlap:.0%}"
     hires = resolved.hires

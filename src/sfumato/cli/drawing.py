@@ -18,11 +18,12 @@ from sfumato.errors import InterruptedRun
 from sfumato.imaging.inputs import keep_inputs, read_inputs
 from sfumato.imaging.io import encode_picture
 from sfumato.imaging.writing import write_file
+from sfumato.models.adapters.finding import may_need_adapters
 from sfumato.models.ahead import Ahead
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import FoundModel, load
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.resolve import resolve
+from sfumato.recipe.resolve import NO_ADAPTERS, resolve
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:  # plots, pages and animations are imported when somebody asks for them
@@ -54,13 +55,16 @@ def draw_to_files(
     ahead: Ahead | None = None,
     near: Sequence[Path] = (),
     trusted: bool = True,
+    adapter_paths: bool = True,
+    words: bool = True,
     seeing: "Seeing | None" = None,
 ) -> None:
     """Draw `recipe` with the model `found`, save the pictures, and print their paths, or all as JSON.
 
     Loading the model may have begun, in `ahead`. Pictures that the recipe names by digest are also looked for
     in the folders `near`. A recipe that is not `trusted`, as it came out of a picture, names ControlNets but
-    opens no folders of its choice.
+    opens no folders of its choice, and without `adapter_paths` no files of adapters. Without `words`, prompts
+    name no embeddings but those that the recipe lists.
 
     Recipe, files, masks and output are checked before the model is loaded. Raises RecipeError, PictureError,
     ModelFileError, OutputError, NumericalError, and InterruptedRun on Ctrl-C: finished pictures stay, nothing
@@ -73,7 +77,19 @@ def draw_to_files(
 
         controls = find_controls(recipe, found.files, settings, paths=trusted)
         digests = digests_of(controls)
-    resolved = resolve(recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests)
+    adapters = None
+    if may_need_adapters(recipe, settings):
+        from sfumato.engine.adapters import find_adapters
+
+        adapters = find_adapters((recipe,), found.files, settings, paths=adapter_paths, words=words)
+    resolved = resolve(
+        recipe,
+        found.defaults,
+        settings=settings,
+        sources=inputs.facts,
+        controls=digests,
+        adapters=NO_ADAPTERS if adapters is None else adapters.table,
+    )
     outputs = plan_outputs(resolved, output, suffix)
     if resolved.mask is not None:
         from sfumato.engine.masking import check_mask
@@ -88,6 +104,10 @@ def draw_to_files(
     try:
         with bar("loading the model") as progress:
             bundle = load(found, settings, ahead)
+            if adapters is not None:
+                from sfumato.engine.adapters import laid_over
+
+                bundle = laid_over(resolved, bundle, adapters)
             recorder = None if seeing is None else seeing.recorder(resolved, bundle)
             events: Drawing = draw(
                 resolved,

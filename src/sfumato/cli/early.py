@@ -25,7 +25,9 @@ _SHAPES: Final = (
     "--image",
     "--region",
     "--control",
+    "--lora",
 )
+_ADAPTER: Final = "<l"  # "<lora:NAME>" in a prompt: the graphs will have other weights
 _OTHERS: Final = ("--recipe", "--help", "-h")  # the model stands elsewhere; nothing is drawn
 
 
@@ -42,7 +44,7 @@ def begin_early(arguments: Sequence[str]) -> Ahead | None:
         settings = settings.asked(backend=values["--backend"], precision=values["--precision"])
     except SfumatoError:  # said when the command line is parsed
         return None
-    rows = 0 if any(word in _SHAPES for word in words) else 2
+    rows = 0 if any(word in _SHAPES or _ADAPTER in word for word in words) else 2
     return begin(values["--model"] or BUNDLED, settings, rows=rows, reusing="--fast" in words)
 
 

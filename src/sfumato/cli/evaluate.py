@@ -39,13 +39,8 @@ def evaluate(
     ] = None,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
-    judge: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Another judge than the bundled one.")
-    ] = None,
-    font: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The font Noto Color Emoji, when it is in an unusual place."),
-    ] = None,
+    judge: flags.Judge = None,
+    font: flags.Font = None,
     output: Annotated[
         Path | None,
         typer.Option(

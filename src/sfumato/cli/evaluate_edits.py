@@ -25,8 +25,8 @@ def evaluate_edits(
         typer.Option(
             metavar="NAMES",
             help="Tasks, with commas between: outside, replace, colour, sketch, night, day, restyle, "
-            "control, mix, mix-embeddings, mix-words, attention, upscale. Without it, all but mix-embeddings "
-            "and mix-words.",
+            "control, mix, mix-bands, mix-branches, mix-embeddings, mix-words, attention, upscale. Without "
+            "it, all but the four that say how to mix.",
         ),
     ] = None,
     scenes: Annotated[
@@ -47,13 +47,8 @@ def evaluate_edits(
     ] = None,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
-    judge: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Another judge than the bundled one.")
-    ] = None,
-    font: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The font Noto Color Emoji, when it is in an unusual place."),
-    ] = None,
+    judge: flags.Judge = None,
+    font: flags.Font = None,
     sheet: Annotated[
         Path | None,
         typer.Option(

@@ -85,6 +85,7 @@ def examine(settings: Settings) -> Examination:
             "device": settings.device,
             "dtype": settings.dtype,
             "max memory": _limit(settings),
+            "max inputs": f"{settings.max_inputs / GB:.3g} GB of copies of pictures",
             "data folder": str(settings.data_dir),
             "models": ", ".join(models) if models else "none",
             "emoji font": _font(),

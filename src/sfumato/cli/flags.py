@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from sfumato.cli import edit_flags, extra_flags, larger_flags
+from sfumato.cli import adapter_flags, edit_flags, extra_flags, larger_flags, micro_flags
 from sfumato.settings import Settings
 
 WHAT = "What to draw"
@@ -34,7 +34,8 @@ MixMode = Annotated[
     str | None,
     typer.Option(
         metavar="MODE",
-        help="Mix predictions (branches) or encoded texts (embeddings). Default: what suits the model.",
+        help="Mix predictions (branches), predictions that count most in a band of the picture each (bands), "
+        "or encoded texts (embeddings). Default: what suits the model.",
         rich_help_panel=WHAT,
     ),
 ]
@@ -172,6 +173,11 @@ Preview = Annotated[
         rich_help_panel=RESULT,
     ),
 ]
+Judge = Annotated[Path | None, typer.Option(metavar="FILE", help="Another judge than the bundled one.")]
+Font = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The font Noto Color Emoji, when it is in an unusual place."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RESULT)]
 
 
@@ -223,6 +229,13 @@ class Flags:
     threshold: str | None = None
     pag: str | None = None
     freeu: str | None = None
+    original_size: str | None = None
+    crop: str | None = None
+    target_size: str | None = None
+    negative_original_size: str | None = None
+    score: str | None = None
+    negative_score: str | None = None
+    lora: tuple[str, ...] = ()
     seed: str | None = None
     count: str | None = None
     size: str | None = None
@@ -284,6 +297,13 @@ OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
         "threshold": extra_flags.Threshold,
         "pag": extra_flags.Pag,
         "freeu": extra_flags.FreeUFlag,
+        "original_size": micro_flags.OriginalSize,
+        "crop": micro_flags.Crop,
+        "target_size": micro_flags.TargetSize,
+        "negative_original_size": micro_flags.NegativeOriginalSize,
+        "score": micro_flags.Score,
+        "negative_score": micro_flags.NegativeScore,
+        "lora": adapter_flags.Lora,
         "seed": Seed,
         "count": Count,
         "size": Size,

@@ -1,6 +1,5 @@
-"""`sfumato models`, `samplers` and `doctor`: what there is to choose from, and what this machine can do."""
+"""`sfumato samplers` and `doctor`: what there is to choose from, and what this machine can do."""
 
-import os
 from dataclasses import asdict
 from typing import Annotated
 
@@ -8,9 +7,7 @@ import typer
 
 from sfumato.cli import flags
 from sfumato.cli.console import bar, examples, result, result_json, table
-from sfumato.settings import Settings
 
-MODELS_EXAMPLES = examples("sfumato models", "SFUMATO_MODELS=/data/models sfumato models --json")
 SAMPLERS_EXAMPLES = examples("sfumato samplers", "sfumato samplers --orders")
 DOCTOR_EXAMPLES = examples(
     "sfumato doctor",
@@ -20,47 +17,6 @@ DOCTOR_EXAMPLES = examples(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
-
-
-def models(as_json: Json = False) -> None:
-    """List the models that --model can name.
-
-    Besides the bundled one: every diffusers folder in the folders of SFUMATO_MODELS and in the folder
-    "models" of SFUMATO_HOME. A path to any other folder works as well. COMPILED is what "sfumato compile"
-    stored: the precision, and how near its pictures are to those of float32 (the median PSNR).
-    """
-    settings = Settings.from_environment(os.environ)
-    from sfumato.evaluation.parity import stored_parities
-    from sfumato.models.backends.openvino.cache import COMPILED
-    from sfumato.models.load import list_models
-
-    listed = list_models(settings)
-    parities = {model.name: stored_parities(settings.data_dir / COMPILED, model.folder) for model in listed}
-    if as_json:
-        result_json(
-            [
-                {
-                    **asdict(model),
-                    "folder": str(model.folder),
-                    "compiled": [
-                        {**one.model_dump(mode="json"), "stale": one.stale} for one in parities[model.name]
-                    ],
-                }
-                for model in listed
-            ]
-        )
-        return
-    rows = [
-        (
-            model.name,
-            "-" if model.width is None else f"{model.width}x{model.height}",
-            f"{model.num_bytes / 1e6:.0f} MB",
-            ", ".join(one.text() for one in parities[model.name]) or "-",
-            str(model.folder) if model.problem is None else f"cannot be used: {model.problem}",
-        )
-        for model in listed
-    ]
-    result(table(rows, ("NAME", "PICTURES", "SIZE", "COMPILED", "FOLDER")))
 
 
 def samplers(

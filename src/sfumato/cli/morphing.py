@@ -13,6 +13,7 @@ from sfumato.cli.flags import Flags
 from sfumato.cli.numbers import real, whole
 from sfumato.cli.outputs import SOFTWARE, Outputs, free_path, slug
 from sfumato.cli.recipes import naming, read_recipe, with_flags
+from sfumato.engine.adapters import Adapters, find_adapters, laid_over
 from sfumato.engine.controls import digests_of, find_controls
 from sfumato.engine.events import Done, Picture, Started, StepDone
 from sfumato.engine.morph import draw_frames
@@ -60,6 +61,7 @@ class Planned:
     found: FoundModel
     inputs: Inputs
     controls: Controls
+    adapters: Adapters
 
 
 def planned_morph(going: Going, asked: Flags, file: Path | None, settings: Settings) -> Planned:
@@ -81,15 +83,26 @@ def planned_morph(going: Going, asked: Flags, file: Path | None, settings: Setti
     trusted = file is None or bool(asked.control_model) or file.suffix.lower() in (".toml", ".json")
     inputs = read_inputs(base, settings)
     controls = find_controls(base, found.files, settings, paths=trusted)
+    adapters = find_adapters(frames_of(morph, base), found.files, settings, paths=trusted)
     frames = tuple(
-        resolve(one, found.defaults, settings=settings, sources=inputs.facts, controls=digests_of(controls))
+        resolve(
+            one,
+            found.defaults,
+            settings=settings,
+            sources=inputs.facts,
+            controls=digests_of(controls),
+            adapters=adapters.table,
+        )
         for one in frames_of(morph, base)
     )
+    if any(one.adapters != frames[0].adapters for one in frames):
+        hint = "Name the same ones, with the same weights, in all prompts; or give --lora."
+        raise RecipeError("all frames have the same adapters", field="lora", hint=hint)
     if len(frames) > settings.max_count:
         hint = f"Give {settings.max_count} or fewer."
         raise RecipeError("these are too many", field="frames", value=len(frames), hint=hint)
     fps, hold = _pace(going)
-    return Planned(morph, frames, durations_of(morph, fps=fps, hold=hold), found, inputs, controls)
+    return Planned(morph, frames, durations_of(morph, fps=fps, hold=hold), found, inputs, controls, adapters)
 
 
 def draw_morph_to_file(
@@ -117,7 +130,7 @@ def draw_morph_to_file(
     with drawn.frames:
         try:
             with bar("loading the model") as progress:
-                bundle = load(plan.found, settings)
+                bundle = laid_over(plan.frames[0], load(plan.found, settings), plan.adapters)
                 if folder is not None:
                     folder.empty()
                 drawn.follow(bundle, progress)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sfumato.cli import extras
+from sfumato.cli import extras, micro
 from sfumato.cli.console import warn
 from sfumato.cli.edits import with_edits
 from sfumato.cli.flags import Flags
@@ -17,10 +17,10 @@ from sfumato.cli.numbers import optional_real, real, whole
 from sfumato.errors import InputError, PictureError, RecipeError, shown
 from sfumato.imaging.io import FORMAT_OF, suffix_of
 from sfumato.imaging.metadata import read_metadata, read_parameters
-from sfumato.models.folders import BUNDLED
-from sfumato.models.load import list_models
+from sfumato.models.folders import BUNDLED, is_known
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.codec import from_json, from_toml, parse_parameters
+from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import ETA_SAMPLERS, split_sampler
 from sfumato.recipe.resolve import recipe_from_mapping
@@ -48,6 +48,8 @@ _BY_FLAG = {
     "variation.strength": "variation",
     "variation.seed": "variation-seed",
     **extras.BY_FLAG,
+    **micro.BY_FLAG,
+    "adapters.adapters": "lora",
     **{f"extend.{side}": "outpaint" for side in ("left", "right", "top", "bottom")},
     "extend.reach": "outpaint-step",
 }
@@ -60,6 +62,7 @@ _OF_PICTURES = (
     "hires",
     "variation",
     "extras",
+    "adapters",
 )  # what can be drawn without any prompt
 _CONTROL = re.compile(r"control\.controls\[(\d+)\](?:\.(\w+))?")
 _MIXED = re.compile(r"mix\.prompts\[(\d+)\]")
@@ -166,8 +169,9 @@ def read_picture(picture: Path, settings: Settings | None = None) -> tuple[Recip
     """Return the recipe that draws a picture again, and the resolved one it carries.
 
     Of another program's picture its A1111 parameters are read; then there is no resolved recipe, a
-    warning says so, and with `settings` a model that is not among theirs gives way to the bundled one. Raises
-    PictureError, and RecipeError naming the picture.
+    warning says so, and with `settings` a model that is not among theirs gives way to the bundled one, which
+    reads its text encoder's last layer whatever "Clip skip" says. Raises PictureError, and RecipeError naming
+    the picture.
     """
     try:
         resolved = read_resolved(picture)
@@ -186,10 +190,22 @@ def read_picture(picture: Path, settings: Settings | None = None) -> tuple[Recip
 
 
 def _with_known_model(recipe: Recipe, settings: Settings) -> Recipe:
-    if recipe.model in [model.name for model in list_models(settings)]:
+    if is_known(recipe.model, settings):
         return recipe
     warn(f"there is no model {shown(recipe.model)} here: --model chooses another than {BUNDLED}")
-    return recipe.model_copy(update={"model": BUNDLED})
+    return _without_clip_skip(recipe).model_copy(update={"model": BUNDLED})
+
+
+def _without_clip_skip(recipe: Recipe) -> Recipe:
+    """Return `recipe` with the text encoder's last layer: which one is best belongs to the weights."""
+    if recipe.extras is None or recipe.extras.clip_skip in (None, 1):
+        return recipe
+    skip = recipe.extras.clip_skip
+    warn(f"Clip skip {skip} is left out, as it was meant for that model: --clip-skip {skip} asks for it")
+    extras = recipe.extras.model_copy(update={"clip_skip": None})
+    parts = (extras if isinstance(part, ExtrasPart) else part for part in recipe.parts)
+    kept = tuple(part for part in parts if part != ExtrasPart())
+    return recipe.model_copy(update={"parts": kept})
 
 
 def read_resolved(picture: Path) -> Resolved:

@@ -83,6 +83,8 @@ def redo(
         as_json=as_json,
         near=(picture.parent, Path()),
         trusted=bool(asked.control_model),
+        adapter_paths=bool(asked.lora),
+        words=bool(asked.prompt or asked.negative or asked.mix or asked.region),
         seeing=seeing,
     )
 

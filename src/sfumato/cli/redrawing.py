@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfumato.cli.console import warn
 from sfumato.cli.drawing import draw_to_files
 from sfumato.cli.numbers import optional_real, optional_whole
 from sfumato.cli.outputs import wanted_suffix
@@ -60,10 +61,16 @@ def redraw_files(
         )
     suffix = wanted_suffix(format_, output, ".png")
     (job,) = plan_jobs(pictures, asked, output, suffix, settings)
-    recipe = recipe_of_redraw(job.source, asked, wanted, open_picture(job.source, settings.max_pixels).size)
+    size = open_picture(job.source, settings.max_pixels).size
+    recipe = recipe_of_redraw(job.source, asked, wanted, size)
+    found = find_model(recipe.model, settings)
+    multiple = found.defaults.multiple
+    if size[0] % multiple or size[1] % multiple:
+        sizes = f"{size[0]}x{size[1]} is no multiple of {multiple}"
+        warn(f"{job.source}: {sizes}; it is drawn at the nearest size that is, and cropped to its shape")
     draw_to_files(
         recipe,
-        find_model(recipe.model, settings),
+        found,
         settings,
         output=job.target,
         suffix=suffix,

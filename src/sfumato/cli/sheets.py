@@ -15,6 +15,7 @@ from sfumato.cli.crossing import Axis, Cell, Named, cross, layout_of
 from sfumato.cli.flags import Flags
 from sfumato.cli.outputs import Outputs, slug
 from sfumato.cli.recipes import read_resolved
+from sfumato.engine.adapters import laid_over
 from sfumato.engine.events import Done, Picture, Started, StepDone
 from sfumato.engine.run import draw
 from sfumato.errors import InterruptedRun, OutputError, PictureError, RecipeError
@@ -107,7 +108,8 @@ def _draw_cells(
         outputs = Outputs((paths[cell.place],), replace=True)
         backend = ""
         controls = named.controls(cell.recipe)
-        with closing(draw(cell.resolved, bundle, inputs=inputs, controls=controls)) as events:
+        adapted = laid_over(cell.resolved, bundle, named.adapters(cell.recipe))
+        with closing(draw(cell.resolved, adapted, inputs=inputs, controls=controls)) as events:
             for event in events:
                 match event:
                     case Started():

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from sfumato.cli.console import Bar
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import naming, read_resolved, with_flags
+from sfumato.engine.adapters import find_adapters, laid_over
 from sfumato.engine.controls import digests_of, find_controls
 from sfumato.engine.events import Picture, StepDone
-from sfumato.engine.run import batch_of, draw
+from sfumato.engine.preparing import batch_of
+from sfumato.engine.run import draw
 from sfumato.engine.steering import NO_CONTROLS, Controls
 from sfumato.errors import InputError, MissingExtraError, ModelFileError, RecipeError, SfumatoError, shown
 from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
@@ -113,11 +115,17 @@ def compare(picture: Path, model: str | None, settings: Settings, progress: Bar)
     with naming(picture):
         inputs = read_inputs(recipe, settings, (picture.parent, Path()))
         controls = find_controls(recipe, found.files, settings, paths=False)
+        adapters = find_adapters((recipe,), found.files, settings, paths=False, words=False)
         run = resolve(
-            recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests_of(controls)
+            recipe,
+            found.defaults,
+            settings=settings,
+            sources=inputs.facts,
+            controls=digests_of(controls),
+            adapters=adapters.table,
         )
     drew = read_metadata(picture).backend or UNNAMED
-    bundle = _load_as_drawn(found, drew, settings)
+    bundle = laid_over(run, _load_as_drawn(found, drew, settings), adapters)
     run = run.model_copy(update={"index": resolved.index})
     comparison = redraw(run, bundle, Material(inputs, controls), picture, reference, progress)
     now = bundle.backend.name

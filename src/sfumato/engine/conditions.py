@@ -9,15 +9,17 @@ Guidance is `uncond + s * (cond - uncond)` (Ho and Salimans 2022, arXiv 2207.125
 prompts joined by AND `uncond + s * sum(w * (cond - uncond))` (Liu et al. 2022, arXiv 2206.01714, Eq. 11).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from sfumato.engine.plan import UNCONDITIONAL, Branch, Conditioning, Context, Guided, Plan
 from sfumato.models.backends.base import Array
+from sfumato.recipe.adapters import ResolvedAdapters
 from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.hires import ResolvedHires, ResolvedWindows
 from sfumato.recipe.image import Resolved
+from sfumato.recipe.micro import MicroPart
 from sfumato.recipe.prompt import Prompt, compile_prompt
 from sfumato.recipe.resolved_parts import (
     ResolvedControls,
@@ -34,6 +36,7 @@ from sfumato.recipe.resolved_parts import (
 from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.schedule import to_x0
 
+EVERYWHERE = 0.2  # of a prompt's share of a mix in bands is the same at every place
 NOTHING = 1e-12  # a weight below this is the rounding of a sum that should be zero
 
 
@@ -67,8 +70,15 @@ def compile_plan(resolved: Resolved, first: int | None = None) -> Plan:
     """
     rescaled = resolved.text is not None and resolved.text.guidance_rescale > 0
     referring = rescaled or (resolved.extras is not None and resolved.extras.refers)
-    context = Context(resolved.steps, resolved.guidance, resolved.text, referring)
-    plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(resolved.steps))),))
+    micro = resolved.micro
+    sizes = None if micro is None else micro.ids(resolved.width, resolved.height)
+    # A network that is told the guidance predicts what guidance would make of two predictions.
+    guidance = 1.0 if resolved.embedded else resolved.guidance
+    sided = sizes is not None and sizes[0] != sizes[1]
+    context = Context(resolved.steps, guidance, resolved.text, referring, sided)
+    plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(resolved.steps))),), sizes=sizes)
+    if resolved.embedded:
+        plan = replace(plan, extra=replace(plan.extra, guidance=resolved.guidance))
     for part in resolved.parts:  # in the fixed order of PART_ORDER
         plan = apply(part, plan, context)
     plan = replace(plan, start=resolved.first_step if first is None else first)
@@ -90,7 +100,7 @@ def apply(part: ResolvedPart, plan: Plan, context: Context) -> Plan:
             return _regions(part, plan, context)
         case ResolvedControls() | ResolvedImage() | ResolvedMask() | ResolvedExtend() | ResolvedVariation():
             return plan
-        case ResolvedWindows() | ResolvedHires() | ResolvedLowRes():
+        case ResolvedWindows() | ResolvedHires() | ResolvedLowRes() | MicroPart() | ResolvedAdapters():
             return plan
         case ExtrasPart():
             from sfumato.engine.extras import add_extras  # most drawings have none
@@ -140,12 +150,25 @@ def _mix(part: ResolvedMix, plan: Plan, context: Context) -> Plan:
         main = _read("" if context.text is None else context.text.prompt, context.num_steps)
         return replace(plan, branches=_guided(_blend([(part.ratio, main), *added]), context))
     guided = [(share, _guided(readings, context)) for share, readings in added]
-    return replace(plan, branches=_merge([(part.ratio, plan.branches), *guided]))
+    mixed = [(part.ratio, plan.branches), *guided]
+    if part.mode == "bands":
+        return replace(plan, branches=_merge_shares(_in_bands(mixed), context.references))
+    return replace(plan, branches=_merge(mixed))
+
+
+def _in_bands(mixed: Sequence[tuple[float, tuple[Branch, ...]]]) -> Iterator["_Weighted"]:
+    """Give each prompt its band's share of the picture, and a little of it everywhere: parts of one thing
+    should know of each other.
+    """
+    for number, (share, branches) in enumerate(mixed):
+        bands = tuple((1 - EVERYWHERE) * (other == number) for other in range(len(mixed)))
+        yield EVERYWHERE * share, bands, branches
 
 
 def _regions(part: ResolvedRegions, plan: Plan, context: Context) -> Plan:
     """Give each region its map's share of the picture, and what was there the rest: `(1 - sum(m)) b + sum(m
-    r)` for branches b that were there, maps m and the branches r of the regions.
+    r)` for branches b that were there, maps m and the branches r of the regions. Maps that b has already are
+    zero where regions are, see `sfumato.engine.regions.share_maps`.
     """
     count = len(part.regions)
     parts: list[_Weighted] = [(1.0, (-1.0,) * count, plan.branches)]
@@ -159,6 +182,8 @@ def _guided(positive: _Readings, context: Context) -> tuple[Branch, ...]:
     """Return the branches of a prompt with guidance, inside and outside the guidance window."""
     text = context.text
     negative = _read("" if text is None else text.negative, context.num_steps)
+    if context.sided:
+        negative = replace(negative, variants=tuple(map(_negative, negative.variants)))
     steps: dict[tuple[int, int, bool], set[int]] = {}
     for step in range(context.num_steps):
         key = positive.order[step], negative.order[step], _in_window(step, context)
@@ -200,16 +225,26 @@ _Weighted: TypeAlias = tuple[float, tuple[float, ...], tuple[Branch, ...]]  # a 
 
 
 def _merge_shares(parts: Iterable[_Weighted], keep_references: bool) -> tuple[Branch, ...]:
-    """Return the sum of branches, each weighted by a share of the whole picture and one of each map."""
+    """Return the sum of branches, each weighted by a share of the whole picture and one of each map. The maps
+    that branches have already come before these.
+    """
+    parts = tuple(parts)
+    known = max((len(branch.maps) for _, _, branches in parts for branch in branches), default=0)
     sums: dict[Conditioning, dict[int, list[tuple[float, float]]]] = {}
     for share, maps, branches in parts:
         for branch in branches:
             at = sums.setdefault(branch.conditioning, {})
+            whole = branch.weight, branch.reference
+            own = branch.maps or ((0.0, 0.0),) * known
+            adds = [
+                *((share * one[0], share * one[1]) for one in (whole, *own)),
+                *((one * whole[0], one * whole[1]) for one in maps),
+            ]
             for step in branch.steps:
-                before = at.get(step, [(0.0, 0.0)] * (1 + len(maps)))
+                before = at.get(step, [(0.0, 0.0)] * len(adds))
                 at[step] = [
-                    (weight + one * branch.weight, reference + one * branch.reference)
-                    for (weight, reference), one in zip(before, (share, *maps), strict=True)
+                    (weight + more[0], reference + more[1])
+                    for (weight, reference), more in zip(before, adds, strict=True)
                 ]
     merged: list[Branch] = []
     for conditioning, at in sums.items():
@@ -254,6 +289,10 @@ def _blend(mixed: Sequence[tuple[float, _Readings]]) -> _Readings:
             seen[key] = variants.setdefault(((1.0, Conditioning(blend)),), len(variants))
         order.append(seen[key])
     return _Readings(tuple(variants), tuple(order))
+
+
+def _negative(reading: Reading) -> Reading:
+    return tuple((weight, replace(conditioning, negative=True)) for weight, conditioning in reading)
 
 
 def _normalised(reading: Reading) -> Reading:

@@ -1,6 +1,6 @@
 """A plan and the networks, as the one function a solver needs: D(x, sigma) -> x0."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,6 +9,7 @@ from typing import Protocol
 from sfumato.engine.features import Features, Known
 from sfumato.engine.plan import Branch, Conditioning, Guided, Plan
 from sfumato.engine.steering import Steering, steer
+from sfumato.engine.texts import Added, Texts, added_to, for_each
 from sfumato.engine.windows import Chunk, Windows, over_windows
 from sfumato.models.backends.base import Array, Backend, Extra
 from sfumato.samplers.arrays import array_namespace
@@ -33,17 +34,17 @@ class Attending(Protocol):
 class Denoiser:
     """Runs the branches of `plan` that are active at a step as one batch, and takes their weighted sum.
 
-    `contexts` holds the encoded text `(1,T,D)` of every conditioning, all of one length; `max_rows` bounds
-    the rows of one network call, and with them its memory. `features` is for plans with steps that reuse:
-    those must be taken in order, as a step that reuses needs the full one before it. `controls` are the
-    ControlNets that steer it, and `attending` watches every evaluation. Latents larger than one of `windows`
-    are predicted in windows, and `max_rows` is of those.
+    `texts` holds the encoded text of every conditioning; `max_rows` bounds the rows of one network call, and
+    with them its memory. `features` is for plans with steps that reuse: those must be taken in order, as a
+    step that reuses needs the full one before it. `controls` are the ControlNets that steer it, and
+    `attending` watches every evaluation. Latents larger than one of `windows` are predicted in windows, and
+    `max_rows` is of those.
     """
 
     backend: Backend
     schedule: Schedule
     plan: Plan
-    contexts: Mapping[Conditioning, Array]
+    texts: Texts
     max_rows: int
     features: Features = field(default_factory=Features)
     controls: tuple[Steering, ...] = ()
@@ -115,13 +116,15 @@ class Denoiser:
         t = self.schedule.t_of(sigma)
         latents = picture = scale_in(x, sigma)
         if self.plan.channels is not None:
-            picture = xp.concat([picture, _for_each(self.plan.channels, num_pictures)], axis=1)
+            picture = xp.concat([picture, for_each(self.plan.channels, num_pictures)], axis=1)
         rows = xp.concat([picture] * len(asked), axis=0)
         steering = [one for one in self.controls if step in one.steps]
         steered = xp.concat([latents] * len(asked), axis=0) if steering else rows
-        context = xp.concat([_for_each(self.contexts[one], num_pictures) for one in asked], axis=0)
+        contexts = self.texts.contexts
+        context = xp.concat([for_each(contexts[one], num_pictures) for one in asked], axis=0)
+        added = added_to(self.plan, self.texts, asked, num_pictures, self.backend)
         if self.windows is not None and self.windows.needed(*x.shape[2:]):
-            return self._windowed(asked, step, sigma, rows, steered, context, told)
+            return self._windowed(asked, step, sigma, rows, steered, context, told, added)
         chunks = [slice(at, at + self.max_rows) for at in range(0, rows.shape[0], self.max_rows)]
 
         def by_branch(parts: Sequence[Array]) -> list[Array]:
@@ -129,7 +132,8 @@ class Denoiser:
             return [whole[k * num_pictures : (k + 1) * num_pictures] for k in range(len(asked))]
 
         def extra(chunk: slice) -> Extra:
-            return steer(steering, steered[chunk], t, context[chunk], told) if steering else told
+            given = told if added is None else added.told(told, lambda whole: whole[chunk])
+            return steer(steering, steered[chunk], t, context[chunk], given) if steering else given
 
         if not self.plan.reusing:
             parts = [self.backend.predict(rows[one], t, context[one], extra(one)) for one in chunks]
@@ -156,6 +160,7 @@ class Denoiser:
         steered: Array,
         context: Array,
         told: Extra,
+        added: Added | None,
     ) -> list[Array]:
         """Return what `_outputs` does, predicted in windows: for each conditioning, as many of `rows
         (R,C,h,w)`. Deep features are blended as outputs are, and so fit the windows of the next step.
@@ -169,10 +174,11 @@ class Denoiser:
             kept = array_namespace(rows).concat([self.features.at(one, sigma) for one in asked], axis=0)
 
         def evaluate(chunk: Chunk) -> tuple[Array, ...]:
-            extra, texts = told, chunk.of_rows(context)
+            texts = chunk.of_rows(context)
+            extra = told if added is None else added.told(told, chunk.of_rows)
             if steering:
                 shown = [replace(one, hint=chunk.cut_hint(one.hint, downsample)) for one in steering]
-                extra = steer(shown, chunk.cut(steered), t, texts, told)
+                extra = steer(shown, chunk.cut(steered), t, texts, extra)
             if not self.plan.reusing:
                 return (self.backend.predict(chunk.cut(rows), t, texts, extra),)
             features = None if kept is None else chunk.cut(kept)
@@ -190,13 +196,6 @@ class Denoiser:
             for number, one in enumerate(asked):
                 self.features.keep(one, Known(step, sigma, of(features, number)))
         return [of(next(iter(made)), number) for number in range(len(asked))]
-
-
-def _for_each(one: Array, num_pictures: int) -> Array:
-    """Return `one (1,...)` once for each picture; as it is when every picture has its own."""
-    if one.shape[0] == num_pictures:
-        return one
-    return array_namespace(one).tile(one, (num_pictures, *(1,) * (one.ndim - 1)))
 
 
 def _weighted(weights: Sequence[Array], outputs: Sequence[Array]) -> Array:

@@ -21,7 +21,7 @@ from sfumato.engine.features import Features
 from sfumato.engine.loop import Step, denoise
 from sfumato.engine.noise import noise_source
 from sfumato.engine.plan import Plan, Projection
-from sfumato.engine.regions import region_maps
+from sfumato.engine.regions import has_maps, share_maps
 from sfumato.engine.steering import Steering
 from sfumato.engine.windows import Windows, windows_of
 from sfumato.imaging.inputs import Inputs
@@ -168,9 +168,8 @@ def prepare_passes(
         plan = compile_plan(own, part.first_step)
         plan = replace(plan, project=(*plan.project, *looking))
         size = height // factor, width // factor
-        if own.regions is not None:
-            maps = region_maps(own.regions, *size, inputs)
-            plan = replace(plan, maps=bundle.backend.asarray(maps))
+        if has_maps(own):
+            plan = replace(plan, maps=bundle.backend.asarray(share_maps(own, *size, inputs)))
         if bundle.inpaints:
             plan = replace(plan, channels=_all_new(bundle, *size))
         steering: tuple[Steering, ...] = ()

@@ -54,7 +54,9 @@ def denoise(
                 f"the latents stopped being finite at step {index + 1} of {num_steps} (sigma {sigma:.4g})",
                 field="latents",
                 hint=advice(
-                    denoiser.backend.name, "Lower the guidance; if it persists, the model is damaged."
+                    denoiser.backend.name,
+                    "Lower the guidance; if it persists, see which weights are damaged: "
+                    "sfumato models info MODEL --check",
                 ),
             )
         seconds = time.perf_counter() - started

@@ -6,7 +6,7 @@ they ask it the same number of questions at the same steps. Other frames are dra
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -20,8 +20,11 @@ from sfumato.engine.events import Done, Events, Picture, Started, StepDone
 from sfumato.engine.loop import denoise
 from sfumato.engine.noise import noise_source, picture_seeds, starting_noise
 from sfumato.engine.plan import Branch, Conditioning, Plan
-from sfumato.engine.run import MAX_BATCH, STAGES, decode_latent, draw, encode_plan, tokenise_plan
+from sfumato.engine.preparing import batch_size, encode_plan, latent_shape, tokenise_plan
+from sfumato.engine.regions import has_maps
+from sfumato.engine.run import STAGES, decode_latent, draw
 from sfumato.engine.steering import NO_CONTROLS, Controls
+from sfumato.engine.texts import Texts
 from sfumato.errors import RecipeError
 from sfumato.imaging.inputs import NO_INPUTS, Inputs
 from sfumato.models import tiling
@@ -110,6 +113,7 @@ def _groups(frames: Sequence[Resolved], bundle: ModelBundle, together: bool) -> 
     made: list[_Frame] = []
     for number, one in enumerate(frames):
         plain = together and not bundle.inpaints and _PLAIN.issuperset(part.kind for part in one.parts)
+        plain = plain and not has_maps(one)
         made.append(_Frame(number, one, compile_plan(one) if plain else None))
     return [[*group] for _, group in groupby(made, key=_likeness)]
 
@@ -133,14 +137,9 @@ def _batches(group: list[_Frame], bundle: ModelBundle) -> list[list[_Frame]]:
     plan = group[0].plan
     if plan is None:
         return [[one] for one in group]
-    max_rows = bundle.backend.max_rows(*_shape(group[0].resolved, bundle)[1:])
-    size = min(MAX_BATCH, max(1, max_rows // plan.max_branches))
+    max_rows = bundle.backend.max_rows(*latent_shape(group[0].resolved, bundle)[1:])
+    size = batch_size(plan, max_rows)
     return [group[at : at + size] for at in range(0, len(group), size)]
-
-
-def _shape(resolved: Resolved, bundle: ModelBundle) -> tuple[int, int, int]:
-    factor = bundle.downsample
-    return bundle.latent_channels, resolved.height // factor, resolved.width // factor
 
 
 def _together(batch: list[_Frame], bundle: ModelBundle) -> Events:
@@ -148,7 +147,7 @@ def _together(batch: list[_Frame], bundle: ModelBundle) -> Events:
     seconds = dict.fromkeys(STAGES, 0.0)
     first = batch[0].resolved
     plans = [one.plan for one in batch if one.plan is not None]
-    shape = _shape(first, bundle)
+    shape = latent_shape(first, bundle)
     max_rows = bundle.backend.max_rows(*shape[1:])
     tile = tiling.tile_within(*shape[1:], bundle.max_latents)
     began = time.perf_counter()
@@ -159,7 +158,7 @@ def _together(batch: list[_Frame], bundle: ModelBundle) -> Events:
     bundle.backend.prepare(Work(ids, rows, *shape[1:], bool(plans[0].reusing), tile))
     encoded, warnings = encode_plan(spoken, tokens, bundle)
     plan = joined(plans, bundle.backend)
-    contexts = _contexts(plans, encoded)
+    texts = Texts(_contexts(plans, encoded.contexts))
     seconds["encode"] = time.perf_counter() - began
     numbers = tuple(one.number for one in batch)
     yield Started(first, numbers, first.steps, bundle.backend.name, warnings)
@@ -175,7 +174,7 @@ def _together(batch: list[_Frame], bundle: ModelBundle) -> Events:
     )
     noise = noise_source(solver, bundle, seeds, generators, shape)
     x = bundle.backend.asarray(start) * math.sqrt(1 + sigmas[0] * sigmas[0])
-    denoiser = Denoiser(bundle.backend, bundle.schedule, plan, contexts, max_rows)
+    denoiser = Denoiser(bundle.backend, bundle.schedule, plan, texts, max_rows)
     with closing(denoise(denoiser, solver, sigmas, x, noise)) as steps:
         for number, step in enumerate(steps, start=1):
             seconds["steps"] += step.seconds
@@ -222,7 +221,7 @@ def _with_maps(branch: Branch, own: list[tuple[int, int]], count: int) -> Branch
     return replace(branch, maps=tuple((weight, reference) for weight, reference in shares) if own else ())
 
 
-def _contexts(plans: Sequence[Plan], encoded: dict[Conditioning, Array]) -> dict[Conditioning, Array]:
+def _contexts(plans: Sequence[Plan], encoded: Mapping[Conditioning, Array]) -> dict[Conditioning, Array]:
     """Return the context of each conditioning of the first plan: `(1,T,D)`, or `(B,T,D)` where the pictures
     differ in it.
     """

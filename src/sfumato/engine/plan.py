@@ -15,11 +15,13 @@ from sfumato.samplers.schedule import Prediction
 @dataclass(frozen=True)
 class Conditioning:
     """What a branch attends to: prompts blended as encoded text, `sum(share * encode(prompt))`. A `perturbed`
-    one is asked of the network without the self-attention of its middle, see `sfumato.engine.perturbing`.
+    one is asked of the network without the self-attention of its middle, see `sfumato.engine.perturbing`; a
+    `negative` one is told the sizes of what guidance leads away from, see `Plan`.
     """
 
     blend: tuple[tuple[float, Prompt], ...]
     perturbed: bool = False
+    negative: bool = False
 
 
 UNCONDITIONAL = Conditioning(((1.0, ((),)),))
@@ -80,7 +82,8 @@ class Plan:
     the network is given beside x, and `label` the class it is told, where it takes such; they are added when
     the drawing's size is known. `combine` changes the guided output, in order, before `project` sees it.
     `extra` goes with every call of the network, and along the axes `tiling` the network sees the latents go
-    on around their sides.
+    on around their sides. `sizes` are the time ids that go with every conditioning, and with every negative
+    one, see `sfumato.recipe.micro`.
     """
 
     branches: tuple[Branch, ...]
@@ -93,6 +96,7 @@ class Plan:
     combine: tuple[Combining, ...] = ()
     extra: Extra = NO_EXTRA
     tiling: Axes | None = None
+    sizes: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     @property
     def max_branches(self) -> int:
@@ -103,10 +107,12 @@ class Plan:
 @dataclass(frozen=True)
 class Context:
     """What every part may need: the number of steps, the guidance, and the recipe's text part, if any.
-    `references` tells that branches are needed which have a weight with guidance one alone.
+    `references` tells that branches are needed which have a weight with guidance one alone, and `sided` that
+    the network is told something else in a negative conditioning.
     """
 
     num_steps: int
     guidance: float
     text: ResolvedText | None
     references: bool = False
+    sided: bool = False

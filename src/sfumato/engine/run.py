@@ -6,7 +6,7 @@ nothing outside the iterator was changed.
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,34 +20,42 @@ from sfumato.engine.events import Done, Events, Picture, Started, StepDone
 from sfumato.engine.features import Features
 from sfumato.engine.loop import Step, advice, denoise
 from sfumato.engine.noise import noise_source, picture_seeds, starting_noise
-from sfumato.engine.plan import Conditioning, Plan, Projection
+from sfumato.engine.plan import Projection
+from sfumato.engine.preparing import (
+    batch_size,
+    batches_of,
+    edit_and_steering,
+    encode_plan,
+    latent_shape,
+    low_res_for,
+    outpainting_for,
+    tokenise_plan,
+    unread,
+    windows_for,
+    with_arrays,
+)
 from sfumato.engine.preview import Previewer, previewer_of, to_uint8
-from sfumato.engine.steering import NO_CONTROLS, Controls, Steering
-from sfumato.engine.windows import ROWS, Windows, windows_of
+from sfumato.engine.steering import NO_CONTROLS, Controls
+from sfumato.engine.windows import ROWS
 from sfumato.errors import NumericalError, RecipeError
 from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
 from sfumato.models import tiling
+from sfumato.models.adapters.finding import may_need_adapters
 from sfumato.models.backends.base import Array, Work
 from sfumato.models.bundle import ModelBundle, tiles_alike
-from sfumato.models.controlnets import ControlFiles
 from sfumato.models.load import find_model, load
-from sfumato.models.text import Tokens, encode_equal_length, tokenise
 from sfumato.recipe.extras import Axes
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.prompt import Prompt
-from sfumato.recipe.resolve import resolve
+from sfumato.recipe.resolve import NO_ADAPTERS, resolve
 from sfumato.samplers.noise import picture_noise
 from sfumato.samplers.schedule import grid
 from sfumato.samplers.solvers import solver_of
 from sfumato.settings import Settings
 
-if TYPE_CHECKING:  # see _begin
-    from sfumato.engine.edits import Edit
+if TYPE_CHECKING:  # imported when asked for: see sfumato.engine.preparing
     from sfumato.engine.hires import Pass
-    from sfumato.engine.low_res import LowRes
-    from sfumato.engine.outpaint import Outpainting, Passes
+    from sfumato.engine.outpaint import Passes
 
-MAX_BATCH = 8  # larger batches gain little speed, and make the first picture wait
 STAGES = ("import", "load", "encode", "steps", "preview", "decode")
 TILED = (
     "Decoded in tiles, which may differ a little in tone: all of a picture of this size could exceed the "
@@ -69,13 +77,29 @@ def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events
 
         controls = find_controls(recipe, found.files, settings)
         digests = digests_of(controls)
+    adapters = None
+    if may_need_adapters(recipe, settings):
+        from sfumato.engine.adapters import find_adapters
+
+        adapters = find_adapters((recipe,), found.files, settings)
     # Before the seconds that loading takes.
-    resolved = resolve(recipe, found.defaults, settings=settings, sources=inputs.facts, controls=digests)
+    resolved = resolve(
+        recipe,
+        found.defaults,
+        settings=settings,
+        sources=inputs.facts,
+        controls=digests,
+        adapters=NO_ADAPTERS if adapters is None else adapters.table,
+    )
     if resolved.mask is not None:
         from sfumato.engine.masking import check_mask
 
         check_mask(resolved, inputs)
     bundle = load(found, settings)
+    if adapters is not None:
+        from sfumato.engine.adapters import laid_over
+
+        bundle = laid_over(resolved, bundle, adapters)
     with closing(
         draw(resolved, bundle, inputs=inputs, controls=controls, preview_every=preview_every)
     ) as events:
@@ -115,19 +139,25 @@ def draw(
             value=bundle.name,
             hint="Find that model, or resolve the recipe again.",
         )
+    if resolved.adapters != bundle.adapters:
+        raise RecipeError(
+            "the model has not the adapters of this recipe over its weights",
+            field="lora",
+            hint="Call sfumato.engine.adapters.laid_over first.",
+        )
     clock = _Clock()
     known = {*bundle.notes, *bundle.backend.notes}
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
     solver = solver_of(resolved.sampler).with_eta(resolved.eta)
     with clock("encode"):
-        edit, steering, wanted_controls = _begin(resolved, bundle, inputs, controls)
-        outpainting = _outpainting(resolved, bundle, inputs)
-    low_res = _low_res(resolved, bundle, inputs)
-    plan = _with_arrays(compile_plan(resolved), resolved, bundle, inputs, edit)
+        edit, steering, wanted_controls = edit_and_steering(resolved, bundle, inputs, controls)
+        outpainting = outpainting_for(resolved, bundle, inputs)
+    low_res = low_res_for(resolved, bundle, inputs)
+    plan = with_arrays(compile_plan(resolved), resolved, bundle, inputs, edit)
     plan = replace(plan, project=(*plan.project, *looking))
-    shape = _latent_shape(resolved, bundle)
-    windows = _windows(resolved, bundle)
+    shape = latent_shape(resolved, bundle)
+    windows = windows_for(resolved, bundle)
     seen = shape[1:] if windows is None else windows.size(*shape[1:])
     most = bundle.max_latents
     tile = tiling.tile_within(*shape[1:], most)
@@ -146,7 +176,7 @@ def draw(
 
         with clock("encode"):
             finer = prepare_passes(resolved, bundle, inputs, wanted_controls, looking)
-    batches = _batches(wanted, _batch_size(plan, max_rows))
+    batches = batches_of(wanted, batch_size(plan, max_rows))
     with clock("encode"):
         spoken = replace(plan, branches=sum((one.plan.branches for one in finer), plan.branches))
         tokens = tokenise_plan(spoken, bundle)
@@ -161,14 +191,13 @@ def draw(
             skipped = resolved.extras.skipped_layers
             work = extra_work(work, plan, skipped)
         bundle.backend.prepare(work)
-        contexts, warnings = encode_plan(spoken, tokens, bundle, skipped)
-    if in_tiles:
-        warnings = (*warnings, TILED)
+        texts, warnings = encode_plan(spoken, tokens, bundle, skipped)
+    warnings = (*warnings, *unread(resolved), *((TILED,) if in_tiles else ()))
     shared = Denoiser(
         bundle.backend,
         bundle.schedule,
         plan,
-        contexts,
+        texts,
         max_rows,
         controls=steering,
         attending=attending,
@@ -264,122 +293,6 @@ def draw(
     yield Done(clock.seconds(), late)
 
 
-def tokenise_plan(plan: Plan, bundle: ModelBundle) -> dict[Prompt, Tokens]:
-    """Return the tokens of every prompt of `plan`."""
-    prompts = (prompt for branch in plan.branches for _, prompt in branch.conditioning.blend)
-    return {prompt: tokenise(bundle.tokenizer, prompt) for prompt in dict.fromkeys(prompts)}
-
-
-def encode_plan(
-    plan: Plan, tokens: Mapping[Prompt, Tokens], bundle: ModelBundle, skipped: int = 0
-) -> tuple[dict[Conditioning, Array], tuple[str, ...]]:
-    """Return the context `(1,T,D)` of every conditioning of `plan`, all of one length T, and warnings.
-
-    `tokens` are those of `tokenise_plan`; so many of the text encoder's last layers are `skipped`.
-    """
-    conditionings = dict.fromkeys(branch.conditioning for branch in plan.branches)
-    texts = encode_equal_length(bundle.backend, bundle.tokenizer, list(tokens.values()), skipped)
-    encoded = dict(zip(tokens, texts, strict=True))
-    contexts = {one: sum(encoded[prompt] * share for share, prompt in one.blend) for one in conditionings}
-    if any(one.truncated for one in tokens.values()):
-        limit = max(len(one.ids) for one in tokens.values()) * (bundle.tokenizer.max_length - 2)
-        return contexts, (f"A prompt is longer than {limit} tokens; the rest was left out.",)
-    return contexts, ()
-
-
-def batch_of(resolved: Resolved, bundle: ModelBundle, index: int) -> tuple[int, ...]:
-    """Return the pictures that `draw` draws in one batch with picture `index` when it draws the whole run: a
-    network rounds differently in batches of another size.
-    """
-    shape, windows = _latent_shape(resolved, bundle)[1:], _windows(resolved, bundle)
-    plan, seen = compile_plan(resolved), shape if windows is None else windows.size(*shape)
-    if plan.tiling is not None:
-        from sfumato.engine.wrapping import larger, margin_of
-
-        seen = larger(seen, margin_of(plan.tiling, *seen))
-    size = _batch_size(plan, bundle.backend.max_rows(*seen))
-    first = index - index % size
-    return tuple(range(first, min(first + size, resolved.count)))
-
-
-def _latent_shape(resolved: Resolved, bundle: ModelBundle) -> tuple[int, int, int]:
-    factor = bundle.downsample
-    return bundle.latent_channels, resolved.height // factor, resolved.width // factor
-
-
-def _windows(resolved: Resolved, bundle: ModelBundle) -> Windows | None:
-    """Return the windows that the drawing is predicted in; None when it is no larger than one."""
-    part = resolved.windows
-    if part is None:
-        return None
-    windows = windows_of(part.size, part.overlap, bundle.downsample)
-    return windows if windows.needed(*_latent_shape(resolved, bundle)[1:]) else None
-
-
-def _batch_size(plan: Plan, max_rows: int) -> int:
-    return min(MAX_BATCH, max(1, max_rows // plan.max_branches))
-
-
-def _batches(indices: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
-    return [indices[at : at + size] for at in range(0, len(indices), size)]
-
-
-def _begin(
-    resolved: Resolved, bundle: ModelBundle, inputs: Inputs, controls: Controls
-) -> tuple["Edit | None", tuple[Steering, ...], tuple[ControlFiles, ...]]:
-    """Return what a drawing begins with and what steers it. Imported when it is asked for, as pictures from
-    words alone are drawn in half a second.
-    """
-    edit: Edit | None = None
-    if resolved.image is not None and (resolved.extend is None or resolved.extend.reach == 0):
-        from sfumato.engine.edits import prepare
-
-        edit = prepare(resolved, bundle, inputs)
-    if resolved.control is None:
-        return edit, (), ()
-    from sfumato.engine.controls import chosen, prepare_controls
-
-    files = chosen(resolved, controls)
-    return edit, prepare_controls(resolved, bundle, inputs, files, edit), files
-
-
-def _outpainting(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> "Outpainting | None":
-    """Return how an extension is drawn that is drawn in passes. Imported when it is asked for."""
-    if resolved.extend is None or resolved.extend.reach == 0:
-        return None
-    from sfumato.engine.outpaint import outpainting
-
-    return outpainting(resolved, bundle, inputs)
-
-
-def _low_res(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> "LowRes | None":
-    """Return the small picture that is made larger, if there is one. Imported when it is asked for."""
-    if resolved.low_res is None and bundle.low_res is None:
-        return None
-    from sfumato.engine.low_res import prepare_low_res
-
-    return prepare_low_res(resolved, bundle, inputs)
-
-
-def _with_arrays(
-    plan: Plan, resolved: Resolved, bundle: ModelBundle, inputs: Inputs, edit: "Edit | None"
-) -> Plan:
-    """Return `plan` with the arrays that belong to it at the drawing's size."""
-    if resolved.regions is not None:
-        from sfumato.engine.regions import region_maps
-
-        maps = region_maps(resolved.regions, *_latent_shape(resolved, bundle)[1:], inputs)
-        plan = replace(plan, maps=bundle.backend.asarray(maps))
-    if bundle.inpaints:
-        channels = None if edit is None else edit.channels
-        if channels is None:
-            from sfumato.engine.edits import nothing_kept
-
-            channels = nothing_kept(bundle, resolved.width, resolved.height)
-        plan = replace(plan, channels=channels)
-    return plan
-
-
 def decode_latent(
     bundle: ModelBundle,
     latent: Array,
@@ -410,7 +323,10 @@ def decode_latent(
             raise NumericalError(
                 "the decoded picture is not finite",
                 field="pixels",
-                hint=advice(bundle.backend.name, "The model's autoencoder is damaged."),
+                hint=advice(
+                    bundle.backend.name,
+                    "The model's autoencoder is damaged; see where: sfumato models info MODEL --check",
+                ),
             )
         pixels[rows] = to_uint8(np.moveaxis(band, 0, -1))
     return pixels

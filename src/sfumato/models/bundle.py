@@ -9,6 +9,8 @@ from sfumato.models import tiling
 from sfumato.models.backends.base import Backend
 from sfumato.models.low_res import LowResNoise
 from sfumato.models.text import TextTokenizer
+from sfumato.models.text_pair import TextPair
+from sfumato.recipe.adapters import ResolvedAdapters
 from sfumato.recipe.resolve import ModelDefaults
 from sfumato.samplers.schedule import Schedule
 
@@ -22,7 +24,9 @@ class ModelBundle:
     `seconds` says what loading cost: ``import`` of the libraries, ``load`` of the weights. `notes` are
     sentences for people, about a faster backend that could not be used. `max_latents` is how many latents
     (h * w) one call of the decoder may hold, beyond which pictures are decoded in tiles; None for no limit.
-    `low_res` is there in models that make a small picture larger: how noise is put on it.
+    `low_res` is there in models that make a small picture larger: how noise is put on it. `pair` reads the
+    text of models that are told a pooled one, and `tokenizer` is then its first. `adapters` lie over the
+    weights.
     """
 
     name: str
@@ -39,6 +43,8 @@ class ModelBundle:
     max_latents: int | None = None
     inpaints: bool = False
     low_res: LowResNoise | None = None
+    pair: TextPair | None = None
+    adapters: ResolvedAdapters | None = None
 
 
 def tiles_alike(bundle: ModelBundle, height: int, width: int) -> Tiling:

@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from sfumato.errors import ModelFileError, RecipeError, closest
 from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged, find_weights, read_json
+from sfumato.models.places import find_all
 from sfumato.settings import Settings
 
 FOLDER: Final = "controlnets"  # of ControlNets, in each folder of models and in the data folder
@@ -131,11 +132,10 @@ def find_controlnet(name_or_path: str, settings: Settings, *, paths: bool = True
 
 def known_controlnets(settings: Settings) -> dict[str, Path]:
     """Return the folder of every ControlNet that has a name, the bundled ones first."""
-    known: dict[str, Path] = {}
-    for parent in (_BUNDLED, *(place / FOLDER for place in (*settings.model_dirs, settings.data_dir))):
-        if parent.is_dir():
-            for config in sorted(parent.glob(f"*/{_CONFIG}")):
-                known.setdefault(config.parent.name, config.parent)
+    known = {config.parent.name: config.parent for config in sorted(_BUNDLED.glob(f"*/{_CONFIG}"))}
+    for found in find_all(settings, "controlnet", loose=False):
+        if found.problem is None and (found.path / _CONFIG).is_file():
+            known.setdefault(found.name, found.path)
     return known
 
 

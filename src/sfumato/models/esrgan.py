@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors import SafetensorError, safe_open
-
 from sfumato.errors import ModelFileError
 from sfumato.models.files import PICKLES
+from sfumato.models.safetensors_header import read_header
 
 DENSE: Final = 5  # convolutions in a dense block
 DENSE_BLOCKS: Final = 3  # of which so many make a residual block
@@ -193,25 +192,15 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
             value=str(path),
             hint="Give a .safetensors file, or the folder of a network that Sfumato trained.",
         )
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise _refused(path, f"has {size // 2**20} MB; upscaling networks have less than 1024")
-        with safe_open(path, framework="np") as file:  # compares the header with the length of the file
-            keys = list(file.keys())
-            slices = {key: file.get_slice(key) for key in keys}
-            kinds = {key: one.get_dtype() for key, one in slices.items()}
-            shapes = {key: tuple(one.get_shape()) for key, one in slices.items()}
-    except ModelFileError:
-        raise
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _refused(path, f"is damaged, truncated or no safetensors file ({error})") from error
-    if not shapes:
-        raise _refused(path, "holds no tensors")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise _refused(path, f"has {size // 2**20} MB; upscaling networks have less than 1024")
+    header = read_header(path, field="network")
+    kinds = {key: tensor.dtype for key, tensor in header.tensors.items()}
     wrong = sorted(key for key, kind in kinds.items() if kind not in FRACTIONS)
     if wrong:
         raise _refused(path, f"holds {kinds[wrong[0]]} in {wrong[0]} where fractions belong")
-    return shapes
+    return header.shapes
 
 
 def _refused(path: Path, what: str) -> ModelFileError:

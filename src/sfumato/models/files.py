@@ -10,21 +10,29 @@ import json
 import math
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError, safe_open
+from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import ModelFileError
+from sfumato.models.safetensors_header import read_header
+from sfumato.models.shards import index_names, read_index
+from sfumato.models.stored import Stored
+from sfumato.models.vocabulary import CLIP_MERGES
+
+if TYPE_CHECKING:
+    from sfumato.models.original.parts import Part
+    from sfumato.models.original.single import SingleFile
 
 Config = Mapping[str, Any]
 
-# The parts of a text-to-image folder, the class each must be, and the stem of its weights.
-NETWORKS: Mapping[str, tuple[str, str]] = {
-    "unet": ("UNet2DConditionModel", "diffusion_pytorch_model"),
-    "vae": ("AutoencoderKL", "diffusion_pytorch_model"),
-    "text_encoder": ("CLIPTextModel", "model"),
+PROJECTING = "CLIPTextModelWithProjection"  # the class of text encoders that make a pooled text as well
+# The parts of a text-to-image folder, the classes each may be, and the stem of its weights.
+NETWORKS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "unet": (("UNet2DConditionModel",), "diffusion_pytorch_model"),
+    "vae": (("AutoencoderKL",), "diffusion_pytorch_model"),
+    "text_encoder": (("CLIPTextModel", PROJECTING), "model"),
+    "text_encoder_2": ((PROJECTING,), "model"),
 }
 # Where a decoder for previews may lie beside them; what its config.json leaves out is as diffusers has it.
 TINY_DECODERS = ("tiny_decoder", "taesd")
@@ -40,6 +48,12 @@ TINY_DECODER_DEFAULTS: Config = {
     "upsample_fn": "nearest",
     "upsampling_scaling_factor": 2,
 }
+TOKEN_MAP = "special_tokens_map.json"
+SPECIAL_TOKENS = {  # and what CLIP has where nothing is said
+    "bos_token": "<|startoftext|>",
+    "eos_token": "<|endoftext|>",
+    "pad_token": "<|endoftext|>",
+}
 BYTE_PAIRS = ("vocab.json", "merges.txt")
 LOW_RES = "low_res_scheduler/scheduler_config.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -51,11 +65,38 @@ _digesting = threading.Lock()
 
 @dataclass(frozen=True)
 class NetworkFiles:
-    """One network: its `config` as written and the safetensors file with its `weights`."""
+    """One network: its `config` as written, the safetensors file with its `weights`, and the `class_name`
+    that model_index.json gives it, where it is in one.
+
+    `stored` says where each of its tensors lies, by their names in diffusers; None: `weights` holds them
+    all under these names, and nothing else. With it, `weights` is the file that holds the first, and
+    `num_stored` the bytes of all. `derived`: the configuration follows from the weights, no file has it.
+    """
 
     name: str
     config: Config
     weights: Path
+    class_name: str = ""
+    stored: Mapping[str, Stored] | None = None
+    num_stored: int | None = None
+    derived: bool = False
+
+    @property
+    def described(self) -> Path:
+        """The file that says what the network is."""
+        return self.weights if self.derived else self.weights.parent / "config.json"
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that holds weights of it."""
+        if self.stored is None:
+            return (self.weights,)
+        return tuple(dict.fromkeys(one.path for one in self.stored.values()))
+
+    @property
+    def num_bytes(self) -> int:
+        """How much its weights take on disk."""
+        return self.weights.stat().st_size if self.num_stored is None else self.num_stored
 
 
 @dataclass(frozen=True)
@@ -66,6 +107,13 @@ class ModelFiles:
     `merges`, `vocab` is a `tokenizer.json` that holds both, as transformers 5 saves it. `tiny_decoder` is an
     AutoencoderTiny whose decoder makes previews, where the folder has one. `low_res` is there in upscalers:
     the scheduler that puts noise on the small picture; `max_noise_level` is as model_index.json has it.
+
+    `text_encoder_2` and its `tokenizer_2`, `vocab_2` and `merges_2` are there in Stable Diffusion XL, whose
+    text is that of two encoders. A folder with a `text_encoder_2` alone, as the refiner's, has it as
+    `text_encoder`, and the same of its tokenizer. `index` is model_index.json. `token_maps` are the files
+    special_tokens_map.json that say something else than the tokenizer's configuration, and are followed.
+
+    Where all of it is one file of the original layout, `folder` is that file, and `single` what it says.
     """
 
     folder: Path
@@ -80,6 +128,35 @@ class ModelFiles:
     tiny_decoder: NetworkFiles | None = None
     low_res: Config | None = None
     max_noise_level: object = None
+    text_encoder_2: NetworkFiles | None = None
+    tokenizer_2: Config | None = None
+    vocab_2: Path | None = None
+    merges_2: Path | None = None
+    index: Config = field(default_factory=dict[str, Any])
+    token_maps: tuple[Path, ...] = ()
+    single: "SingleFile | None" = None
+
+    @property
+    def settings_file(self) -> Path:
+        """Where it is written how the model draws when nothing is asked for, if anywhere."""
+        if self.single is None:
+            return self.folder / "sfumato.json"
+        from sfumato.models.original.sidecar import sidecar_path
+
+        return sidecar_path(self.folder)
+
+    @property
+    def scheduler_file(self) -> Path:
+        """The file that the schedule was read from."""
+        if self.single is None:
+            return self.folder / "scheduler" / "scheduler_config.json"
+        return self.folder
+
+    @property
+    def networks(self) -> tuple[NetworkFiles, ...]:
+        """Every network that decides what is drawn."""
+        known = self.unet, self.vae, self.text_encoder, self.text_encoder_2
+        return tuple(one for one in known if one is not None)
 
     def digest(self) -> str:
         """Return the sha256 (hex) of everything that decides what the model draws.
@@ -87,16 +164,40 @@ class ModelFiles:
         Names and contents of weights, network configurations, schedule and tokenizer; not the model card,
         not the tiny decoder, which only previews go through, and not `sfumato.json`, whose values end up in
         every resolved recipe anyway.
+
+        Of a single file it is its sha256, as others have it, unless a person's file beside it changes what it
+        draws.
         """
-        parts = [self.unet.weights, self.vae.weights, self.text_encoder.weights, self.vocab]
-        parts += [] if self.merges is None else [self.merges]
-        parts += [self.folder / network / "config.json" for network in NETWORKS]
+        if self.single is not None:
+            return self._digest_of_single(self.single)
+        parts = [path for one in self.networks for path in one.paths]
+        parts += [one for one in (self.merges, self.vocab_2, self.merges_2) if one is not None]
+        parts += [self.folder / one.name / "config.json" for one in self.networks]
         parts += [self.folder / "scheduler" / "scheduler_config.json"]
-        parts += [self.folder / "tokenizer" / "tokenizer_config.json"]
+        vocabularies = [self.vocab] if self.vocab_2 is None else [self.vocab, self.vocab_2]
+        parts += [vocab.parent / "tokenizer_config.json" for vocab in vocabularies] + [self.vocab]
+        parts += self.token_maps
         parts += [] if self.low_res is None else [self.folder / LOW_RES]
         stamps = [(path, path.stat()) for path in sorted(parts)]
         with _digesting:  # whoever comes second waits for what the first one finds
             return _digest(self.folder, tuple((path, now.st_size, now.st_mtime_ns) for path, now in stamps))
+
+    def _digest_of_single(self, single: "SingleFile") -> str:
+        paths = sorted({path for one in self.networks for path in one.paths})
+        stamps = [(path, path.stat()) for path in paths]
+        with _digesting:
+            digests = [_sha256(path, now.st_size, now.st_mtime_ns) for path, now in stamps]
+        if len(digests) == 1 and not single.sidecar.decides:
+            return digests[0]
+        said = json.dumps(single.sidecar.decides, sort_keys=True)
+        return hashlib.sha256("\n".join([*digests, said]).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, changed: int) -> str:
+    """Return the digest of a file that has so many bytes, and was changed then."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @functools.lru_cache(maxsize=16)
@@ -115,27 +216,84 @@ def _digest(folder: Path, stamps: tuple[tuple[Path, int, int], ...]) -> str:
 
 
 def locate(folder: Path) -> ModelFiles:
-    """Find and check the files of the diffusers folder `folder`.
+    """Find and check the files of the diffusers folder `folder`, or of the single file that it is.
 
     Raises ModelFileError for a folder that is no Stable Diffusion folder, and for every missing, unreadable,
-    truncated or pickled file.
+    truncated or pickled file; for a single file as `sfumato.models.original.single.read_single` does.
     """
+    if folder.is_file():
+        return _of_file(folder)
     index = read_json(folder, "model_index.json")
-    found = {name: _network(folder, name, index) for name in NETWORKS}
-    vocab, merges = locate_byte_pairs(folder, "tokenizer/")
+    unet, vae = (_network(folder, name, index) for name in ("unet", "vae"))
+    first, *second = _text_parts(index)
+    vocab, merges = locate_byte_pairs(folder, f"tokenizer{first}/")
+    vocab_2, merges_2 = locate_byte_pairs(folder, "tokenizer_2/") if second else (None, None)
+    tokenizer, token_map = _tokenizer(folder, f"tokenizer{first}")
+    tokenizer_2, token_map_2 = _tokenizer(folder, "tokenizer_2") if second else (None, None)
     return ModelFiles(
         folder=folder,
-        unet=found["unet"],
-        vae=found["vae"],
-        text_encoder=found["text_encoder"],
+        unet=unet,
+        vae=vae,
+        text_encoder=_network(folder, f"text_encoder{first}", index),
         scheduler=read_json(folder, "scheduler/scheduler_config.json"),
-        tokenizer=read_json(folder, "tokenizer/tokenizer_config.json"),
+        tokenizer=tokenizer,
         vocab=vocab,
         merges=merges,
         defaults=read_json(folder, "sfumato.json") if (folder / "sfumato.json").is_file() else {},
-        tiny_decoder=_tiny_decoder(folder, found["vae"].config),
+        tiny_decoder=_tiny_decoder(folder, vae.config),
         low_res=read_json(folder, LOW_RES) if index.get("low_res_scheduler") is not None else None,
         max_noise_level=index.get("max_noise_level"),
+        text_encoder_2=_network(folder, "text_encoder_2", index) if second else None,
+        tokenizer_2=tokenizer_2,
+        vocab_2=vocab_2,
+        merges_2=merges_2,
+        index=index,
+        token_maps=tuple(one for one in (token_map, token_map_2) if one is not None),
+    )
+
+
+def _of_file(path: Path) -> ModelFiles:
+    from sfumato.models.original.single import read_single  # not needed where drawing begins with a folder
+
+    single = read_single(path)
+    if single.vae is None:
+        raise ModelFileError(
+            "this file has no autoencoder (VAE)",
+            field="model",
+            value=str(path),
+            hint="Put one into it: sfumato convert MODEL OUT --vae FILE",
+        )
+    return of_single(single, network_of(single.vae))
+
+
+def of_single(single: "SingleFile", vae: NetworkFiles) -> ModelFiles:
+    """Return the files of a model in one file, with the autoencoder `vae`, which may be another's."""
+    unet, text, *second = (network_of(one) for one in (single.unet, *single.texts))
+    return ModelFiles(
+        folder=single.path,
+        unet=unet,
+        vae=vae,
+        text_encoder=text,
+        scheduler=single.scheduler,
+        tokenizer=single.tokenizers[0],
+        vocab=CLIP_MERGES,
+        merges=None,
+        defaults=single.sidecar.defaults,
+        low_res=single.low_res,
+        max_noise_level=single.max_noise_level,
+        text_encoder_2=second[0] if second else None,
+        tokenizer_2=single.tokenizers[1] if second else None,
+        vocab_2=CLIP_MERGES if second else None,
+        index=single.index,
+        single=single,
+    )
+
+
+def network_of(part: "Part") -> NetworkFiles:
+    """Return a network that lies in a single file."""
+    first = next(iter(part.stored.values())).path
+    return NetworkFiles(
+        part.name, part.config, first, part.class_name, part.stored, part.num_bytes, derived=True
     )
 
 
@@ -172,19 +330,50 @@ def damaged(path: Path, what: str) -> ModelFileError:
     )
 
 
+def _tokenizer(folder: Path, name: str) -> tuple[Config, Path | None]:
+    """Return the configuration of a tokenizer, and special_tokens_map.json where that changes it: Stable
+    Diffusion 2 says there alone what it is padded with, and transformers follows it.
+    """
+    config = read_json(folder, f"{name}/tokenizer_config.json")
+    if not (folder / name / TOKEN_MAP).is_file():
+        return config, None
+    said = read_json(folder, f"{name}/{TOKEN_MAP}")
+    special = {key: said[key] for key in SPECIAL_TOKENS if key in said}
+    now = {**SPECIAL_TOKENS, **config}
+    if all(_content(now[key]) == _content(value) for key, value in special.items()):
+        return config, None
+    return {**config, **special}, folder / name / TOKEN_MAP
+
+
+def _content(token: object) -> object:
+    # Written as a plain string, or as the fields of an added token.
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _text_parts(index: Config) -> tuple[str, ...]:
+    """Return what follows "text_encoder" and "tokenizer" in the names of the parts there are, in order."""
+    there = tuple(part for part in ("", "_2") if _named(index, f"text_encoder{part}") is not None)
+    return there or ("",)
+
+
+def _named(index: Config, name: str) -> str | None:
+    """Return the class that model_index.json gives a part; None for a part that is not there."""
+    entry = index.get(name)
+    return entry[1] if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str) else None
+
+
 def _network(folder: Path, name: str, index: Config) -> NetworkFiles:
     wanted, stem = NETWORKS[name]
-    entry = index.get(name)
-    actual = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-    if actual != wanted:
+    actual = _named(index, name)
+    if actual not in wanted:
         raise ModelFileError(
-            f"model_index.json must name {wanted} as its {name}",
+            f"model_index.json must name {' or '.join(wanted)} as its {name}",
             field="model",
             value=str(folder),
-            hint=f"It names {actual}; models built like Stable Diffusion 1 and 2 are supported.",
+            hint=f"It names {actual}; models built like Stable Diffusion 1, 2 and XL are supported.",
         )
     config = read_json(folder, f"{name}/config.json")
-    return NetworkFiles(name, config, find_weights(folder / name, stem))
+    return find_network(folder / name, config, stem, actual)
 
 
 def _tiny_decoder(folder: Path, vae: Config) -> NetworkFiles | None:
@@ -200,7 +389,7 @@ def _tiny_decoder(folder: Path, vae: Config) -> NetworkFiles | None:
             value=str(folder / name),
             hint="Remove this folder, or put a decoder for this model there; previews do without one.",
         )
-    return NetworkFiles(name, config, find_weights(folder / name, "diffusion_pytorch_model"))
+    return find_network(folder / name, config, "diffusion_pytorch_model")
 
 
 def _misfit(tiny: Config, vae: Config) -> str | None:
@@ -236,14 +425,35 @@ def _counts(values: object, low: int) -> bool:
     )
 
 
+def find_network(folder: Path, config: Config, stem: str, class_name: str = "") -> NetworkFiles:
+    """Return the network in `folder`, whose weights are called `stem`: in one file or in several. Raises as
+    `find_weights` does.
+    """
+    for name in index_names(stem):
+        # Whole files go first, as diffusers has it: an index is left over where somebody joined the parts.
+        if (folder / name).is_file() and not any((folder / one).is_file() for one in weight_names(stem)):
+            stored = read_index(folder / name)
+            first, size = (
+                next(iter(stored.values())).path,
+                sum(path.stat().st_size for path in {one.path for one in stored.values()}),
+            )
+            return NetworkFiles(folder.name, config, first, class_name, stored, size)
+    return NetworkFiles(folder.name, config, find_weights(folder, stem), class_name)
+
+
+def weight_names(stem: str) -> tuple[str, ...]:
+    """Return what weights called `stem` may be called: plain, in half precision, and before the average."""
+    return f"{stem}.safetensors", f"{stem}.fp16.safetensors", f"{stem}.non_ema.safetensors"
+
+
 def find_weights(folder: Path, stem: str) -> Path:
     """Return the safetensors file called `stem` in `folder`, checked to be whole. Raises ModelFileError, also
     where there is a pickle instead.
     """
-    for name in (f"{stem}.safetensors", f"{stem}.fp16.safetensors"):
+    for name in weight_names(stem):
         path = folder / name
         if path.is_file():
-            _check_safetensors(path)
+            read_header(path)
             return path
     pickles = [path for path in sorted(folder.glob("*")) if path.suffix in PICKLES]
     if pickles:
@@ -254,16 +464,6 @@ def find_weights(folder: Path, stem: str) -> Path:
             hint="Only safetensors weights are loaded; get or convert this model as safetensors.",
         )
     raise _missing(folder / f"{stem}.safetensors")
-
-
-def _check_safetensors(path: Path) -> None:
-    # safe_open reads the header only and compares it with the length of the file: truncation shows at once.
-    try:
-        with safe_open(path, framework="np") as file:
-            if not file.keys():
-                raise damaged(path, "holds no tensors")
-    except (SafetensorError, OSError, ValueError) as error:
-        raise damaged(path, f"is damaged or truncated ({error})") from error
 
 
 def _required(folder: Path, name: str) -> Path:

@@ -13,11 +13,14 @@ from sfumato.models.backends.base import Backend
 from sfumato.models.backends.selection import INSTALL_TORCH, choose
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.files import ModelFiles, NetworkFiles, damaged, locate
-from sfumato.models.folders import find_folder, known_folders
+from sfumato.models.folders import find_folder, is_known, known_folders
+from sfumato.models.liked import liked_by
 from sfumato.models.low_res import low_res_noise, upscales
 from sfumato.models.memory import system_memory
 from sfumato.models.text import TextTokenizer
+from sfumato.models.text_pair import TextPair
 from sfumato.models.tiling import latents_within
+from sfumato.models.told import told
 from sfumato.recipe.parts import MixMode
 from sfumato.recipe.resolve import ModelDefaults
 from sfumato.recipe.values import MAX_CACHE_INTERVAL, MAX_GUIDANCE, MAX_SIZE, MAX_STEPS
@@ -42,6 +45,7 @@ class FoundModel:
     tokenizer: TextTokenizer
     defaults: ModelDefaults
     seconds: float
+    pair: TextPair | None = None
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,14 @@ def find_model(name_or_path: str, settings: Settings, *, paths: bool = True) -> 
     folder = find_folder(name_or_path, settings, paths=paths)
     files = locate(folder)
     # A path is nobody else's business, and pictures carry the name.
-    name = name_or_path if name_or_path in known_folders(settings) else folder.resolve().name
+    resolved = folder.resolve()
+    own = resolved.stem if files.single is not None else resolved.name
+    name = name_or_path if is_known(name_or_path, settings) else own
     defaults = read_defaults(files, name=name, digest=files.digest())
-    return FoundModel(files, TextTokenizer.load(files), defaults, time.perf_counter() - started)
+    tokenizer = TextTokenizer.load(files)
+    pair = TextPair.load(files, tokenizer) if defaults.told.sizes else None
+    tokenizer = tokenizer if pair is None else pair.tokenizers[0]
+    return FoundModel(files, tokenizer, defaults, time.perf_counter() - started, pair)
 
 
 def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> ModelBundle:
@@ -133,6 +142,7 @@ def make_bundle(
         max_latents=max_latents,
         inpaints=inpaints(found.files),
         low_res=low_res_noise(found.files),
+        pair=found.pair,
     )
 
 
@@ -169,6 +179,7 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
     factor = downsampling(files)
     native = _native_size(files, factor)
     low_res = low_res_noise(files)
+    liked = liked_by(files)
     # What zero terminal SNR needs; upscalers have some signal left, and are used without.
     rescaled = files.scheduler.get("prediction_type") == "v_prediction" and low_res is None
     largest = MAX_SIDE if low_res is None else MAX_UPSCALED
@@ -180,10 +191,10 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         multiple=_default(files, "multiple", factor, 1, MAX_SIZE),
         min_size=_default(files, "min_size", min(native, 8 * factor), 1, MAX_SIZE),
         max_size=_default(files, "max_size", max(native, largest), 1, MAX_SIZE),
-        steps=_default(files, "steps", min(20, trained), 1, min(MAX_STEPS, trained)),
-        sampler=_default(files, "sampler", "dpmpp_2m"),
-        spacing=_default(files, "spacing", "trailing"),
-        guidance=_default(files, "guidance", 7.0 if low_res is None else 9.0, 0, MAX_GUIDANCE),
+        steps=_default(files, "steps", min(liked.steps, trained), 1, min(MAX_STEPS, trained)),
+        sampler=_default(files, "sampler", liked.sampler),
+        spacing=_default(files, "spacing", liked.spacing),
+        guidance=_default(files, "guidance", liked.guidance, 0, MAX_GUIDANCE),
         guidance_rescale=_default(files, "guidance_rescale", 0.7 if rescaled else 0.0, 0, 1),
         samplers=tuple(SOLVERS),
         spacings=tuple(SPACINGS),
@@ -196,8 +207,9 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         mix_mode=_default(files, "mix_mode", ModelDefaults.mix_mode),
         upscales=0 if low_res is None else factor,
         max_noise_level=0 if low_res is None else low_res.max_level,
-        text_layers=_number(files.text_encoder, "num_hidden_layers", 12),
+        text_layers=_text_layers(files),
         middle_attends=files.unet.config.get("mid_block_type", ATTENDING_MIDDLE) == ATTENDING_MIDDLE,
+        told=told(files),
     )
     for field, value, names in (
         ("sampler", defaults.sampler, defaults.samplers),
@@ -205,20 +217,21 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         ("mix_mode", defaults.mix_mode, get_args(MixMode)),
     ):
         if value not in names:
-            raise damaged(files.folder / "sfumato.json", f"names an unknown {field}, {value!r}")
+            raise damaged(files.settings_file, f"names an unknown {field}, {value!r}")
     if SPACINGS[defaults.spacing].measured and files.defaults.get(ENTROPIC_SIGMAS) is None:
         what = f"names the spacing {defaults.spacing!r} and holds no {ENTROPIC_SIGMAS}"
-        raise damaged(files.folder / "sfumato.json", what)
+        raise damaged(files.settings_file, what)
     start, stop = defaults.fast_guidance_start, defaults.fast_guidance_stop
     if start > stop:
         what = f"holds a fast_guidance_start, {start}, after its fast_guidance_stop, {stop}"
-        raise damaged(files.folder / "sfumato.json", what)
+        raise damaged(files.settings_file, what)
     _check_sizes(files, defaults, factor)
     return defaults
 
 
 def _listed(name: str, folder: Path) -> ListedModel:
-    num_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    parts = [folder] if folder.is_file() else [path for path in folder.rglob("*") if path.is_file()]
+    num_bytes = sum(path.stat().st_size for path in parts)
     try:
         defaults = read_defaults(locate(folder), name=name, digest="")
     except ModelFileError as error:
@@ -233,17 +246,22 @@ def _check(files: ModelFiles) -> None:
     fits = _number(unet, "in_channels") == channels or inpaints(files) or upscales(files)
     if not fits or _number(unet, "out_channels", channels) != channels:
         raise damaged(_config(unet), "disagrees with vae/config.json on channels")
-    for key in ("class_embed_type", "num_class_embeds", "addition_embed_type"):
+    for key in ("class_embed_type", "num_class_embeds"):
         if unet.config.get(key) is not None and not (key == "num_class_embeds" and upscales(files)):
             raise damaged(_config(unet), f"asks for more than a text ({key})")
     # diffusers' and transformers' defaults stand in for what a configuration leaves out.
     projected = unet.config.get("encoder_hid_dim")
     attended = unet.config.get("cross_attention_dim", 1280) if projected is None else projected
-    width = files.text_encoder.config.get("hidden_size", 512)
+    encoders = [one for one in (files.text_encoder, files.text_encoder_2) if one is not None]
+    widths = [one.config.get("hidden_size", 512) for one in encoders]
+    width = sum(widths) if all(isinstance(one, int) for one in widths) else None
     for dimension in attended if isinstance(attended, list) else [attended]:
-        if isinstance(width, int) and width != dimension:
-            what = f"disagrees with text_encoder/config.json: it attends to {dimension} numbers, not {width}"
+        if width is not None and width != dimension:
+            names = " and ".join(f"{one.name}/config.json" for one in encoders)
+            what = f"disagrees with {names}: it attends to {dimension} numbers, not {width}"
             raise damaged(_config(unet), what)
+    if files.text_encoder_2 is not None and not told(files).sizes:
+        raise damaged(_config(unet), "takes no pooled text, and there are two text encoders")
     scale, shift = vae.config.get("scaling_factor", SCALING_FACTOR), vae.config.get("shift_factor")
     if not _is_finite(scale) or scale <= 0:
         raise damaged(_config(vae), f"holds no usable scaling_factor ({scale!r})")
@@ -252,7 +270,7 @@ def _check(files: ModelFiles) -> None:
 
 
 def _check_sizes(files: ModelFiles, defaults: ModelDefaults, factor: int) -> None:
-    path = files.folder / "sfumato.json"
+    path = files.settings_file
     if defaults.multiple % factor:
         raise damaged(
             path, f"holds a multiple, {defaults.multiple}, that is none of the autoencoder's {factor}"
@@ -269,7 +287,7 @@ def _schedule(files: ModelFiles) -> Schedule:
     try:
         schedule = Schedule.from_diffusers_config(files.scheduler)
     except ModelFileError as error:
-        path = files.folder / "scheduler" / "scheduler_config.json"
+        path = files.scheduler_file
         raise damaged(path, f"cannot be used ({error})") from error
     knots = files.defaults.get(ENTROPIC_SIGMAS)
     if knots is None:
@@ -280,7 +298,7 @@ def _schedule(files: ModelFiles) -> Schedule:
         return replace(schedule, entropic=tuple(knots))
     except (TypeError, ValueError) as error:
         what = f"holds {ENTROPIC_SIGMAS} that cannot be used ({error})"
-        raise damaged(files.folder / "sfumato.json", what) from error
+        raise damaged(files.settings_file, what) from error
 
 
 def _native_size(files: ModelFiles, factor: int) -> int:
@@ -296,7 +314,7 @@ def _default(files: ModelFiles, key: str, fallback: Any, low: float = 0, high: f
     if key not in files.defaults:
         return fallback
     value = files.defaults[key]
-    path = files.folder / "sfumato.json"
+    path = files.settings_file
     kind = (int, float) if isinstance(fallback, float) else type(fallback)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise damaged(path, f"holds the wrong kind of value for {key} ({value!r})")
@@ -312,9 +330,15 @@ def _number(network: NetworkFiles, key: str, fallback: int | None = None) -> int
     return value
 
 
+def _text_layers(files: ModelFiles) -> int:
+    """Return how many layers the smaller text encoder has."""
+    encoders = [one for one in (files.text_encoder, files.text_encoder_2) if one is not None]
+    return min(_number(one, "num_hidden_layers", 12) for one in encoders)
+
+
 def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _config(network: NetworkFiles) -> Path:
-    return network.weights.parent / "config.json"
+    return network.described

@@ -54,7 +54,7 @@ def low_res_noise(files: ModelFiles) -> LowResNoise | None:
         raise damaged(path, "names no low_res_scheduler, and the UNet is that of an upscaler")
     levels = _count(files.unet.config, "num_class_embeds")
     if levels is None:
-        raise damaged(files.unet.weights.parent / "config.json", "holds no usable num_class_embeds")
+        raise damaged(files.unet.described, "holds no usable num_class_embeds")
     try:
         schedule = Schedule.from_diffusers_config(files.low_res)
     except ModelFileError as error:

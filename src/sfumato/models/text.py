@@ -7,8 +7,8 @@ prompts written for it mean the same here.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from tokenizers.models import BPE
 
 from sfumato.errors import ModelFileError
 from sfumato.models.backends.base import Array, Backend
-from sfumato.models.files import Config, ModelFiles, damaged, read_json
+from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged, read_json
+from sfumato.models.vocabulary import CLIP_MERGES, clip_byte_pairs
+from sfumato.recipe.adapters import word_pattern
 from sfumato.recipe.prompt import Prompt
 from sfumato.samplers.arrays import array_namespace
 
@@ -34,22 +36,23 @@ _BLOCK_END = re.compile(r"\s")
 
 @dataclass(frozen=True, eq=False)
 class TextTokenizer:
-    """CLIP byte pairs. `max_length` counts the start and end tokens that every chunk carries."""
+    """CLIP byte pairs. `max_length` counts the start and end tokens that every chunk carries. `words` have
+    tokens of their own, beyond the byte pairs: embeddings, by name in small letters.
+    """
 
     bpe: Tokenizer
     start: int
     end: int
     pad: int
     max_length: int
+    words: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
     @classmethod
     def load(cls, files: ModelFiles) -> "TextTokenizer":
         """Build the tokenizer of a checked model folder; raises ModelFileError when its files do not fit."""
         longest = files.text_encoder.config.get("max_position_embeddings", 77)
         tokenizer = cls.read(files.vocab, files.merges, files.tokenizer, longest)
-        known = _vocabulary_size(files)
-        if max(tokenizer.bpe.get_vocab().values(), default=0) >= known:
-            raise damaged(files.vocab, f"holds tokens the text encoder does not have (it has {known})")
+        within_vocabulary(tokenizer, files.vocab, files.text_encoder)
         return tokenizer
 
     @classmethod
@@ -81,6 +84,19 @@ class TextTokenizer:
 
     def tokens(self, text: str) -> Iterator[int]:
         """Yield the token ids of `text`, without start, end or padding. Never raises, whatever the text."""
+        if not self.words:
+            yield from self._byte_pairs(text)
+            return
+        position = 0
+        for match in word_pattern(self.words).finditer(text):
+            ids = self.words.get(match[1].casefold())
+            if ids is not None:  # letters that only look alike in capitals
+                yield from self._byte_pairs(text[position : match.start()])
+                yield from ids
+                position = match.end()
+        yield from self._byte_pairs(text[position:])
+
+    def _byte_pairs(self, text: str) -> Iterator[int]:
         # A lone surrogate has no UTF-8; it becomes a question mark, as it would on the way to any file.
         clean = text.encode("utf-8", "replace").decode("utf-8")
         position = 0
@@ -95,13 +111,16 @@ class TextTokenizer:
 
 
 def _read_byte_pairs(vocab: Path, merges: Path | None) -> Tokenizer:
-    """Return the tokenizer of `vocab.json` and `merges.txt`, or of a `tokenizer.json` (`merges` None).
+    """Return the tokenizer of `vocab.json` and `merges.txt`, or of a `tokenizer.json` (`merges` None), or
+    CLIP's own, which came along (`vocab` is `CLIP_MERGES`).
 
     Of a `tokenizer.json` only the byte pairs are taken: words are cut as CLIP does, whatever it says. Raises
     ModelFileError for files that make no tokenizer.
     """
     marks = {"unk_token": "<|endoftext|>", "end_of_word_suffix": "</w>"}
     try:
+        if vocab == CLIP_MERGES:
+            return clip_words(Tokenizer(BPE(*clip_byte_pairs(), **marks)))
         if merges is not None:
             return clip_words(Tokenizer(BPE.from_file(str(vocab), str(merges), **marks)))
         whole = read_json(vocab.parent, vocab.name)
@@ -192,10 +211,15 @@ def encode(backend: Backend, tokens: Tokens, skipped: int = 0) -> Array:
     Weights scale the encoded tokens; each chunk is then scaled back to the mean it had, so that emphasis
     moves attention between words and not the whole prompt. A weight of one everywhere changes no bit.
     """
-    hidden = backend.encode_text(tokens.ids, skipped)
-    if (tokens.weights != 1).any():
-        hidden = _restored(hidden * backend.asarray(tokens.weights)[:, :, None], hidden)
+    hidden = weighed(backend, tokens, backend.encode_text(tokens.ids, skipped))
     return hidden.reshape(1, -1, hidden.shape[-1])
+
+
+def weighed(backend: Backend, tokens: Tokens, hidden: Array) -> Array:
+    """Return the hidden states `(n,T,D)` of `tokens` with their weights, see `encode`."""
+    if (tokens.weights == 1).all():
+        return hidden
+    return _restored(hidden * backend.asarray(tokens.weights)[:, :, None], hidden)
 
 
 def _restored(weighted: Array, hidden: Array) -> Array:
@@ -224,10 +248,11 @@ def encode_equal_length(
     """
     longest = max(len(tokens.ids) for tokens in prompts)
     empty = tokenise(tokenizer, ())
-    return [encode(backend, _filled(tokens, empty, longest), skipped) for tokens in prompts]
+    return [encode(backend, filled(tokens, empty, longest), skipped) for tokens in prompts]
 
 
-def _filled(tokens: Tokens, empty: Tokens, length: int) -> Tokens:
+def filled(tokens: Tokens, empty: Tokens, length: int) -> Tokens:
+    """Return `tokens` filled up to `length` chunks with those of the `empty` prompt."""
     missing = length - len(tokens.ids)
     ids = np.concatenate([tokens.ids, *[empty.ids] * missing])
     weights = np.concatenate([tokens.weights, *[empty.weights] * missing])
@@ -245,8 +270,10 @@ def _content(value: Any) -> str:
     return str(value["content"] if isinstance(value, dict) and "content" in value else value)
 
 
-def _vocabulary_size(files: ModelFiles) -> int:
-    size = files.text_encoder.config.get("vocab_size")
-    if not isinstance(size, int):
-        raise damaged(files.text_encoder.weights.parent / "config.json", "holds no vocab_size")
-    return size
+def within_vocabulary(tokenizer: TextTokenizer, vocab: Path, encoder: NetworkFiles) -> None:
+    """Raise ModelFileError when `tokenizer`, of the file `vocab`, makes tokens that `encoder` lacks."""
+    known = encoder.config.get("vocab_size")
+    if not isinstance(known, int):
+        raise damaged(encoder.described, "holds no vocab_size")
+    if max(tokenizer.bpe.get_vocab().values(), default=0) >= known:
+        raise damaged(vocab, f"holds tokens the text encoder does not have (it has {known})")

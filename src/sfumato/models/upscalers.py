@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 
-from sfumato.errors import MissingExtraError, ModelFileError
+from sfumato.errors import MissingExtraError
 from sfumato.imaging.resize import lanczos
 from sfumato.imaging.tiles import Tiling, plan
 from sfumato.models.esrgan import EsrganFile, EsrganShape, read_esrgan
 from sfumato.models.files import Config, NetworkFiles, damaged, read_json
+from sfumato.models.safetensors_header import read_header
 
 if TYPE_CHECKING:
     from sfumato.models.backends.openvino.networks import Network
@@ -209,7 +209,7 @@ def locate_upscaler(folder: Path) -> NetworkFiles:
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise damaged(weights, "is missing")
-    _header(weights)
+    read_header(weights)
     return NetworkFiles("upscaler", config, weights)
 
 
@@ -219,7 +219,7 @@ def upscaler_facts(folder: Path) -> dict[str, Any]:
     """
     weights = locate_upscaler(folder).weights
     try:
-        facts = json.loads(_header(weights).get(FACTS, "null"))
+        facts = json.loads(read_header(weights).metadata.get(FACTS, "null"))
     except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict):
@@ -322,15 +322,3 @@ def _bytes(band: NDArray[np.float32]) -> Pixels:
     np.clip(levels, 0, 255, out=levels)
     np.rint(levels, out=levels)
     return levels.astype(np.uint8).transpose(1, 2, 0)
-
-
-def _header(weights: Path) -> dict[str, str]:
-    try:
-        with safe_open(weights, framework="np") as file:
-            if not file.keys():
-                raise damaged(weights, "holds no tensors")
-            return dict(file.metadata() or {})
-    except ModelFileError:
-        raise
-    except (SafetensorError, OSError, ValueError) as error:
-        raise damaged(weights, f"is damaged or truncated ({error})") from error

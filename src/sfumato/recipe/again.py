@@ -1,9 +1,11 @@
 """From a resolved recipe back to one that asks for exactly the same run: what "draw it again" begins with."""
 
+from sfumato.recipe.adapters import ResolvedAdapters, asked_adapters
 from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.hires import HiresPart, ResolvedHires, ResolvedWindows, WindowsPart
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.low_res import LowResPart
+from sfumato.recipe.micro import MicroPart
 from sfumato.recipe.parts import (
     Control,
     ControlPart,
@@ -72,8 +74,10 @@ def recipe_of(resolved: Resolved) -> Recipe:
                 parts.append(HiresPart(passes=len(part.sizes), **part.model_dump(exclude={"sizes"})))
             case ResolvedVariation():
                 parts.append(VariationPart(strength=part.strength, seed=part.seed))
-            case ExtrasPart():
+            case ExtrasPart() | MicroPart():
                 parts.append(part)
+            case ResolvedAdapters():
+                parts.append(asked_adapters(part))
     return Recipe(
         version=resolved.version,
         model=resolved.model,

@@ -16,9 +16,11 @@ from pydantic import (
     model_validator,
 )
 
+from sfumato.recipe.adapters import AdaptersPart, ResolvedAdapters
 from sfumato.recipe.extras import ExtrasPart, no_tiles
 from sfumato.recipe.hires import HiresPart, ResolvedHires, ResolvedWindows, WindowsPart
 from sfumato.recipe.low_res import LowResPart
+from sfumato.recipe.micro import MicroPart
 from sfumato.recipe.parts import (
     PART_ORDER,
     ControlPart,
@@ -159,6 +161,14 @@ class Recipe(BaseModel):
     def extras(self) -> ExtrasPart | None:
         return _only(self.parts, ExtrasPart)
 
+    @property
+    def micro(self) -> MicroPart | None:
+        return _only(self.parts, MicroPart)
+
+    @property
+    def adapters(self) -> AdaptersPart | None:
+        return _only(self.parts, AdaptersPart)
+
 
 class Resolved(BaseModel):
     """What runs, what is stored, and what every picture carries: the run, and which of its pictures this is.
@@ -166,8 +176,9 @@ class Resolved(BaseModel):
     `parts` stand in the order of `PART_ORDER`; without a text the drawing is unconditional. `model_digest`
     identifies the weights. `width` and `height` are what the model draws: with a mask or an extension, the
     picture has the size of the image. The picture's own noise comes from `picture_seed`, so it does not
-    depend on `count`. An `eta` of 0 and a `cache_interval` of 1 are not written, so that recipes keep the
-    digest they had before there were any.
+    depend on `count`. `embedded` tells that the model's network is told the guidance and predicts once.
+    An `eta` of 0, a `cache_interval` of 1 and an `embedded` of false are not written, so that recipes keep
+    the digest they had before there were any.
     """
 
     model_config = FROZEN
@@ -182,6 +193,7 @@ class Resolved(BaseModel):
     spacing: Name
     eta: Fraction = 0.0
     guidance: Guidance
+    embedded: Annotated[bool, Strict()] = False
     cache_interval: CacheInterval = 1
     seed: Seed
     count: Count
@@ -213,6 +225,8 @@ class Resolved(BaseModel):
             data.pop("eta", None)
         if self.cache_interval == 1:
             data.pop("cache_interval", None)
+        if not self.embedded:
+            data.pop("embedded", None)
         return data
 
     @property
@@ -222,6 +236,11 @@ class Resolved(BaseModel):
     @property
     def mix(self) -> ResolvedMix | None:
         return _only(self.parts, ResolvedMix)
+
+    @property
+    def bands(self) -> tuple[float, ...] | None:
+        """The shares of a mix in bands, the text part's first."""
+        return None if self.mix is None or self.mix.mode != "bands" else self.mix.shares
 
     @property
     def regions(self) -> ResolvedRegions | None:
@@ -262,6 +281,14 @@ class Resolved(BaseModel):
     @property
     def extras(self) -> ExtrasPart | None:
         return _only(self.parts, ExtrasPart)
+
+    @property
+    def micro(self) -> MicroPart | None:
+        return _only(self.parts, MicroPart)
+
+    @property
+    def adapters(self) -> ResolvedAdapters | None:
+        return _only(self.parts, ResolvedAdapters)
 
     @property
     def picture_seed(self) -> int:

@@ -12,7 +12,7 @@ import re
 from typing import Any, Final
 
 from sfumato.errors import RecipeError
-from sfumato.recipe import hires_text
+from sfumato.recipe import adapters_text, hires_text
 from sfumato.recipe.extras import from_pairs, to_pairs
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import (
@@ -70,8 +70,9 @@ def to_parameters(resolved: Resolved, *, software: str = "Sfumato") -> str:
         pairs["Variation seed strength"] = _number(variation.strength)
     if resolved.extras is not None:
         pairs |= to_pairs(resolved.extras)
-    body = _body(prompt, negative)
-    if _read_body(body.split("\n")) != (prompt, negative):
+    pairs |= adapters_text.to_pairs(resolved.adapters)
+    body = _body(adapters_text.with_marks(prompt, resolved.adapters), negative)
+    if _read_prompts(body.split("\n"), pairs)[:2] != (prompt, negative):
         pairs["Exact prompt"], pairs["Exact negative"] = json.dumps(prompt), json.dumps(negative)
     pairs["Version"] = software
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items())
@@ -89,7 +90,7 @@ def parse_parameters(text: str) -> Recipe:
     pairs = _read_pairs(lines[-1])
     if len(pairs) < MIN_PAIRS:
         pairs = {}
-    prompt, negative = _read_body(lines[:-1] if pairs else lines)
+    prompt, negative, adapters = _read_prompts(lines[:-1] if pairs else lines, pairs)
     if "Exact prompt" in pairs:
         prompt = _json(pairs, "Exact prompt")
     if "Exact negative" in pairs:
@@ -120,6 +121,7 @@ def parse_parameters(text: str) -> Recipe:
         parts.append({"kind": "variation", "strength": strength, "seed": seed})
     extras = from_pairs(pairs)
     parts += [] if extras is None else [extras]
+    parts += [] if adapters is None else [adapters]
     return read_mapping({**data, "parts": parts}, Recipe)
 
 
@@ -127,6 +129,13 @@ def _body(prompt: str, negative: str) -> str:
     # Readers in C end a string at NUL.
     body = f"{prompt}\n{_NEGATIVE} {negative}" if negative else prompt
     return body.replace("\x00", "")
+
+
+def _read_prompts(lines: list[str], pairs: dict[str, str]) -> tuple[str, str, dict[str, Any] | None]:
+    """Return prompt, negative prompt and the adapters that stood in the first, or in `pairs`."""
+    prompt, negative = _read_body(lines)
+    prompt, adapters = adapters_text.from_pairs(prompt, pairs)
+    return prompt, negative, adapters
 
 
 def _read_body(lines: list[str]) -> tuple[str, str]:

@@ -25,6 +25,7 @@ SPACING_LABELS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "leading": "DDIM",
         "trailing": "Trailing",
+        "lcm": "LCM",
         "linspace": "Uniform",
         "karras": "Karras",
         "exponential": "Exponential",

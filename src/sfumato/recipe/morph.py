@@ -5,19 +5,20 @@ goes from one to the other, and a variation, which turns the noise of one seed t
 (Shoemake 1985: on the arc between them).
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, Strict, model_validator
 
 from sfumato.errors import RecipeError
 from sfumato.recipe.image import Recipe
-from sfumato.recipe.parts import MixMode, MixPart, MixPrompt, Part, TextPart, VariationPart
+from sfumato.recipe.parts import MixPart, MixPrompt, Part, TextPart, VariationPart
 from sfumato.recipe.values import FROZEN, PromptText, Seed
 
 MAX_FRAMES: Final = 10_000
 SHORTEST: Final = 20  # milliseconds of a frame; what is shorter, browsers show for 100
 TICK: Final = 10
 MORPH_VERSION: Final = 1
+MorphMode = Literal["branches", "embeddings"]  # in bands, the shares of frames would be places
 MODE: Final = "branches"  # the smoother one; see docs/how-to/see-it-happen.md
 
 
@@ -34,7 +35,7 @@ class Morph(BaseModel):
     seeds: tuple[Seed, ...] = ()
     frames: Annotated[int, Strict(), Field(ge=2, le=MAX_FRAMES)] = 24
     loop: Annotated[bool, Strict()] = False
-    mode: MixMode = MODE
+    mode: MorphMode = MODE
 
     @model_validator(mode="after")
     def _stops_agree(self) -> "Morph":

@@ -7,10 +7,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from sfumato.recipe.adapters import AdaptersPart
 from sfumato.recipe.areas import AreaText
 from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.hires import HiresPart, WindowsPart
 from sfumato.recipe.low_res import LowResPart
+from sfumato.recipe.micro import MicroPart
 from sfumato.recipe.values import (
     FROZEN,
     MAX_CONTROLS,
@@ -33,7 +35,7 @@ Fit = Literal["crop", "fill", "stretch"]
 Fill = Literal["original", "noise", "blur"]
 NewFill = Literal["noise", "blur"]
 Extent = Literal["whole", "masked"]
-MixMode = Literal["branches", "embeddings"]
+MixMode = Literal["branches", "embeddings", "bands"]
 
 
 class TextPart(BaseModel):
@@ -81,7 +83,9 @@ class MixPart(BaseModel):
     None).
 
     `mode` "branches" predicts with each prompt and averages the predictions; "embeddings" averages the
-    encoded texts. None means what the model does best.
+    encoded texts; "bands" averages predictions as well, but each prompt counts most in a band of the picture
+    as high as its share, the text part's uppermost, see `sfumato.engine.regions`. None means what the model
+    does best.
     """
 
     model_config = FROZEN
@@ -276,7 +280,9 @@ Part = Annotated[
     | WindowsPart
     | HiresPart
     | VariationPart
-    | ExtrasPart,
+    | ExtrasPart
+    | MicroPart
+    | AdaptersPart,
     Field(discriminator="kind"),
 ]
 
@@ -293,6 +299,8 @@ PART_ORDER: Final = (
     "hires",
     "variation",
     "extras",
+    "micro",
+    "adapters",
 )
 """In which parts take effect."""
 

@@ -17,8 +17,10 @@ from sfumato.recipe.labels import (
     spacing_name,
     split_sampler,
 )
+from sfumato.recipe.micro import TOLD_NOTHING, Told, check_guidance, resolve_micro
 from sfumato.recipe.outpainting import check_reach, reach_of
 from sfumato.recipe.parts import MixMode, MixPart, MixPrompt, TextPart
+from sfumato.recipe.resolve_adapters import AdapterTable, resolve_adapters, without_marks
 from sfumato.recipe.resolve_edits import (
     Sources,
     canvas_size,
@@ -40,6 +42,7 @@ from sfumato.settings import Settings
 
 NO_SOURCES: Final[Sources] = MappingProxyType({})
 NO_CONTROLS: Final[Mapping[str, str]] = MappingProxyType({})
+NO_ADAPTERS: Final = AdapterTable()
 MIN_SHARE = 1e-6  # less of a prompt than this cannot be seen, and underflows sooner or later
 
 
@@ -51,7 +54,8 @@ class ModelDefaults:
     names that can be asked for, `max_steps` the timesteps the model was trained on. `fast_...` is what a fast
     recipe means with this model. One that `upscales` so many times is shown a small picture, on which at most
     `max_noise_level` steps of noise were put; 0: it draws from words. `text_layers` is how many layers its
-    text encoder has, and `middle_attends` tells whether the middle of its UNet attends to itself.
+    text encoder has, and `middle_attends` tells whether the middle of its UNet attends to itself. `told` is
+    what its UNet is told beside the text.
     """
 
     name: str
@@ -77,6 +81,7 @@ class ModelDefaults:
     max_noise_level: int = 0
     text_layers: int = 12
     middle_attends: bool = True
+    told: Told = TOLD_NOTHING
 
 
 def recipe_from_mapping(data: Mapping[str, object]) -> Recipe:
@@ -101,15 +106,18 @@ def resolve(
     settings: Settings | None = None,
     sources: Sources = NO_SOURCES,
     controls: Mapping[str, str] = NO_CONTROLS,
+    adapters: AdapterTable = NO_ADAPTERS,
 ) -> Resolved:
     """Fill in what `recipe` leaves open, and check it against the model and, when given, the limits in
     `settings`. `sources` are the facts of the pictures that the recipe names, by the names it gives them,
-    `controls` the digests of the ControlNets.
+    `controls` the digests of the ControlNets, `adapters` what was found of
+    adapters; those that prompts name are taken out of them.
 
     `new_seed` is called only when the recipe has no seed. Sizes are rounded to the nearest multiple the model
     draws; shares of a mix are made to sum to one. The model is named as it calls itself, not by the path it
     was found at, which is nobody else's business. Raises RecipeError.
     """
+    recipe = without_marks(recipe)
     if settings is not None:
         _check_limits(recipe, settings)
     check_family(recipe, defaults.name, defaults.upscales)
@@ -148,6 +156,10 @@ def resolve(
         known = defaults.name, defaults.text_layers
         extras = settled(recipe.extras, *known, attends=defaults.middle_attends)
         parts += [] if extras is None else [extras]
+    micro = resolve_micro(recipe.micro, defaults.name, defaults.told)
+    parts += [] if micro is None else [micro]
+    laid_over = resolve_adapters(recipe, adapters)
+    parts += [] if laid_over is None else [laid_over]
     return Resolved(
         model=defaults.name,
         model_digest=defaults.digest,
@@ -158,6 +170,7 @@ def resolve(
         spacing=spacing,
         eta=_eta(recipe, sampler),
         guidance=defaults.guidance if recipe.guidance is None else recipe.guidance,
+        embedded=defaults.told.guidance,
         cache_interval=_cache_interval(recipe, defaults),
         seed=_seed(recipe, new_seed),
         count=recipe.count,
@@ -351,9 +364,11 @@ def _parts(recipe: Recipe, defaults: ModelDefaults) -> tuple[ResolvedText | Reso
 def _text(text: TextPart, fast: bool, defaults: ModelDefaults) -> ResolvedText:
     rescale = defaults.guidance_rescale if text.guidance_rescale is None else text.guidance_rescale
     start, stop = text.guidance_start, text.guidance_stop
-    if fast and start is None and stop is None:
+    if fast and start is None and stop is None and not defaults.told.guidance:
         # One end of a window says little without the other, so a fast recipe fills both or none.
         start, stop = defaults.fast_guidance_start, defaults.fast_guidance_stop
+    if defaults.told.guidance:
+        check_guidance(0.0 if start is None else start, 1.0 if stop is None else stop, defaults.name)
     return ResolvedText(
         prompt=text.prompt,
         negative=text.negative,

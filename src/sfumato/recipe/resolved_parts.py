@@ -4,9 +4,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from sfumato.recipe.adapters import ResolvedAdapters
 from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.hires import ResolvedHires, ResolvedWindows
 from sfumato.recipe.low_res import NoiseLevel
+from sfumato.recipe.micro import MicroPart
 from sfumato.recipe.parts import Extent, Fill, Fit, MixMode, MixPrompt, NewFill, check_window
 from sfumato.recipe.values import (
     FROZEN,
@@ -79,6 +81,11 @@ class ResolvedMix(BaseModel):
         if abs(total - 1.0) > ALMOST:
             raise ValueError("the shares of a resolved mix must sum to 1")
         return self
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of each prompt, the text part's first."""
+        return self.ratio, *(item.ratio for item in self.prompts)
 
 
 class ResolvedRegion(BaseModel):
@@ -234,6 +241,8 @@ ResolvedPart = Annotated[
     | ResolvedWindows
     | ResolvedHires
     | ResolvedVariation
-    | ExtrasPart,
+    | ExtrasPart
+    | MicroPart
+    | ResolvedAdapters,
     Field(discriminator="kind"),
 ]

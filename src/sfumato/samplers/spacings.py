@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 KARRAS_RHO = 7.0
 BETA_SHAPE = 0.6
+LCM_TRAINED = 50  # timesteps of latent consistency models as published
 # Timesteps of the 10-step Stable Diffusion 1.5 schedule, and its end at sigma_min.
 AYS_TIMESTEPS = (999.0, 850.0, 736.0, 645.0, 545.0, 455.0, 343.0, 233.0, 124.0, 24.0, 0.0)
 
@@ -60,6 +61,19 @@ def trailing(table: Floats, num_steps: int, steps_offset: int) -> Floats:
     # arange, not linspace: halves must round to the same integers as in diffusers.
     t = np.arange(len(table), 0, -len(table) / num_steps)[:num_steps].round().astype(int) - 1
     return table[np.maximum(t, 0)]
+
+
+def lcm(table: Floats, num_steps: int, steps_offset: int) -> Floats:
+    """n of the timesteps that latent consistency models were trained on: every (N // 50)-th, from N-1 down in
+    even strides. Luo et al. 2023 (arXiv 2310.04378) Section 4.3; as diffusers' LCMScheduler with its default
+    of 50.
+
+    More steps than 50 are spaced as `trailing` does.
+    """
+    if num_steps > LCM_TRAINED or len(table) < LCM_TRAINED:
+        return trailing(table, num_steps, steps_offset)
+    t = np.arange(LCM_TRAINED, 0, -1) * (len(table) // LCM_TRAINED) - 1
+    return table[t[np.floor(np.linspace(0, LCM_TRAINED, num_steps, endpoint=False)).astype(int)]]
 
 
 def linspace(table: Floats, num_steps: int, steps_offset: int) -> Floats:
@@ -160,6 +174,7 @@ SPACINGS: Mapping[str, Spacing] = MappingProxyType(
         for row in (
             Spacing("leading", "DDIM", "every (N // n)-th training step from the clean end", leading),
             Spacing("trailing", "Trailing", "even training steps that begin at pure noise", trailing),
+            Spacing("lcm", "LCM", "as latent consistency models were trained", lcm),
             Spacing("linspace", "Uniform", "even training steps, both ends included", linspace),
             Spacing("karras", "Karras", "rho = 7: many steps at low noise", karras),
             Spacing("exponential", "Exponential", "even in log sigma", exponential),

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel
+from diffusers import AutoencoderKL, ModelMixin, UNet2DConditionModel
+from transformers import CLIPTextModel, PreTrainedModel
 
 from sfumato.training.card import model_card
 
@@ -71,7 +71,7 @@ def export_pipeline(
     networks = {"unet": unet, "vae": vae, "text_encoder": text_encoder}
     with replacing(folder) as draft:
         for name, network in networks.items():
-            deepcopy(network).half().save_pretrained(draft / name, safe_serialization=True)
+            save_network(deepcopy(network).half(), draft / name)
         _load_as_float32(draft / "text_encoder" / "config.json")
         shutil.copytree(tokenizer, draft / "tokenizer")
         version = {"_diffusers_version": diffusers.__version__}
@@ -85,6 +85,16 @@ def export_pipeline(
         tokens = text_encoder.config.max_position_embeddings
         card = model_card(parts, scheduler, defaults, tokens)
         (draft / "README.md").write_text(card, encoding="utf-8")
+
+
+def save_network(network: ModelMixin | PreTrainedModel, folder: Path) -> None:
+    """Write a network of diffusers or transformers into `folder`: its weights as safetensors, its
+    configuration without the name of the folder it was once loaded from, which is nobody else's business.
+    """
+    network.save_pretrained(folder, safe_serialization=True)
+    path = folder / "config.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, {key: value for key, value in data.items() if key != "_name_or_path"})
 
 
 def _load_as_float32(config: Path) -> None:

@@ -7,23 +7,20 @@ Running a recipe again resumes it; running a finished one only writes the same r
 """
 
 import hashlib
-import json
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from safetensors import SafetensorError
-from torch import nn
 from transformers import CLIPTextModel
 
-from sfumato.errors import InputError, ModelFileError, OutputError, RecipeError
-from sfumato.models.files import BYTE_PAIRS
+from sfumato.errors import OutputError
 from sfumato.models.judge import Judge, JudgeNet, bundled_judge, load_judge, save_judge
 from sfumato.models.tiny_decoder import decoder_config, save_decoder
 from sfumato.models.upscaler_net import UpscalerNet, save_upscaler
@@ -33,7 +30,6 @@ from sfumato.recipe.train import (
     DiffusionStage,
     JudgeStage,
     LatentStage,
-    Optimisation,
     TextStage,
     TinyDecoderStage,
     TrainRecipe,
@@ -43,7 +39,6 @@ from sfumato.scenes import scene
 from sfumato.settings import Settings
 from sfumato.training import (
     autoencoder,
-    checkpoints,
     controlnet,
     diffusion,
     latents,
@@ -52,9 +47,19 @@ from sfumato.training import (
     upscaler,
 )
 from sfumato.training import judge as judging
-from sfumato.training.export import export_pipeline, replacing, write_json
+from sfumato.training.export import export_pipeline, replacing, save_network, write_json
 from sfumato.training.latents import CacheStep
-from sfumato.training.loop import Task, TrainStep, train
+from sfumato.training.loop import TrainStep
+from sfumato.training.runs import (
+    Run,
+    Steps,
+    digest,
+    earlier_results,
+    load_averages,
+    load_vae,
+    sha256_of,
+    steps_of,
+)
 from sfumato.training.samples import write_samples
 
 #: What the bundled model draws with when nothing is asked for; chosen with `sfumato evaluate`.
@@ -68,78 +73,7 @@ DEFAULTS = {
     "guidance_rescale": 0.0,
 }
 
-Steps = Generator[TrainStep, None, None]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One recipe on its way: where it lives and with what."""
-
-    recipe: TrainRecipe
-    runs: Path
-    settings: Settings
-
-    @property
-    def folder(self) -> Path:
-        return self.runs / self.recipe.name
-
-    @property
-    def plan(self) -> Optimisation:
-        if self.recipe.optimisation is None:
-            stage = self.recipe.task.stage
-            raise RecipeError(f"the stage {stage} needs a section [optimisation]", field="optimisation")
-        return self.recipe.optimisation
-
-    def result(self, name: str, path: str) -> Path:
-        """The result of an earlier stage; raises `InputError` when it is not there."""
-        found = self.runs / name / path
-        if not found.exists():
-            hint = f"Run the recipe that makes {name} first (recipes/train/)."
-            raise InputError(
-                "an earlier stage has not been run to its end", field="task", value=str(found), hint=hint
-            )
-        return found
-
-
-def digest(recipe: TrainRecipe, earlier: Mapping[str, Any] | None = None) -> str:
-    """sha256 (hex) of all that decides a run's weights: everything in the recipe but its name and how often
-    it reports, and what `earlier` stages made, when it builds on some."""
-    data = recipe.model_dump(mode="json", exclude={"name", "reporting"})
-    return _sha256(data if earlier is None else {**data, "earlier": earlier})
-
-
-def earlier_results(recipe: TrainRecipe, runs: Path) -> dict[str, Any] | None:
-    """What a run of later stages builds on, for `digest`: the facts of its caches, and the sha256 of every
-    weight and of the tokenizer. None for the first stages, and the judge."""
-    if isinstance(recipe.task, ControlNetStage):
-        places = [f"{recipe.task.model}/model/{part}" for part in ("unet", "text_encoder", "tokenizer")]
-        if recipe.task.start is not None:
-            places.append(f"{recipe.task.start}/controlnet")
-        return {"files": _hashes(runs, places), "latents": [latents.facts(runs / recipe.task.latents)]}
-    if isinstance(recipe.task, JudgeStage) and recipe.task.start is not None:
-        return {"files": _hashes(runs, [recipe.task.start])}
-    if not isinstance(recipe.task, DiffusionStage | TinyDecoderStage | UpscalerStage):
-        return None
-    stage = recipe.task
-    places = [f"{stage.autoencoder}/vae"]
-    if isinstance(stage, DiffusionStage):
-        places += [f"{stage.text}/text_encoder", f"{stage.text}/tokenizer"]
-        if stage.start is not None:
-            places += [f"{stage.start}/model/unet", f"{stage.start}/model/text_encoder"]
-    caches = () if isinstance(stage, UpscalerStage) else stage.latents
-    return {"files": _hashes(runs, places), "latents": [latents.facts(runs / name) for name in caches]}
-
-
-def _hashes(runs: Path, places: list[str]) -> dict[str, str]:
-    """The sha256 of every weight and byte pair in folders below `runs`."""
-    files = [path for place in places for path in sorted((runs / place).glob("*"))]
-    deciding = [path for path in files if path.suffix == ".safetensors" or path.name in BYTE_PAIRS]
-    hashes: dict[str, str] = {}
-    for path in deciding:
-        with path.open("rb") as file:
-            hashes[path.relative_to(runs).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
 
 
 def start(
@@ -151,7 +85,7 @@ def start(
     recipe cannot run here or needs an earlier stage, `OutputError` when its folder cannot be written, and
     what `loop.train` raises. Closing the generator stops the run; the last checkpoint stays.
     """
-    run = _Run(recipe, runs, settings)
+    run = Run(recipe, runs, settings)
     match recipe.task:
         case AutoencoderStage() as stage:
             return _writing(run, _autoencoder(run, stage))
@@ -171,7 +105,7 @@ def start(
             return _writing(run, _upscaler(run, stage))
 
 
-def _writing(run: _Run, steps: Generator[T, None, None]) -> Generator[T, None, None]:
+def _writing(run: Run, steps: Generator[T, None, None]) -> Generator[T, None, None]:
     """`steps`, after a look whether the run's folder can be written; `OutputError` when it cannot, then or
     later."""
     try:
@@ -192,30 +126,30 @@ def _writing(run: _Run, steps: Generator[T, None, None]) -> Generator[T, None, N
 # --- the stages -------------------------------------------------------------------------------------------
 
 
-def _autoencoder(run: _Run, stage: AutoencoderStage) -> Steps:
+def _autoencoder(run: Run, stage: AutoencoderStage) -> Steps:
     task = autoencoder.AutoencoderTask(stage, run.recipe.data, run.recipe.seed)
-    yield from _steps(run, task)
+    yield from steps_of(run, task)
     vae = autoencoder.build(stage, run.recipe.data.size)
-    _load_averages(run, {"vae": vae})
+    load_averages(run, {"vae": vae})
     rows = _scenes(run, 0, 256, autoencoder.scene_mix(run.recipe.data))
     autoencoder.normalise(vae.eval(), torch.cat([picture for picture, _ in rows]))
     with replacing(run.folder / "vae") as draft:
-        vae.save_pretrained(draft, safe_serialization=True)
+        save_network(vae, draft)
 
 
-def _latents(run: _Run, stage: LatentStage) -> Generator[CacheStep, None, None]:
+def _latents(run: Run, stage: LatentStage) -> Generator[CacheStep, None, None]:
     folder = run.result(stage.autoencoder, "vae")
     data = run.recipe.model_dump(mode="json", exclude={"name": True, "reporting": True, "task": {"count"}})
     weights = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
     # Latents of another autoencoder of the same name are another cache.
-    name = _sha256({**data, "weights": hashlib.sha256(weights).hexdigest()})
-    vae = _load_vae(folder)
+    name = sha256_of({**data, "weights": hashlib.sha256(weights).hexdigest()})
+    vae = load_vae(folder)
     yield from latents.encode(
         stage, run.recipe.data, seed=run.recipe.seed, vae=vae, folder=run.folder, digest=name
     )
 
 
-def _text(run: _Run, stage: TextStage) -> Steps:
+def _text(run: Run, stage: TextStage) -> Steps:
     folder = run.folder / "tokenizer"
     if not folder.exists():
         vocab, merges = text.build_tokenizer(stage, run.recipe.data, run.recipe.seed)
@@ -223,14 +157,14 @@ def _text(run: _Run, stage: TextStage) -> Steps:
             text.write_tokenizer(draft, vocab, merges, stage.max_length)
     captions = text.CaptionEncoder(folder)
     task = text.TextTask(stage, run.recipe.data, run.recipe.seed, captions)
-    yield from _steps(run, task)
+    yield from steps_of(run, task)
     modules = task.modules()
-    _load_averages(run, modules)
+    load_averages(run, modules)
     with replacing(run.folder / "text_encoder") as draft:
-        cast(CLIPTextModel, modules["text_encoder"]).save_pretrained(draft, safe_serialization=True)
+        save_network(cast(CLIPTextModel, modules["text_encoder"]), draft)
 
 
-def _diffusion(run: _Run, stage: DiffusionStage) -> Steps:
+def _diffusion(run: Run, stage: DiffusionStage) -> Steps:
     cache = latents.load([run.result(name, ".") for name in stage.latents])
     origin = diffusion.Origin(
         stage=stage,
@@ -241,19 +175,19 @@ def _diffusion(run: _Run, stage: DiffusionStage) -> Steps:
         model=None if stage.start is None else run.result(stage.start, "model"),
     )
     tokenizer = run.result(stage.text, "tokenizer")
-    export = _Export(run, origin, _load_vae(run.result(stage.autoencoder, "vae")), tokenizer)
+    export = _Export(run, origin, load_vae(run.result(stage.autoencoder, "vae")), tokenizer)
     task = diffusion.DiffusionTask(origin, run.plan.steps, cache, text.CaptionEncoder(tokenizer))
-    yield from _with_samples(run, _steps(run, task, earlier_results(run.recipe, run.runs)), export)
+    yield from _with_samples(run, steps_of(run, task, earlier_results(run.recipe, run.runs)), export)
     export.write(run.folder / "model")
 
 
-def _tiny_decoder(run: _Run, stage: TinyDecoderStage) -> Steps:
+def _tiny_decoder(run: Run, stage: TinyDecoderStage) -> Steps:
     cache = latents.load([run.result(name, ".") for name in stage.latents])
-    vae = _load_vae(run.result(stage.autoencoder, "vae"))
+    vae = load_vae(run.result(stage.autoencoder, "vae"))
     task = tiny_decoder.TinyDecoderTask(stage, run.recipe.seed, cache.latents, vae)
-    yield from _steps(run, task, earlier_results(run.recipe, run.runs))
+    yield from steps_of(run, task, earlier_results(run.recipe, run.runs))
     net = tiny_decoder.build(stage, cache.latents.shape[1])
-    _load_averages(run, {"decoder": net})
+    load_averages(run, {"decoder": net})
     psnr = tiny_decoder.fidelity(net.eval(), vae.cpu(), cache.latents[-stage.held_out :])
     facts = {"psnr": round(psnr, 2), "held_out": stage.held_out, "recipe": digest(run.recipe)}
     config = decoder_config(cache.latents.shape[1], stage.width, stage.blocks)
@@ -262,39 +196,39 @@ def _tiny_decoder(run: _Run, stage: TinyDecoderStage) -> Steps:
         save_decoder(net, draft, facts)
 
 
-def _judge(run: _Run, stage: JudgeStage) -> Steps:
+def _judge(run: Run, stage: JudgeStage) -> Steps:
     begin = None if stage.start is None else run.result(stage.start, "judge.safetensors")
     task = judging.JudgeTask(stage, run.recipe.data, run.recipe.seed, begin)
-    yield from _steps(run, task, earlier_results(run.recipe, run.runs))
+    yield from steps_of(run, task, earlier_results(run.recipe, run.runs))
     net = JudgeNet(stage.width)
-    _load_averages(run, {"judge": net})
+    load_averages(run, {"judge": net})
     facts = {"accuracy": _judge_accuracy(run, net), "recipe": digest(run.recipe)}
     save_judge(net, run.folder / "judge.safetensors", facts)
 
 
-def _controlnet(run: _Run, stage: ControlNetStage) -> Steps:
+def _controlnet(run: Run, stage: ControlNetStage) -> Steps:
     model = run.result(stage.model, "model")
     cache = latents.load([run.result(stage.latents, ".")])
     begin = None if stage.start is None else run.result(stage.start, "controlnet")
     task = controlnet.ControlNetTask(stage, run.recipe.data, run.recipe.seed, model, cache, begin)
-    yield from _steps(run, task, earlier_results(run.recipe, run.runs))
+    yield from steps_of(run, task, earlier_results(run.recipe, run.runs))
     modules = task.modules()
-    _load_averages(run, modules)
+    load_averages(run, modules)
     net = cast(ControlNetModel, modules["controlnet"])
     with replacing(run.folder / "controlnet") as draft:
-        net.half().save_pretrained(draft, safe_serialization=True)
+        save_network(net.half(), draft)
         (draft / "README.md").write_text(controlnet.card(net, run.recipe.data.size), encoding="utf-8")
 
 
-def _upscaler(run: _Run, stage: UpscalerStage) -> Steps:
-    vae = _load_vae(run.result(stage.autoencoder, "vae"))
+def _upscaler(run: Run, stage: UpscalerStage) -> Steps:
+    vae = load_vae(run.result(stage.autoencoder, "vae"))
     task = upscaler.UpscalerTask(stage, run.recipe.data, run.recipe.seed, vae)
     last: TrainStep | None = None
-    with closing(_steps(run, task, earlier_results(run.recipe, run.runs))) as steps:
+    with closing(steps_of(run, task, earlier_results(run.recipe, run.runs))) as steps:
         for last in steps:
             yield last
     net = UpscalerNet(upscaler.shape_of(stage))
-    _load_averages(run, {"upscaler": net})
+    load_averages(run, {"upscaler": net})
     net.half().float().eval()  # as it is stored
     rows = upscaler.score(net, vae, run.recipe.data, run.recipe.seed, stage.held_out)
     facts = {"psnr": rows, "seed": run.recipe.seed, "recipe": digest(run.recipe)}
@@ -312,14 +246,14 @@ def _upscaler(run: _Run, stage: UpscalerStage) -> Steps:
 class _Export:
     """Writes a diffusion run's newest averaged weights as a model folder."""
 
-    run: _Run
+    run: Run
     origin: diffusion.Origin
     vae: AutoencoderKL
     tokenizer: Path
 
     def write(self, folder: Path) -> None:
         modules = self.origin.networks()
-        _load_averages(self.run, modules)
+        load_averages(self.run, modules)
         size = self.run.recipe.data.size
         export_pipeline(
             folder,
@@ -332,7 +266,7 @@ class _Export:
         )
 
 
-def _with_samples(run: _Run, steps: Steps, export: _Export) -> Steps:
+def _with_samples(run: Run, steps: Steps, export: _Export) -> Steps:
     """Every `reporting.sample` steps (at a checkpoint): a sheet of pictures, and the judge's score among the
     figures."""
     every = run.recipe.reporting.sample
@@ -353,35 +287,7 @@ def _with_samples(run: _Run, steps: Steps, export: _Export) -> Steps:
                 yield replace(step, figures={**step.figures, **figures})
 
 
-def _steps(run: _Run, task: Task, earlier: Mapping[str, Any] | None = None) -> Steps:
-    return train(
-        task,
-        run.plan,
-        run.recipe.reporting,
-        seed=run.recipe.seed,
-        folder=run.folder,
-        digest=digest(run.recipe, earlier),
-        device=run.settings.device,
-    )
-
-
-def _load_averages(run: _Run, modules: dict[str, nn.Module]) -> None:
-    """Load the newest averaged weights of a run into fresh `modules`."""
-    found = checkpoints.find(run.folder)
-    if not found:
-        hint = "Run the recipe again."
-        raise ModelFileError("the run has no checkpoint", field="runs", value=str(run.folder), hint=hint)
-    checkpoints.load_averages(found[-1], modules)
-
-
-def _load_vae(folder: Path) -> AutoencoderKL:
-    try:
-        return AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True).eval()
-    except (OSError, SafetensorError, ValueError) as error:
-        raise diffusion.unreadable(folder, error) from error
-
-
-def _scenes(run: _Run, first: int, count: int, mix: scene.SceneMix) -> list[tuple[torch.Tensor, scene.Scene]]:
+def _scenes(run: Run, first: int, count: int, mix: scene.SceneMix) -> list[tuple[torch.Tensor, scene.Scene]]:
     """Fresh scenes that no training step of this run has seen (another stream): pictures `(1,3,H,W)` in
     -1..1 and what they show."""
     data, font = run.recipe.data, autoencoder.scene_font(run.recipe.data)
@@ -389,7 +295,7 @@ def _scenes(run: _Run, first: int, count: int, mix: scene.SceneMix) -> list[tupl
     return [(autoencoder.to_tensor([picture]), shown) for picture, _, shown in rows]
 
 
-def _judge_accuracy(run: _Run, net: JudgeNet, count: int = 2000) -> dict[str, float]:
+def _judge_accuracy(run: Run, net: JudgeNet, count: int = 2000) -> dict[str, float]:
     """The judge's accuracy on fresh real renders, single objects: the ceiling of every score it gives."""
     mix = replace(autoencoder.scene_mix(run.recipe.data), pairs=0.0, counts=0.0, mixes=0.0)
     judge = Judge(net)
@@ -405,7 +311,3 @@ def _judge_accuracy(run: _Run, net: JudgeNet, count: int = 2000) -> dict[str, fl
             asked = expected[name] >= 0
             right[name] += list(logits.argmax(1)[asked] == expected[name][asked])
     return {name: float(np.mean(rows)) for name, rows in right.items()}
-
-
-def _sha256(data: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

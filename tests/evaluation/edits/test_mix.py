@@ -37,6 +37,9 @@ def test_each_mode_is_a_recipe_of_its_own() -> None:
         assert first == texts[0]
         assert isinstance(part, MixPart)
         assert (part.mode, part.prompts[0].prompt, part.prompts[0].ratio) == (mode, "a rabbit", 0.5)
+    _, part = mix.parts_of(FIRST, texts, "best")
+    assert isinstance(part, MixPart)
+    assert part.mode is None
 
 
 @needs_font

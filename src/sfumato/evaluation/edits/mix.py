@@ -30,8 +30,8 @@ REAL: Final = "both, in a drawn hybrid"
 def cases(desk: Desk, scenes: int, *, mode: str) -> Generator[Case]:
     """Mix `scenes` pairs that training showed and as many that it did not; the first is frog and rabbit.
 
-    `mode` is a mix's, "branches" or "embeddings"; or "words", one prompt that says it: "a frog mixed with a
-    rabbit".
+    `mode` is a mix's, "branches", "bands" or "embeddings"; or "best", what the model says of itself; or
+    "words", one prompt that says it: "a frog mixed with a rabbit".
     """
     for number in range(scenes):
         for offset, never in enumerate((False, True)):
@@ -58,7 +58,8 @@ def parts_of(scene: Scene, texts: list[TextPart], mode: str) -> tuple[Part, ...]
     if mode == "words":
         return (TextPart(prompt=caption(scene)),)
     other = MixPrompt(prompt=texts[1].prompt, ratio=0.5)
-    return texts[0], MixPart.model_validate({"prompts": (other,), "mode": mode})
+    chosen = None if mode == "best" else mode
+    return texts[0], MixPart.model_validate({"prompts": (other,), "mode": chosen})
 
 
 def values(mixed: Seen, real: Seen, alone: list[Seen], scene: Scene) -> dict[str, float]:
@@ -91,7 +92,9 @@ def _task(name: str, mode: str, about: str, *, usual: bool) -> Task:
 
 
 TASKS: Final = (
-    _task("mix", "branches", "two prompts in equal parts, predictions averaged", usual=True),
+    _task("mix", "best", "two prompts in equal parts, as the model mixes when nothing is said", usual=True),
+    _task("mix-bands", "bands", "two prompts in equal parts, one above and one below", usual=False),
+    _task("mix-branches", "branches", "two prompts in equal parts, predictions averaged", usual=False),
     _task("mix-embeddings", "embeddings", "two prompts in equal parts, encoded texts averaged", usual=False),
     _task("mix-words", "words", 'one prompt: "a frog mixed with a rabbit"', usual=False),
 )

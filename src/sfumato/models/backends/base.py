@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.models.adapters.changes import Changes
 from sfumato.models.controlnets import ControlFiles
 
 Array: TypeAlias = Any  # Python has no static type for "follows the Array API" yet
@@ -138,6 +139,16 @@ class Backend(Protocol):
         """
         ...
 
+    def encode_pooled(
+        self, ids: NDArray[np.int64], number: int = 0, skipped: int = 0
+    ) -> tuple[Array, Array | None]:
+        """Return what Stable Diffusion XL reads of text encoder `number`, 0 or 1, of tokens `(N,T)`: the
+        hidden states `(N,T,D)` before its last layer, and `skipped` more, without the final layer norm
+        (Podell et al. 2023, arXiv 2307.01952, Section 2.1), and the pooled text `(N,P)` of an encoder that
+        projects one, else None.
+        """
+        ...
+
     def predict(self, x: Array, t: float, context: Array, extra: Extra = NOTHING) -> Array:
         """Return the UNet's output `(B,C,h,w)` for network inputs `x (B,C,h,w)` of unit variance.
 
@@ -165,6 +176,12 @@ class Backend(Protocol):
 
         The last few that were opened stay open. Raises ModelFileError for weights that do not fit their
         configuration, here or when it is first used, and InputError for one that this backend cannot run.
+        """
+        ...
+
+    def adapted(self, changes: Changes) -> "Backend":
+        """Return this backend with `changes` laid over its weights; it shares all others, and this one stays
+        as it is. The one that was made last is kept, and returned again for the same changes.
         """
         ...
 

@@ -4,9 +4,7 @@ Gradients are switched off inside every call with `no_grad`. `inference_mode` wo
 its tensors can never be trained on later, and neither may surround a `yield`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +12,17 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from transformers.models.clip.configuration_clip import CLIPTextConfig
-from transformers.models.clip.modeling_clip import CLIPTextModel
+from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from sfumato.errors import InputError
-from sfumato.models.backends import torch_altered, torch_unet
+from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest
+from sfumato.models.backends import torch_altered, torch_text, torch_unet
 from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, Work
+from sfumato.models.backends.torch_adapted import adapted_copy
+from sfumato.models.backends.torch_weights import load_network
 from sfumato.models.controlnets import ControlFiles, Opened, faults_of_control
-from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged
+from sfumato.models.files import Config, ModelFiles, NetworkFiles
 from sfumato.models.memory import system_memory
-from sfumato.models.names import current_name
 from sfumato.models.tiny_decoder import TinyDecoder, load_tiny_decoder
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -35,8 +33,6 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 ACTIVATIONS_PER_CHANNEL = 60
 MAX_ROWS = 64
 
-Weights = dict[str, torch.Tensor]
-
 
 @dataclass(frozen=True, eq=False)
 class TorchBackend:
@@ -44,12 +40,15 @@ class TorchBackend:
 
     unet: UNet2DConditionModel
     vae: AutoencoderKL
-    text_encoder: CLIPTextModel
+    text_encoder: CLIPTextModel | CLIPTextModelWithProjection
     device: torch.device
     dtype: torch.dtype
     tiny: TinyDecoder | None = None
     graphs: bool = False
     controls: Opened[ControlNetwork] = field(default_factory=Opened)
+    text_encoder_2: CLIPTextModelWithProjection | None = None
+    networks: tuple[str, ...] = ("unet", "text_encoder", "text_encoder_2")  # what their files call them
+    latest: "Latest[TorchBackend]" = field(default_factory=lambda: Latest["TorchBackend"]())
 
     @property
     def name(self) -> str:
@@ -91,6 +90,14 @@ class TorchBackend:
             out = self.text_encoder(torch.tensor(ids, device=self.device))
             return out.last_hidden_state.float()
 
+    def encode_pooled(
+        self, ids: NDArray[np.int64], number: int = 0, skipped: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        encoder = self.text_encoder if number == 0 else self.text_encoder_2
+        assert encoder is not None  # a text is given to encoders that are there
+        with torch.no_grad():
+            return torch_text.encode_pooled(encoder, torch.tensor(ids, device=self.device), skipped)
+
     def predict(
         self, x: torch.Tensor, t: float, context: torch.Tensor, extra: Extra = NOTHING
     ) -> torch.Tensor:
@@ -125,9 +132,25 @@ class TorchBackend:
             from sfumato.models.backends.torch_control import TorchControl, build_control
 
             with faults_of_control():
-                return TorchControl(_network(files.network, build_control, self.device, self.dtype))
+                return TorchControl(load_network(files.network, build_control, self.device, self.dtype))
 
         return self.controls.get(files, load)
+
+    def adapted(self, changes: Changes) -> "TorchBackend":
+        def network(place: int, before: Any) -> Any:
+            mine = changes.of(self.networks[place])
+            return before if before is None or mine is UNCHANGED else adapted_copy(before, mine)
+
+        def make() -> TorchBackend:
+            return replace(
+                self,
+                unet=network(0, self.unet),
+                text_encoder=network(1, self.text_encoder),
+                text_encoder_2=network(2, self.text_encoder_2),
+                latest=Latest["TorchBackend"](),
+            )
+
+        return self.latest.get(changes.fingerprint, make)
 
     def encode_image(self, pixels: NDArray[np.float32]) -> torch.Tensor:
         with torch.no_grad():
@@ -193,7 +216,7 @@ class TorchBackend:
 
 
 def load_torch(files: ModelFiles, device: str, dtype: str, compiling: str = "off") -> TorchBackend:
-    """Load the three networks of a checked folder.
+    """Load the networks of a checked folder.
 
     `device`: auto, cpu, mps, cuda or cuda:N. `dtype`: auto, float32, float16 or bfloat16; auto is float32 on
     a CPU and float16 on a GPU. The autoencoder runs in float32 when the rest runs in float16, because common
@@ -209,18 +232,22 @@ def load_torch(files: ModelFiles, device: str, dtype: str, compiling: str = "off
     layout = torch.channels_last if place.type == "cpu" else torch.contiguous_format
     kind = DTYPES["float32" if place.type == "cpu" else "float16"] if dtype == "auto" else DTYPES[dtype]
     vae_kind = torch.float32 if kind == torch.float16 else kind
-    unet = _network(files.unet, _unet, place, kind)
+    unet = load_network(files.unet, _unet, place, kind)
     graphs = compiling == "graphs" and place.type == "cuda"
     if compiling != "off":
         unet.compile(mode="reduce-overhead" if graphs else "default")
     return TorchBackend(
         unet=unet,
-        vae=_network(files.vae, _vae, place, vae_kind).to(memory_format=layout),
-        text_encoder=_network(files.text_encoder, _text_encoder, place, kind),
+        vae=load_network(files.vae, _vae, place, vae_kind).to(memory_format=layout),
+        text_encoder=_text_encoder(files.text_encoder, place, kind),
         device=place,
         dtype=kind,
         tiny=None if files.tiny_decoder is None else load_tiny_decoder(files.tiny_decoder, place, kind),
         graphs=graphs,
+        networks=(files.unet.name, files.text_encoder.name, "text_encoder_2"),
+        text_encoder_2=None
+        if files.text_encoder_2 is None
+        else _text_encoder(files.text_encoder_2, place, kind),
     )
 
 
@@ -236,77 +263,8 @@ def _vae(config: Config) -> Any:
     return AutoencoderKL.from_config(dict(config))
 
 
-def _text_encoder(config: Config) -> CLIPTextModel:
-    return CLIPTextModel(CLIPTextConfig(**config))
-
-
-def _network(
-    files: NetworkFiles, build: Callable[[Config], Any], device: torch.device, dtype: torch.dtype
-) -> Any:
-    # Built on the meta device: no memory and no random initial values for weights that are replaced anyway.
-    try:
-        with torch.device("meta"):
-            network = build(files.config)
-    except Exception as error:  # a configuration can fail in as many ways as there are constructors
-        path = files.weights.parent / "config.json"
-        raise damaged(path, f"does not describe a network ({error})") from error
-    weights = _renamed(_read(files.weights, device, dtype), network.state_dict())
-    _check(files.weights, weights, network.state_dict())
-    network.load_state_dict(weights, strict=True, assign=True)
-    _fill_positions(network, device)
-    return network.requires_grad_(False).eval()
-
-
-def _read(path: Path, device: torch.device, dtype: torch.dtype) -> Weights:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {
-                key: _cast(path, key, file.get_tensor(key), dtype).to(device)
-                for key in file.keys()  # noqa: SIM118 - a safetensors file is no mapping
-                if not key.endswith("position_ids")  # a counter that old files stored
-            }
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise damaged(path, f"cannot be read ({error})") from error
-
-
-def _cast(path: Path, key: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    if not tensor.is_floating_point():
-        raise damaged(path, f"holds {tensor.dtype} in {key} where fractions belong")
-    return tensor.to(dtype)
-
-
-def _renamed(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> Weights:
-    """Return `weights` under the names that the installed classes want."""
-    result: Weights = {}
-    for key, tensor in weights.items():
-        current = current_name(key)
-        # transformers 4 has the prefix that current names lack.
-        name = next((name for name in (key, current, f"text_model.{key}") if name in wanted), key)
-        if name == current and tensor.shape[2:] == (1, 1) and wanted[name].ndim == 2:
-            tensor = tensor[:, :, 0, 0]  # the oldest files keep attention as 1x1 convolutions
-        result[name] = tensor
-    return result
-
-
-def _check(path: Path, weights: Weights, wanted: Mapping[str, torch.Tensor]) -> None:
-    missing = sorted(wanted.keys() - weights.keys())
-    extra = sorted(weights.keys() - wanted.keys())
-    if missing or extra:
-        what = f"lacks {missing[0]}" if missing else f"holds {extra[0]}, unknown to its config.json"
-        raise damaged(path, f"{what} ({len(missing)} tensors missing, {len(extra)} unknown)")
-    for key, tensor in weights.items():
-        if tensor.shape != wanted[key].shape:
-            shapes = f"{tuple(tensor.shape)}, and config.json asks for {tuple(wanted[key].shape)}"
-            raise damaged(path, f"holds {key} with shape {shapes}")
-
-
-def _fill_positions(network: torch.nn.Module, device: torch.device) -> None:
-    # Buffers that are not saved stay on the meta device; the only one of these networks counts positions.
-    for name, buffer in network.named_buffers():
-        if buffer.is_meta:
-            owner, _, leaf = name.rpartition(".")
-            positions = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
-            network.get_submodule(owner).register_buffer(leaf, positions, persistent=False)
+def _text_encoder(files: NetworkFiles, device: torch.device, dtype: torch.dtype) -> Any:
+    return load_network(files, torch_text.builder(files.class_name), device, dtype)
 
 
 def _device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.utils.torch_utils import apply_freeu
-from transformers.models.clip.modeling_clip import CLIPTextModel
+from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from sfumato.models.backends.base import Extra, FreeU
 
@@ -47,7 +47,9 @@ def weighed(block: Any, h: torch.Tensor, skip: torch.Tensor) -> tuple[torch.Tens
     return apply_freeu(block.resolution_idx, h.clone(), skip, **factors)
 
 
-def encode_text(encoder: CLIPTextModel, ids: torch.Tensor, skipped: int) -> torch.Tensor:
+def encode_text(
+    encoder: CLIPTextModel | CLIPTextModelWithProjection, ids: torch.Tensor, skipped: int
+) -> torch.Tensor:
     """Return the hidden states `(N,T,D)` float32 of tokens `(N,T)` before the last `skipped` layers, after
     the final layer norm.
     """

@@ -14,10 +14,9 @@ from sfumato.errors import ModelFileError
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
-HEAD: Final = (
-    64  # channels of an attention head since Stable Diffusion 2; the first one has 8 heads everywhere
-)
-FIRST_CONTEXT: Final = 768  # numbers per token of the text encoder of Stable Diffusion 1
+#: Channels of an attention head since Stable Diffusion 2. The first one, whose transformers are entered by
+#: convolutions, has 8 heads everywhere.
+HEAD: Final = 64
 UPSCALER_CHANNELS: Final = 7  # 4 of the latents and 3 of the small picture
 MAX_LEVELS: Final = 8
 MAX_DEPTH: Final = 64
@@ -66,7 +65,7 @@ class UNetStructure:
         widths = [level.width for level in self.levels]
         attends = [any(level.down) for level in self.levels]
         rises = [any(level.up) for level in reversed(self.levels)]
-        old = self.context == FIRST_CONTEXT or self.in_channels == UPSCALER_CHANNELS
+        old = not self.linear or self.in_channels == UPSCALER_CHANNELS
         found: dict[str, Any] = {
             "_class_name": "UNet2DConditionModel",
             "attention_head_dim": 8 if old else [width // HEAD for width in widths],
@@ -111,7 +110,9 @@ class UNetStructure:
             for level in self.levels
         )
         if mirrored:
-            return {"transformer_layers_per_block": down}
+            read = {level.down[0] for level in self.levels if any(level.down)}
+            read |= {self.middle} if self.middle else set()
+            return {"transformer_layers_per_block": read.pop() if len(read) == 1 else down}
         up = [list(level.up) if any(level.up) else 1 for level in reversed(self.levels)]
         listed = [list(level.down) if any(level.down) else 1 for level in self.levels]
         return {"transformer_layers_per_block": listed, "reverse_transformer_layers_per_block": up}
@@ -249,7 +250,7 @@ def _crossing(shapes: Shapes, down: Sequence[tuple[int, tuple[int, ...]]], conte
         for place, depth in enumerate(depths):
             name = f"input_blocks.{number + place}.1.transformer_blocks.0.attn1.to_k.weight"
             if depth:
-                looks = looks and width != context and shapes.get(name, (0, 0))[-1] == context
+                looks = looks and width != context and shapes.get(name, ())[-1:] == (context,)
         found.append(looks)
         number += len(depths) + 1
     attends = [any(depths) for _, depths in down]

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from sfumato.errors import ModelFileError
+from sfumato.models.adapters.changes import NetworkChanges
+from sfumato.models.adapters.kinds import Difference, Row
 from sfumato.models.backends.openvino.networks import shared_core
 from sfumato.models.backends.openvino.runtime import op, ov
-from sfumato.models.backends.openvino.weights import Node, Weights, quantised
+from sfumato.models.backends.openvino.weights import Node, Weights, narrowed, quantised
 
 NUMBERS = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
 
@@ -100,3 +102,31 @@ def test_only_large_matrices_become_eight_bits(tmp_path: Path) -> None:
     np.testing.assert_allclose(value(weights.matrix("large")), whole * scale, rtol=1e-6)
     np.testing.assert_array_equal(value(weights.matrix("small")), small.numpy())
     np.testing.assert_array_equal(value(weights.kernel("kernel")), kernel.numpy())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_adapters_are_laid_over_what_is_read(dtype: torch.dtype, tmp_path: Path) -> None:
+    stored = torch.tensor(NUMBERS).to(dtype)
+    table = torch.ones(3, 4, dtype=dtype)
+    save_file({"a.weight": stored, "embeddings.token_embedding.weight": table}, tmp_path / "w.safetensors")
+    more = np.full_like(NUMBERS, 1 / 3)
+    changes = NetworkChanges(
+        {"a.weight": ((Row("a.weight", "a", "difference", Difference(more)), 0.5),)},
+        np.zeros((2, 4), np.float32),
+    )
+    weights = Weights(tmp_path / "w.safetensors", adapted=changes)
+    wanted = (stored.float() + 0.5 * torch.tensor(more)).to(dtype).float().numpy()
+    np.testing.assert_array_equal(value(weights.matrix("a.weight")), wanted)
+    rows = value(op.convert(weights.table("embeddings.token_embedding.weight"), "f32"))
+    np.testing.assert_array_equal(rows, [[1.0] * 4] * 3 + [[0.0] * 4] * 2)
+
+
+def test_numbers_are_rounded_as_torch_rounds_them() -> None:
+    numbers = np.concatenate([NUMBERS.ravel(), [0.0, 1.00390625, 1.01171875, -3e38, 1e-40]]).astype(
+        np.float32
+    )
+    wanted = torch.tensor(numbers).to(torch.bfloat16).view(torch.uint16).numpy()
+    np.testing.assert_array_equal(narrowed(numbers, "BF16"), wanted)
+    np.testing.assert_array_equal(narrowed(NUMBERS, "F16"), NUMBERS.astype(np.float16))
+    assert narrowed(NUMBERS, "F32") is NUMBERS
+    assert narrowed(NUMBERS, "F8_E5M2").dtype == np.float16

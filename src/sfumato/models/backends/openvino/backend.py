@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.errors import InputError, OutputError
+from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest, NetworkChanges
 from sfumato.models.backends.base import NOTHING, Extra, Work
 from sfumato.models.backends.openvino.altered import AS_IT_IS, Altered, freeu_factors
 from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
@@ -38,7 +39,7 @@ from sfumato.models.backends.openvino.unet import (
     guidance_features,
     time_features,
 )
-from sfumato.models.backends.openvino.weights import Weights
+from sfumato.models.backends.openvino.weights import Weights, weights_of
 from sfumato.models.controlnets import ControlFiles, Opened
 from sfumato.models.files import ModelFiles, NetworkFiles
 from sfumato.models.memory import system_memory
@@ -75,6 +76,8 @@ class OpenVinoBackend:
     ranges: Ranges | None = None  # with them, the UNet multiplies whole numbers
     options: Mapping[str, str] = field(default_factory=dict)
     controls: Opened[OpenVinoControl] = field(default_factory=Opened)
+    changes: Changes | None = None  # adapters, laid over weights as they are read
+    latest: "Latest[OpenVinoBackend]" = field(default_factory=lambda: Latest["OpenVinoBackend"]())
 
     @property
     def name(self) -> str:
@@ -131,6 +134,12 @@ class OpenVinoBackend:
         rows, tokens = ids.shape
         return self.text_encoder.run(self._text_graph((rows, tokens), skipped), {"ids": ids})[0]
 
+    def encode_pooled(
+        self, ids: NDArray[np.int64], number: int = 0, skipped: int = 0
+    ) -> tuple[Floats, Floats | None]:
+        """Raises InputError: see `sfumato.models.backends.openvino.support`."""
+        raise InputError("makes no pooled text", field="backend", value="openvino", hint="Use torch.")
+
     def predict(self, x: Floats, t: float, context: Floats, extra: Extra = NOTHING) -> Floats:
         return self._predict("whole", x, t, context, None, extra)[0]
 
@@ -151,12 +160,32 @@ class OpenVinoBackend:
 
         return self.controls.get(files, load)
 
+    def adapted(self, changes: Changes) -> "OpenVinoBackend":
+        def network(name: str, of: NetworkFiles, before: Network) -> Network:
+            if changes.of(of.name) is UNCHANGED:
+                return before
+            # Named after the adapters, and never on disk: every weight of each would be another graph.
+            named = f"{name} with {changes.fingerprint}"
+            return Network(shared_core(), of, self.options, name=named, kept=kept_graphs(of))
+
+        def make() -> OpenVinoBackend:
+            files = self.files
+            return replace(
+                self,
+                text_encoder=network("text_encoder", files.text_encoder, self.text_encoder),
+                unet=network("unet", files.unet, self.unet),
+                changes=changes,
+                latest=Latest["OpenVinoBackend"](),
+            )
+
+        return self.latest.get(changes.fingerprint, make)
+
     def encode_image(self, pixels: Floats) -> Floats:
         network = self.files.vae
         shape = _any_of_large(network, (pixels.shape[0], 3, *pixels.shape[2:]), keep=1)
 
         def build() -> tuple[Any, Weights]:
-            weights = Weights(network.weights)
+            weights = weights_of(network)
             return build_encoder(weights, network.config, shape), weights
 
         (mean,) = self.encoder.run(Graph(shape, build), {"pixels": pixels})
@@ -175,7 +204,7 @@ class OpenVinoBackend:
         shape = _any_of_large(network, latents.shape)
 
         def build() -> tuple[Any, Weights]:
-            weights = Weights(network.weights)
+            weights = weights_of(network)
             return build_tiny_decoder(weights, network.config, shape), weights
 
         return self.tiny_decoder.run(Graph(shape, build), {"latents": latents})[0]
@@ -184,6 +213,9 @@ class OpenVinoBackend:
         channels = self.files.unet.config["block_out_channels"][0]
         row = height * width * channels * ACTIVATIONS_PER_CHANNEL * 4
         return int(min(MAX_ROWS, max(1, system_memory() // 4 // row)))
+
+    def _changes_of(self, network: NetworkFiles) -> NetworkChanges:
+        return UNCHANGED if self.changes is None else self.changes.of(network.name)
 
     @property
     def _int8(self) -> bool:
@@ -247,7 +279,7 @@ class OpenVinoBackend:
         shape = rows, ids[1]
 
         def build() -> tuple[Any, Weights]:
-            weights = Weights(network.weights, int8=self._int8)
+            weights = weights_of(network, int8=self._int8, adapted=self._changes_of(network))
             model = build_text_encoder(weights, network.config, shape, skipped)
             if not skipped:
                 weights.check_all_taken()
@@ -262,7 +294,7 @@ class OpenVinoBackend:
         shape = UNetShape(*_any_of_large(network, sides))
 
         def build() -> tuple[Any, Weights]:
-            weights = Weights(network.weights, int8=self._int8)
+            weights = weights_of(network, int8=self._int8, adapted=self._changes_of(network))
             model = self._build_unet(weights, part, shape, residuals, altered)
             if part != "shallow":
                 weights.check_all_taken()
@@ -284,7 +316,7 @@ class OpenVinoBackend:
         shape = _any_of_large(network, sides, keep=1)
 
         def build() -> tuple[Any, Weights]:
-            weights = Weights(network.weights)
+            weights = weights_of(network)
             return build_decoder(weights, network.config, shape), weights
 
         return Graph(shape, build, hasty=is_small(network))

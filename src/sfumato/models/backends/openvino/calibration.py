@@ -11,7 +11,7 @@ from sfumato.models.backends.base import Extra
 from sfumato.models.backends.openvino.altered import AS_IT_IS, Altered
 from sfumato.models.backends.openvino.backend import OpenVinoBackend, load_openvino
 from sfumato.models.backends.openvino.unet import Part, UNetShape, build_observed_unet
-from sfumato.models.backends.openvino.weights import Weights
+from sfumato.models.backends.openvino.weights import Weights, weights_of
 from sfumato.models.files import ModelFiles
 
 Floats = NDArray[np.float32]
@@ -64,6 +64,6 @@ def load_observed(files: ModelFiles) -> ObservedBackend:
 def channels_of_ranges(files: ModelFiles) -> dict[str, int]:
     """Return the names of all ranges that a model needs, and how many channels each is of."""
     shape = UNetShape(2, 16, 16, 8)
-    model, names = build_observed_unet(Weights(files.unet.weights), files.unet.config, shape, residuals=False)
+    model, names = build_observed_unet(weights_of(files.unet), files.unet.config, shape, residuals=False)
     _, *outputs = model.outputs
     return {name: int(output.shape[1]) for name, output in zip(names, outputs, strict=True)}

@@ -20,7 +20,7 @@ from sfumato.models.backends.openvino.unet import (
     named,
     time_features,
 )
-from sfumato.models.backends.openvino.weights import Node, Weights
+from sfumato.models.backends.openvino.weights import Node, Weights, weights_of
 from sfumato.models.controlnets import DEFAULTS, ControlFiles, faults_of_control
 from sfumato.models.files import Config
 
@@ -78,7 +78,7 @@ class OpenVinoControl:
         sides = (shape, hint) if small else (UNetShape(), HintShape())
 
         def build() -> tuple[Any, Weights]:
-            weights = Weights(self.files.network.weights, int8=self.int8)
+            weights = weights_of(self.files.network, int8=self.int8)
             model = build_control(weights, self.config, *sides)
             weights.check_all_taken()
             return model, weights

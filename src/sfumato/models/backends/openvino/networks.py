@@ -157,12 +157,12 @@ def compile_ahead(*jobs: tuple[Network, Graph]) -> None:
 
 def kept_graphs(files: NetworkFiles) -> int:
     """Return how many graphs of a network to keep ready, 2 to 16: each holds weights of its own."""
-    return min(16, max(2, KEPT_BYTES // max(1, files.weights.stat().st_size)))
+    return min(16, max(2, KEPT_BYTES // max(1, files.num_bytes)))
 
 
 def is_small(files: NetworkFiles) -> bool:
     """Tell whether a network gets graphs of exactly one shape."""
-    return files.weights.stat().st_size <= SMALL_BYTES
+    return files.num_bytes <= SMALL_BYTES
 
 
 def export(compiled: Any, file: BinaryIO) -> None:

@@ -50,13 +50,20 @@ def unsupported(files: ModelFiles) -> str | None:
     it can.
     """
     return (
-        _unknown(files.unet, _UNET)
+        _pooled(files)
+        or _unknown(files.unet, _UNET)
         or _unknown_blocks(files.unet, _BLOCKS)
         or _only_cross(files.unet)
         or _unknown(files.vae, _VAE)
         or _unknown_blocks(files.vae, _VAE_BLOCKS)
         or _unknown(files.text_encoder, _TEXT)
     )
+
+
+def _pooled(files: ModelFiles) -> str | None:
+    if files.unet.config.get("addition_embed_type") == "text_time":
+        return "its unet is told a pooled text, and the compiled text encoders make none"
+    return None
 
 
 def _unknown(network: NetworkFiles, known: Mapping[str, tuple[Any, tuple[Any, ...]]]) -> str | None:

@@ -5,55 +5,71 @@ of the model says.
 """
 
 import functools
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.models.adapters.changes import UNCHANGED, NetworkChanges
 from sfumato.models.backends.openvino.runtime import op, ov
-from sfumato.models.files import damaged
+from sfumato.models.files import NetworkFiles, damaged
 from sfumato.models.names import current_name
+from sfumato.models.stored import Change, Stored, changed, changed_shape
+from sfumato.models.tensor_file import EIGHT_BIT_KINDS, KINDS, TensorFile, as_float32, of_eight_bits
 
 Node = Any  # openvino's own types are generated and incomplete
-
-_LENGTH = 8  # bytes before the header: its length, little-endian
-_KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
-    # numpy has no bfloat16: its bytes go to openvino as they are
-    "F32": (np.float32, ov.Type.f32),
-    "F16": (np.float16, ov.Type.f16),
-    "BF16": (np.uint16, ov.Type.bf16),
-}
 # Smaller matrices gain nothing from eight bits, and lose digits where it matters most: first and last layers.
 _LEAST_INT8 = 64 * 1024
 
 
+@dataclass(frozen=True)
+class _Place:
+    file: TensorFile
+    key: str
+    change: Change
+
+    @property
+    def dtype(self) -> str:
+        return self.file.tensors[self.key].dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return changed_shape(self.file.tensors[self.key].shape, self.change)
+
+
 class Weights:
-    """The tensors of one safetensors file that `sfumato.models.files` has checked.
+    """The tensors of one network: those of the safetensors file `path` or, with `stored`, those it names.
 
     With `int8`, large matrices become whole numbers of 8 bits with one scale for every output, `w ~ scale *
     round(w / scale)`, `scale = max|w| / 127`. Kernels of convolutions do not: openvino would widen them to
     float32 before it starts, and need twice the memory of bfloat16 where half is the aim.
+    `adapted` are laid over them as they are read.
     Names are those of today's diffusers and transformers, whatever the file's age. Every tensor that is
     taken is remembered, so that `check_all_taken` can tell a file that holds more than the network uses.
     Keep the object as long as a graph made with it: the file stays mapped as long.
     """
 
-    def __init__(self, path: Path, *, int8: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        int8: bool = False,
+        stored: Mapping[str, Stored] | None = None,
+        adapted: NetworkChanges = UNCHANGED,
+    ) -> None:
         self.path = path
         self.int8 = int8
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(_LENGTH), "little")
-            header: dict[str, Any] = json.loads(file.read(length))
-        self._start = _LENGTH + length
-        # Private, so that it is writable as openvino wants; nobody writes.
-        self._bytes = np.memmap(path, np.uint8, "c")
+        self._adapted = adapted
+        if stored is None:
+            stored = {key: Stored(path, key) for key in TensorFile(path).tensors}
+        files = {one: TensorFile(one) for one in {one.path for one in stored.values()}}
         self._entries = {
-            current_name(key): entry
-            for key, entry in header.items()
-            if key != "__metadata__" and not key.endswith("position_ids")  # a counter that old files stored
+            current_name(name): _Place(files[one.path], one.key, one.change)
+            for name, one in stored.items()
+            if not name.endswith("position_ids")  # a counter that old files stored
         }
         self._taken: set[str] = set()
         self._used: list[NDArray[Any]] = []
@@ -63,7 +79,7 @@ class Weights:
 
     def shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of the tensor `key`; raises ModelFileError when there is none."""
-        return tuple(self._entry(key)["shape"])
+        return self._entry(key).shape
 
     def vector(self, key: str, shape: Sequence[int] = (-1,)) -> Node:
         """Return the tensor `key` as a float32 constant of `shape`: biases, norms, positions."""
@@ -71,7 +87,7 @@ class Weights:
 
     def table(self, key: str) -> Node:
         """Return the tensor `key` as it is stored: rows to gather from, converted only then."""
-        return self._constant(key, self.shape(key))
+        return self._constant(key, (-1, *self.shape(key)[1:]))  # adapters may have added rows
 
     def matrix(self, key: str) -> Node:
         """Return the weight `key` of a linear layer, `(outputs, inputs)`.
@@ -90,11 +106,9 @@ class Weights:
 
     def array(self, key: str) -> NDArray[np.float32]:
         """Return the tensor `key` as float32 numbers."""
-        entry = self._entry(key)
-        raw = self._raw(key).reshape(entry["shape"])
-        if entry["dtype"] == "BF16":
-            return (raw.astype(np.uint32) << 16).view(np.float32)
-        return raw.astype(np.float32)
+        place = self._entry(key)
+        numbers = as_float32(changed(place.file.bits(place.key), place.change), place.dtype)
+        return self._adapted.applied(key, numbers) if key in self._adapted else numbers
 
     def check_all_taken(self, prefixes: Iterable[str] = ("",)) -> None:
         """Raise ModelFileError when a tensor whose name begins with one of `prefixes` was never taken."""
@@ -106,35 +120,50 @@ class Weights:
                 self.path, f"holds {extra[0]}, unknown to its config.json ({len(extra)} tensors unknown)"
             )
 
-    def _entry(self, key: str) -> dict[str, Any]:
+    def _entry(self, key: str) -> _Place:
         try:
-            entry = self._entries[key]
+            place = self._entries[key]
         except KeyError:
             raise damaged(self.path, f"lacks {key}") from None
-        if entry["dtype"] not in _KINDS:
-            raise damaged(self.path, f"holds {entry['dtype']} in {key} where fractions belong")
+        if place.dtype not in KINDS:
+            raise damaged(self.path, f"holds {place.dtype} in {key} where fractions belong")
         self._taken.add(key)
-        return entry
-
-    def _raw(self, key: str) -> NDArray[Any]:
-        entry = self._entry(key)
-        first, last = (self._start + offset for offset in entry["data_offsets"])
-        kind, _ = _KINDS[entry["dtype"]]
-        part = self._bytes[first:last]
-        # Tensors need not begin at a multiple of their size; those that do not are copied.
-        return (part if first % np.dtype(kind).itemsize == 0 else part.copy()).view(kind)
+        return place
 
     def _floating(self, key: str, shape: Sequence[int]) -> Node:
         constant = self._constant(key, shape)
-        return constant if self._entry(key)["dtype"] == "F32" else widened(constant)
+        return constant if self._entry(key).dtype == "F32" else widened(constant)
 
     def _constant(self, key: str, shape: Sequence[int]) -> Node:
-        numbers = self._raw(key).reshape(shape)
-        _, kind = _KINDS[self._entry(key)["dtype"]]
+        place = self._entry(key)
+        if key in self._adapted:
+            numbers = narrowed(self.array(key), place.dtype).reshape(shape)
+        else:
+            numbers = changed(place.file.bits(place.key), place.change).reshape(shape)
+            if place.dtype in EIGHT_BIT_KINDS:
+                numbers = of_eight_bits(numbers, place.dtype)
+        numbers = np.ascontiguousarray(numbers)
         self._used.append(numbers)  # openvino does not hold on to the array behind a tensor
-        if kind == ov.Type.bf16:
-            return op.constant(ov.Tensor(numbers, list(numbers.shape), kind), shared_memory=True)
+        if place.dtype == "BF16":  # numpy has no bfloat16: its bits go to openvino as they are
+            return op.constant(ov.Tensor(numbers, list(numbers.shape), ov.Type.bf16), shared_memory=True)
         return op.constant(numbers, shared_memory=True)
+
+
+def weights_of(files: NetworkFiles, *, int8: bool = False, adapted: NetworkChanges = UNCHANGED) -> Weights:
+    """Return the tensors of a network, wherever they lie."""
+    return Weights(files.weights, int8=int8, stored=files.stored, adapted=adapted)
+
+
+def narrowed(numbers: NDArray[np.float32], dtype: str) -> NDArray[Any]:
+    """Return float32 numbers as weights of the kind `dtype` are held, one of `KINDS`: rounded to the nearest,
+    those of eight bits to float16.
+    """
+    if dtype == "F32":
+        return numbers
+    if dtype != "BF16":
+        return numbers.astype(np.float16)
+    bits = np.ascontiguousarray(numbers).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)  # halves to the even one
 
 
 def widened(constant: Node) -> Node:

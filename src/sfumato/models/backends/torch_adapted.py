@@ -1,0 +1,45 @@
+"""Networks of torch with adapters laid over their weights: a copy that shares every tensor that stays.
+
+The network that is copied is never written to. So its weights are the same bits afterwards, however a
+drawing ends, and two drawings at once may have different adapters.
+"""
+
+import copy
+from typing import Any, TypeVar
+
+import torch
+
+from sfumato.models.adapters.changes import TOKENS, NetworkChanges
+from sfumato.models.names import current_name
+
+NetworkT = TypeVar("NetworkT", bound=torch.nn.Module)
+
+_OLD_END = 2  # transformers then takes the largest token for the end, as CLIP's is
+
+
+def adapted_copy(network: NetworkT, changes: NetworkChanges) -> NetworkT:
+    """Return `network` with `changes` laid over its weights, each computed in float32 and rounded to the
+    weight's own dtype. Kernels that torch.compile made for the network are not used.
+    """
+    shared = {id(one): one for one in (*network.parameters(), *network.buffers())}
+    result = copy.deepcopy(network, shared)
+    for name, weight in network.named_parameters():
+        key = current_name(name)
+        if key not in changes:
+            continue
+        numbers = weight.detach().to("cpu", torch.float32).numpy()
+        made = torch.from_numpy(changes.applied(key, numbers)).to(weight.device, weight.dtype)
+        owner, _, leaf = name.rpartition(".")
+        module: Any = result.get_submodule(owner)
+        setattr(module, leaf, torch.nn.Parameter(made, requires_grad=False))
+        if key == TOKENS and changes.words is not None:
+            module.num_embeddings = len(made)
+            _mark_end(result, len(numbers) - 1)
+    return result
+
+
+def _mark_end(encoder: Any, last: int) -> None:
+    """Have the encoder find the end of a text by its token, `last`: new words are larger."""
+    for module in encoder.modules():
+        if vars(module).get("eos_token_id") == _OLD_END:
+            module.eos_token_id = last
