@@ -78,3 +78,18 @@ def test_a_file_that_is_gone_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="cannot be read"):
         read_tensors(files, CPU, torch.float32)
     assert load_file(path).keys() == {"a"}
+
+
+class _Convolution(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = torch.nn.Conv2d(4, 6, 3, bias=False)
+
+
+def test_kernels_lie_as_asked_for(tmp_path: Path) -> None:
+    path, kernel = tmp_path / "w.safetensors", torch.randn(6, 4, 3, 3)
+    save_file({"a.weight": kernel}, path)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        made = load_network(network(path), lambda config: _Convolution(), CPU, torch.float32, layout)
+        assert made.a.weight.is_contiguous(memory_format=layout)
+        assert torch.equal(made.a.weight, kernel)

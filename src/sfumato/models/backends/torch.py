@@ -238,7 +238,7 @@ def load_torch(files: ModelFiles, device: str, dtype: str, compiling: str = "off
         unet.compile(mode="reduce-overhead" if graphs else "default")
     return TorchBackend(
         unet=unet,
-        vae=load_network(files.vae, _vae, place, vae_kind).to(memory_format=layout),
+        vae=load_network(files.vae, _vae, place, vae_kind, layout),
         text_encoder=_text_encoder(files.text_encoder, place, kind),
         device=place,
         dtype=kind,

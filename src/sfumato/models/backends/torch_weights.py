@@ -16,10 +16,14 @@ Weights = dict[str, torch.Tensor]
 
 
 def load_network(
-    files: NetworkFiles, build: Callable[[Config], Any], device: torch.device, dtype: torch.dtype
+    files: NetworkFiles,
+    build: Callable[[Config], Any],
+    device: torch.device,
+    dtype: torch.dtype,
+    layout: torch.memory_format = torch.contiguous_format,
 ) -> Any:
     """Return the network that `build` makes of the configuration, with the weights of `files` in it: on
-    `device`, as `dtype`, without gradients.
+    `device`, as `dtype`, without gradients; kernels of convolutions lie in memory as `layout` says.
 
     No more than one tensor is there twice at any time. Raises ModelFileError for weights that do not fit.
     """
@@ -29,21 +33,26 @@ def load_network(
             network = build(files.config)
     except Exception as error:  # a configuration can fail in as many ways as there are constructors
         raise damaged(files.described, f"does not describe a network ({error})") from error
-    weights = _renamed(read_tensors(files, device, dtype), network.state_dict())
+    weights = _renamed(read_tensors(files, device, dtype, layout), network.state_dict())
     _check(files.weights, weights, network.state_dict())
     network.load_state_dict(weights, strict=True, assign=True)
     _fill_positions(network, device)
     return network.requires_grad_(False).eval()
 
 
-def read_tensors(files: NetworkFiles, device: torch.device, dtype: torch.dtype) -> Weights:
+def read_tensors(
+    files: NetworkFiles,
+    device: torch.device,
+    dtype: torch.dtype,
+    layout: torch.memory_format = torch.contiguous_format,
+) -> Weights:
     """Return every tensor of a network by the name that its layout gives it. Raises ModelFileError."""
     path = files.weights
     try:
         with ExitStack() as stack:
             weights: Weights = {}
             for name, path, tensor in _stored(files, stack):
-                weights[name] = _cast(path, name, tensor, dtype).to(device)
+                weights[name] = _cast(path, name, tensor, dtype, layout).to(device)
             return weights
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise damaged(path, f"cannot be read ({error})") from error
@@ -64,10 +73,14 @@ def _stored(files: NetworkFiles, stack: ExitStack) -> Iterator[tuple[str, Path, 
         yield name, one.path, changed(opened[one.path].get_tensor(one.key), one.change)
 
 
-def _cast(path: Path, key: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def _cast(
+    path: Path, key: str, tensor: torch.Tensor, dtype: torch.dtype, layout: torch.memory_format
+) -> torch.Tensor:
     if not tensor.is_floating_point():
         raise damaged(path, f"holds {tensor.dtype} in {key} where fractions belong")
-    return tensor.to(dtype).contiguous()
+    # In one go: numbers and their places.
+    form = layout if tensor.ndim == 4 else torch.contiguous_format
+    return tensor.to(dtype, memory_format=form).contiguous(memory_format=form)
 
 
 def _renamed(weights: Weights, wanted: Mapping[str, torch.Tensor]) -> Weights:
