@@ -148,7 +148,7 @@ def test_kinds_that_are_not_supported_are_refused(folder: Path, changes: dict[st
         ({"block_out_channels": [16, 64]}, "its levels have 16, 64 channels, not 16, 32"),
         ({"layers_per_block": 2}, "its levels have 2, 2 layers, not 1, 1"),
         ({"cross_attention_dim": 24}, "attends to texts of 24 numbers, not 32"),
-        ({"addition_embed_type": "text_time"}, "is told text_time beside the text, not None"),
+        ({"addition_embed_type": "text_time"}, "is told text_time beside the text, not nothing"),
         (
             {"conditioning_embedding_out_channels": [4, 8, 16]},
             "makes hints 4 times smaller, and the autoencoder pictures 8 times",

@@ -260,3 +260,30 @@ def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
 
 def test_loading_is_quick() -> None:
     assert tiny_bundle().seconds["load"] < 5
+
+
+def test_digests_of_large_files_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = shutil.copytree(tiny_folder(), tmp_path / "tiny")
+    settings = replace(tiny_settings(), data_dir=tmp_path / "data")
+    plain = find_model(str(saved), settings).defaults.digest
+    assert not (tmp_path / "data").exists()
+    monkeypatch.setattr("sfumato.models.load.REMEMBERED", 1)
+    assert find_model(str(saved), settings).defaults.digest == plain
+    remembered = list((tmp_path / "data" / "digests").iterdir())
+    assert len(remembered) == 3
+    for path in remembered:
+        path.write_text(path.read_text().replace('"whole": "', '"whole": "' + "0" * 8, 1)[:-1])
+    assert find_model(str(saved), settings).defaults.digest == plain  # what is damaged is taken again
+    weights = saved / "unet" / "diffusion_pytorch_model.safetensors"
+    body = bytearray(weights.read_bytes())
+    body[-1] ^= 1
+    weights.write_bytes(body)
+    assert find_model(str(saved), settings).defaults.digest != plain
+
+
+def test_a_model_that_edits_on_demand_is_named(tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_folder(), tmp_path / "tiny")
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "in_channels": 8}))
+    with pytest.raises(ModelFileError, match="as instruct-pix2pix does"):
+        find_model(str(folder), tiny_settings())

@@ -186,9 +186,8 @@ def misfit(control: ControlFiles, model: ModelFiles) -> str | None:
         texts = f"{ours['cross_attention_dim']} numbers, not {theirs['cross_attention_dim']}"
         return f"it attends to texts of {texts}"
     if ours["addition_embed_type"] != theirs["addition_embed_type"]:
-        return (
-            f"it is told {ours['addition_embed_type']} beside the text, not {theirs['addition_embed_type']}"
-        )
+        kinds = [one["addition_embed_type"] or "nothing" for one in (ours, theirs)]
+        return f"it is told {kinds[0]} beside the text, not {kinds[1]}"
     for key in _ADDED if ours["addition_embed_type"] is not None else ():
         if ours[key] != theirs[key]:
             return f"its {key} is {ours[key]}, not {theirs[key]}"

@@ -8,10 +8,12 @@ import functools
 import hashlib
 import json
 import math
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import ModelFileError
@@ -58,7 +60,7 @@ BYTE_PAIRS = ("vocab.json", "merges.txt")
 LOW_RES = "low_res_scheduler/scheduler_config.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 MAX_CONFIG_BYTES = 64 * 1024 * 1024  # vocabularies are a few MB; anything larger is not a configuration
-DIGEST_BLOCK = 1 << 20
+NO_DIGESTS: Mapping[Path, str] = MappingProxyType({})
 
 _digesting = threading.Lock()
 
@@ -158,8 +160,9 @@ class ModelFiles:
         known = self.unet, self.vae, self.text_encoder, self.text_encoder_2
         return tuple(one for one in known if one is not None)
 
-    def digest(self) -> str:
-        """Return the sha256 (hex) of everything that decides what the model draws.
+    def digest(self, known: Mapping[Path, str] = NO_DIGESTS) -> str:
+        """Return the sha256 (hex) of everything that decides what the model draws; files whose sha256 is
+        `known` are not read for it.
 
         Names and contents of weights, network configurations, schedule and tokenizer; not the model card,
         not the tiny decoder, which only previews go through, and not `sfumato.json`, whose values end up in
@@ -169,7 +172,7 @@ class ModelFiles:
         draws.
         """
         if self.single is not None:
-            return self._digest_of_single(self.single)
+            return self._digest_of_single(self.single, known)
         parts = [path for one in self.networks for path in one.paths]
         parts += [one for one in (self.merges, self.vocab_2, self.merges_2) if one is not None]
         parts += [self.folder / one.name / "config.json" for one in self.networks]
@@ -179,40 +182,35 @@ class ModelFiles:
         parts += self.token_maps
         parts += [] if self.low_res is None else [self.folder / LOW_RES]
         stamps = [(path, path.stat()) for path in sorted(parts)]
-        with _digesting:  # whoever comes second waits for what the first one finds
-            return _digest(self.folder, tuple((path, now.st_size, now.st_mtime_ns) for path, now in stamps))
+        whole = hashlib.sha256()
+        for (path, _), part in zip(stamps, _sha256s(stamps, known), strict=True):
+            whole.update(f"{path.relative_to(self.folder).as_posix()} {part}\n".encode())
+        return whole.hexdigest()
 
-    def _digest_of_single(self, single: "SingleFile") -> str:
+    def _digest_of_single(self, single: "SingleFile", known: Mapping[Path, str]) -> str:
         paths = sorted({path for one in self.networks for path in one.paths})
-        stamps = [(path, path.stat()) for path in paths]
-        with _digesting:
-            digests = [_sha256(path, now.st_size, now.st_mtime_ns) for path, now in stamps]
+        digests = _sha256s([(path, path.stat()) for path in paths], known)
         if len(digests) == 1 and not single.sidecar.decides:
             return digests[0]
         said = json.dumps(single.sidecar.decides, sort_keys=True)
         return hashlib.sha256("\n".join([*digests, said]).encode()).hexdigest()
 
 
-@functools.lru_cache(maxsize=64)
+def _sha256s(stamps: Iterable[tuple[Path, os.stat_result]], known: Mapping[Path, str]) -> list[str]:
+    with _digesting:  # whoever comes second waits for what the first one finds
+        return [
+            known[path] if path in known else _sha256(path, now.st_size, now.st_mtime_ns)
+            for path, now in stamps
+        ]
+
+
+@functools.lru_cache(maxsize=256)
 def _sha256(path: Path, size: int, changed: int) -> str:
-    """Return the digest of a file that has so many bytes, and was changed then."""
+    """Return the digest of a file that has so many bytes, and was changed then: a process reads a file once
+    as long as nobody writes to it.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@functools.lru_cache(maxsize=16)
-def _digest(folder: Path, stamps: tuple[tuple[Path, int, int], ...]) -> str:
-    """Return the digest of files below `folder`, given with bytes and time of change: a process reads a file
-    once as long as nobody writes to it.
-    """
-    whole = hashlib.sha256()
-    for path, _, _ in stamps:
-        part = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(DIGEST_BLOCK):
-                part.update(block)
-        whole.update(f"{path.relative_to(folder).as_posix()} {part.hexdigest()}\n".encode())
-    return whole.hexdigest()
 
 
 def locate(folder: Path) -> ModelFiles:

@@ -29,6 +29,7 @@ from sfumato.samplers.solvers import SOLVERS
 from sfumato.settings import Settings
 
 MAX_SIDE = 4096
+REMEMBERED = 100_000_000  # bytes of a file that takes longer to read than what was remembered of it
 ATTENDING_MIDDLE = "UNetMidBlock2DCrossAttn"  # diffusers' default
 MAX_UPSCALED = 1024  # a UNet that works at half the scale of others needs four times the memory
 MAX_DOWNSAMPLING = 256  # eight times what Stable Diffusion has; more is a damaged list of channels
@@ -83,11 +84,24 @@ def find_model(name_or_path: str, settings: Settings, *, paths: bool = True) -> 
     resolved = folder.resolve()
     own = resolved.stem if files.single is not None else resolved.name
     name = name_or_path if is_known(name_or_path, settings) else own
-    defaults = read_defaults(files, name=name, digest=files.digest())
+    defaults = read_defaults(files, name=name, digest=digest_of(files, settings))
     tokenizer = TextTokenizer.load(files)
     pair = TextPair.load(files, tokenizer) if defaults.told.sizes else None
     tokenizer = tokenizer if pair is None else pair.tokenizers[0]
     return FoundModel(files, tokenizer, defaults, time.perf_counter() - started, pair)
+
+
+def digest_of(files: ModelFiles, settings: Settings) -> str:
+    """Return the digest of a model; of large files it is remembered in the data folder, see `models.digests`:
+    reading 7 GB at every start would take longer than drawing.
+    """
+    paths = {path for one in files.networks for path in one.paths}
+    large = sorted(path for path in paths if path.stat().st_size >= REMEMBERED)
+    if not large:
+        return files.digest()
+    from sfumato.models.digests import digests_of  # the bundled model draws without
+
+    return files.digest({path: digests_of(path, settings).whole for path in large})
 
 
 def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> ModelBundle:
@@ -244,6 +258,13 @@ def _check(files: ModelFiles) -> None:
     unet, vae = files.unet, files.vae
     channels = _number(vae, "latent_channels", LATENT_CHANNELS)
     fits = _number(unet, "in_channels") == channels or inpaints(files) or upscales(files)
+    if _number(unet, "in_channels") == 2 * channels and not fits:
+        raise ModelFileError(
+            "this UNet takes the latents of a picture beside x, as instruct-pix2pix does",
+            field="model",
+            value=str(_config(unet)),
+            hint="Such models are converted and listed, but not drawn with yet.",
+        )
     if not fits or _number(unet, "out_channels", channels) != channels:
         raise damaged(_config(unet), "disagrees with vae/config.json on channels")
     for key in ("class_embed_type", "num_class_embeds"):
