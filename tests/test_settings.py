@@ -148,6 +148,20 @@ def test_torch_compile_is_asked_for_by_name() -> None:
         Settings.from_environment({"SFUMATO_TORCH_COMPILE": "yes"})
 
 
+def test_what_is_in_memory_is_asked_for_by_name() -> None:
+    settings = Settings.from_environment({})
+    assert (settings.offload, settings.storage) == ("auto", "auto")
+    read = Settings.from_environment({"SFUMATO_OFFLOAD": "component", "SFUMATO_STORAGE": "int8"})
+    assert (read.offload, read.storage) == ("component", "int8")
+    asked = read.asked(offload="sequential")
+    assert (asked.offload, asked.storage) == ("sequential", "int8")
+    assert read.asked(storage="whole").storage == "whole"
+    with pytest.raises(InputError, match=r"^SFUMATO_STORAGE: unknown name .* Did you mean float8"):
+        Settings.from_environment({"SFUMATO_STORAGE": "fp8"})
+    with pytest.raises(InputError, match=r"^offload: unknown name .*none, component, sequential"):
+        settings.asked(offload="disk")
+
+
 def test_copies_of_inputs_are_bounded() -> None:
     assert Settings.from_environment({}).max_inputs == 10**9
     assert Settings.from_environment({"SFUMATO_MAX_INPUTS": "auto"}).max_inputs == 10**9

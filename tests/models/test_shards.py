@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from sfumato.errors import ModelFileError
 from sfumato.models.backends.openvino.weights import weights_of
 from sfumato.models.backends.torch_weights import read_tensors
-from sfumato.models.files import find_network, locate
+from sfumato.models.files import locate
 from sfumato.models.load import load_bundle
+from sfumato.models.network_files import find_network
 from sfumato.models.shards import read_index
 from tiny_models import tiny_folder, tiny_settings, write_tiny_model
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from sfumato.errors import ModelFileError
-from sfumato.models.files import NetworkFiles
+from sfumato.models.network_files import NetworkFiles
 from sfumato.models.tiny_decoder import (
     TinyDecoder,
     build_decoder,

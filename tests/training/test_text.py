@@ -14,7 +14,8 @@ from tokenizers.models import BPE
 from transformers import CLIPTokenizer
 
 from sfumato.errors import ModelFileError
-from sfumato.models.files import ModelFiles, NetworkFiles
+from sfumato.models.files import ModelFiles
+from sfumato.models.network_files import NetworkFiles
 from sfumato.models.text import TextTokenizer, clip_words, tokenise
 from sfumato.recipe.train import SceneData, TextStage
 from sfumato.scenes import scene

@@ -13,7 +13,7 @@ from sfumato.models.ahead import Ahead, begin
 from sfumato.models.folders import BUNDLED
 from sfumato.settings import Settings
 
-_VALUES: Final = ("--model", "--backend", "--precision")
+_VALUES: Final = ("--model", "--backend", "--precision", "--offload", "--storage")
 # With one of these, latents of another shape go through the network.
 _SHAPES: Final = (
     "--size",
@@ -41,7 +41,12 @@ def begin_early(arguments: Sequence[str]) -> Ahead | None:
     values = {name: _value(name, arguments) for name in _VALUES}
     try:
         settings = Settings.from_environment(os.environ)
-        settings = settings.asked(backend=values["--backend"], precision=values["--precision"])
+        settings = settings.asked(
+            backend=values["--backend"],
+            precision=values["--precision"],
+            offload=values["--offload"],
+            storage=values["--storage"],
+        )
     except SfumatoError:  # said when the command line is parsed
         return None
     rows = 0 if any(word in _SHAPES or _ADAPTER in word for word in words) else 2

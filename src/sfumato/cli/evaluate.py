@@ -39,6 +39,8 @@ def evaluate(
     ] = None,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
     judge: flags.Judge = None,
     font: flags.Font = None,
     output: Annotated[
@@ -60,7 +62,7 @@ def evaluate(
     comes with its sample size, a 95 % interval, and what the judge makes of real pictures. Prints a table,
     and the path of a sheet of pictures.
     """
-    settings = flags.settings_with(backend, precision)
+    settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.recipes import with_flags
     from sfumato.cli.scoring import score
     from sfumato.recipe.image import Recipe

@@ -47,6 +47,8 @@ def evaluate_edits(
     ] = None,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
     judge: flags.Judge = None,
     font: flags.Font = None,
     sheet: Annotated[
@@ -72,7 +74,7 @@ def evaluate_edits(
     are (torch alone shows that). Upscale: the network against Lanczos. Each figure has its sample size, a
     95 % interval and what to read it against, drawn with the same prompts and seeds.
     """
-    settings = flags.settings_with(backend, precision)
+    settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.recipes import with_flags
     from sfumato.cli.scoring_edits import score_edits
     from sfumato.recipe.image import Recipe

@@ -84,6 +84,8 @@ def examine(settings: Settings) -> Examination:
             "backend": settings.backend,
             "device": settings.device,
             "dtype": settings.dtype,
+            "offload": settings.offload,
+            "storage": settings.storage,
             "max memory": _limit(settings),
             "max inputs": f"{settings.max_inputs / GB:.3g} GB of copies of pictures",
             "data folder": str(settings.data_dir),

@@ -144,6 +144,23 @@ Precision = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+Offload = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What of the model is in memory while it draws (torch): none (all of it), component (the networks "
+        "at work), sequential (a layer at a time), or auto.",
+        rich_help_panel=HOW,
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How weights are kept in memory (torch): whole, float8, int8, or auto (whole).",
+        rich_help_panel=HOW,
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -352,6 +369,9 @@ _LISTS: Final = tuple(one.name for one in fields(Flags) if one.default == ())
 _SWITCHES: Final = tuple(one.name for one in fields(Flags) if one.default is False)
 
 
-def settings_with(backend: str | None, precision: str | None) -> Settings:
-    """Return the environment's settings with what --backend and --precision ask for. Raises InputError."""
-    return Settings.from_environment(os.environ).asked(backend=backend, precision=precision)
+def settings_with(
+    backend: str | None, precision: str | None, offload: str | None = None, storage: str | None = None
+) -> Settings:
+    """Return the environment's settings with what these options ask for. Raises InputError."""
+    settings = Settings.from_environment(os.environ)
+    return settings.asked(backend=backend, precision=precision, offload=offload, storage=storage)

@@ -51,6 +51,8 @@ def generate(
     asked: Flags,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
     output: flags.Output = None,
     format_: flags.Format = None,
     preview: flags.Preview = None,
@@ -73,7 +75,7 @@ def generate(
             field="prompt",
             hint='For example: sfumato generate "a frog on a beach"; or give --unconditional.',
         )
-    settings = flags.settings_with(backend, precision)
+    settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.numbers import number_of
     from sfumato.cli.outputs import wanted_suffix

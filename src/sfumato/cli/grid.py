@@ -60,6 +60,8 @@ def grid(
     asked: Flags,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -83,7 +85,7 @@ def grid(
         raise RecipeError("is missing", field="x", hint="For example: --x steps=4,8,20 --y guidance=1,2,4.")
     if z is not None and y is None:
         raise RecipeError("needs --y as well", field="z", value=z, hint="Call it --y.")
-    settings = flags.settings_with(backend, precision)
+    settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.crossing import Named, parse_axis
     from sfumato.cli.recipes import read_recipe, with_stdin
     from sfumato.cli.sheets import draw_grid_to_folder

@@ -64,12 +64,18 @@ def samplers(
     result(table(spacings, ("SPACING", "A1111 NAME", "")))
 
 
-def doctor(backend: flags.Backend = None, precision: flags.Precision = None, as_json: Json = False) -> None:
+def doctor(
+    backend: flags.Backend = None,
+    precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
+    as_json: Json = False,
+) -> None:
     """Say what this machine has, what pictures will be drawn with, and why.
 
     Loads the bundled model to find out. Exits with 1 when that fails.
     """
-    settings = flags.settings_with(backend, precision)
+    settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.examination import examine
 
     with bar("loading the bundled model"):

@@ -66,6 +66,8 @@ def morph(
     asked: Flags,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -94,7 +96,7 @@ def morph(
     turned towards that of the next. When the run is interrupted, the frames that are done make a shorter
     animation.
     """
-    settings = flags.settings_with(backend, precision)
+    settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.morphing import Going, draw_morph_to_file, planned_morph
 
     going = Going(tuple(prompts or ()), seeds, frames, fps, hold, loop)

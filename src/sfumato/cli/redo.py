@@ -38,6 +38,8 @@ def redo(
     asked: Flags,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
     output: flags.Output = None,
     format_: flags.Format = None,
     preview: flags.Preview = None,
@@ -53,7 +55,7 @@ def redo(
     The new picture has the format of the old one, and never replaces it unless --output names it. Of a
     picture by another program that wrote A1111 parameters, these are read.
     """
-    settings = flags.settings_with(backend, precision)
+    settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.numbers import number_of
     from sfumato.cli.outputs import wanted_suffix
@@ -94,6 +96,8 @@ def verify(
     model: flags.Model = None,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
     as_json: flags.Json = False,
 ) -> None:
     """Draw a picture again and say whether it is the same.
@@ -102,7 +106,7 @@ def verify(
     the new drawing saved the same way. Backend and precision that are not asked for are those that drew the
     picture, where this machine has them.
     """
-    settings = flags.settings_with(backend, precision)
+    settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.verifying import compare
 
     with bar("drawing it again") as progress:

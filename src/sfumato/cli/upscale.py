@@ -112,6 +112,8 @@ def upscale(
     ] = None,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
+    offload: flags.Offload = None,
+    storage: flags.Storage = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -143,7 +145,7 @@ def upscale(
             one = "prompt" if prompt is not None else "noise-level"
             raise RecipeError("is not possible with --redraw", field=one, hint="Leave it out.")
         how = Redraw(redraw, model, negative, strength, steps, guidance, seed)
-        settings = flags.settings_with(backend, precision)
+        settings = flags.settings_with(backend, precision, offload, storage)
         redraw_files(tuple(pictures), asked, how, settings, output=output, format_=format_, as_json=as_json)
         return
     if strength is not None:
@@ -152,7 +154,7 @@ def upscale(
         from sfumato.cli.upscaling_by_model import Wanted, upscale_by_model
 
         wanted = Wanted(model, prompt, negative, noise_level, steps, guidance, seed)
-        settings = flags.settings_with(backend, precision)
+        settings = flags.settings_with(backend, precision, offload, storage)
         upscale_by_model(
             tuple(pictures), asked, wanted, settings, output=output, format_=format_, as_json=as_json
         )

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sfumato.errors import ModelFileError
-from sfumato.models.files import NetworkFiles, find_network, locate, network_of, read_json
+from sfumato.models.files import locate, network_of
 from sfumato.models.names import current_name
+from sfumato.models.network_files import NetworkFiles, find_network, read_json
 from sfumato.models.original.names import VAE_MATRICES
 from sfumato.models.original.parts import Part, Source, num_bytes, refused
 from sfumato.models.original.single import read_vae

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from sfumato.errors import ModelFileError, RecipeError, closest
-from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged, find_weights, read_json
+from sfumato.models.files import ModelFiles
+from sfumato.models.network_files import Config, NetworkFiles, damaged, find_weights, read_json
 from sfumato.models.places import find_all
 from sfumato.settings import Settings
 

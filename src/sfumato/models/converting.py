@@ -17,8 +17,9 @@ import numpy as np
 
 from sfumato.errors import InputError, ModelFileError, OutputError
 from sfumato.imaging.writing import make_folder, output_error, write_file
-from sfumato.models.files import LOW_RES, Config, ModelFiles, NetworkFiles, damaged
+from sfumato.models.files import LOW_RES, ModelFiles
 from sfumato.models.names import current_name
+from sfumato.models.network_files import Config, NetworkFiles, damaged
 from sfumato.models.original.names import VAE_MATRICES
 from sfumato.models.original.sidecar import sidecar_path
 from sfumato.models.original.writing import (

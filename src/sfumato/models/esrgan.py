@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sfumato.errors import ModelFileError
-from sfumato.models.files import PICKLES
+from sfumato.models.network_files import PICKLES
 from sfumato.models.safetensors_header import read_header
 
 DENSE: Final = 5  # convolutions in a dense block

@@ -11,7 +11,7 @@ from typing import Final
 from sfumato.errors import ModelFileError
 from sfumato.models.esrgan import read_esrgan
 from sfumato.models.families import BY_CONTEXT, Known, family_of, seen, structure_of_diffusers
-from sfumato.models.files import read_json
+from sfumato.models.network_files import read_json
 from sfumato.models.notes import Notes, notes_of
 from sfumato.models.original.kinds import kind_of
 from sfumato.models.original.says import Says, said_by

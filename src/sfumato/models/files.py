@@ -7,7 +7,6 @@ Every fault a folder can have that shows without running a network is found here
 import functools
 import hashlib
 import json
-import math
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -17,16 +16,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import ModelFileError
-from sfumato.models.safetensors_header import read_header
-from sfumato.models.shards import index_names, read_index
-from sfumato.models.stored import Stored
+from sfumato.models.network_files import Config, NetworkFiles, find_network, read_json, required
+from sfumato.models.tiny_decoder_files import find_tiny_decoder
 from sfumato.models.vocabulary import CLIP_MERGES
 
 if TYPE_CHECKING:
     from sfumato.models.original.parts import Part
     from sfumato.models.original.single import SingleFile
-
-Config = Mapping[str, Any]
 
 PROJECTING = "CLIPTextModelWithProjection"  # the class of text encoders that make a pooled text as well
 # The parts of a text-to-image folder, the classes each may be, and the stem of its weights.
@@ -36,20 +32,6 @@ NETWORKS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "text_encoder": (("CLIPTextModel", PROJECTING), "model"),
     "text_encoder_2": ((PROJECTING,), "model"),
 }
-# Where a decoder for previews may lie beside them; what its config.json leaves out is as diffusers has it.
-TINY_DECODERS = ("tiny_decoder", "taesd")
-TINY_DECODER_DEFAULTS: Config = {
-    "act_fn": "relu",
-    "decoder_block_out_channels": [64, 64, 64, 64],
-    "in_channels": 3,
-    "latent_channels": 4,
-    "num_decoder_blocks": [3, 3, 3, 1],
-    "out_channels": 3,
-    "scaling_factor": 1.0,
-    "shift_factor": 0.0,
-    "upsample_fn": "nearest",
-    "upsampling_scaling_factor": 2,
-}
 TOKEN_MAP = "special_tokens_map.json"
 SPECIAL_TOKENS = {  # and what CLIP has where nothing is said
     "bos_token": "<|startoftext|>",
@@ -58,47 +40,9 @@ SPECIAL_TOKENS = {  # and what CLIP has where nothing is said
 }
 BYTE_PAIRS = ("vocab.json", "merges.txt")
 LOW_RES = "low_res_scheduler/scheduler_config.json"
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-MAX_CONFIG_BYTES = 64 * 1024 * 1024  # vocabularies are a few MB; anything larger is not a configuration
 NO_DIGESTS: Mapping[Path, str] = MappingProxyType({})
 
 _digesting = threading.Lock()
-
-
-@dataclass(frozen=True)
-class NetworkFiles:
-    """One network: its `config` as written, the safetensors file with its `weights`, and the `class_name`
-    that model_index.json gives it, where it is in one.
-
-    `stored` says where each of its tensors lies, by their names in diffusers; None: `weights` holds them
-    all under these names, and nothing else. With it, `weights` is the file that holds the first, and
-    `num_stored` the bytes of all. `derived`: the configuration follows from the weights, no file has it.
-    """
-
-    name: str
-    config: Config
-    weights: Path
-    class_name: str = ""
-    stored: Mapping[str, Stored] | None = None
-    num_stored: int | None = None
-    derived: bool = False
-
-    @property
-    def described(self) -> Path:
-        """The file that says what the network is."""
-        return self.weights if self.derived else self.weights.parent / "config.json"
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Every file that holds weights of it."""
-        if self.stored is None:
-            return (self.weights,)
-        return tuple(dict.fromkeys(one.path for one in self.stored.values()))
-
-    @property
-    def num_bytes(self) -> int:
-        """How much its weights take on disk."""
-        return self.weights.stat().st_size if self.num_stored is None else self.num_stored
 
 
 @dataclass(frozen=True)
@@ -238,7 +182,7 @@ def locate(folder: Path) -> ModelFiles:
         vocab=vocab,
         merges=merges,
         defaults=read_json(folder, "sfumato.json") if (folder / "sfumato.json").is_file() else {},
-        tiny_decoder=_tiny_decoder(folder, vae.config),
+        tiny_decoder=find_tiny_decoder(folder, vae.config),
         low_res=read_json(folder, LOW_RES) if index.get("low_res_scheduler") is not None else None,
         max_noise_level=index.get("max_noise_level"),
         text_encoder_2=_network(folder, "text_encoder_2", index) if second else None,
@@ -300,32 +244,8 @@ def locate_byte_pairs(folder: Path, inside: str = "") -> tuple[Path, Path | None
     whole = folder / f"{inside}tokenizer.json"
     if whole.is_file() and not any((folder / f"{inside}{name}").is_file() for name in BYTE_PAIRS):
         return whole, None
-    vocab, merges = (_required(folder, f"{inside}{name}") for name in BYTE_PAIRS)
+    vocab, merges = (required(folder, f"{inside}{name}") for name in BYTE_PAIRS)
     return vocab, merges
-
-
-def read_json(folder: Path, name: str) -> Config:
-    """Return the JSON object in `folder / name`; raises ModelFileError when there is none."""
-    path = _required(folder, name)
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise damaged(path, "is far too large for a configuration")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise damaged(path, "is not readable JSON") from error
-    if not isinstance(data, dict):
-        raise damaged(path, "must hold a JSON object")
-    return data
-
-
-def damaged(path: Path, what: str) -> ModelFileError:
-    """Return the error for a file of a model that cannot be used."""
-    return ModelFileError(
-        f"{path.parent.name}/{path.name} {what}",
-        field="model",
-        value=str(path),
-        hint="Copy or download the model again.",
-    )
 
 
 def _tokenizer(folder: Path, name: str) -> tuple[Config, Path | None]:
@@ -372,109 +292,3 @@ def _network(folder: Path, name: str, index: Config) -> NetworkFiles:
         )
     config = read_json(folder, f"{name}/config.json")
     return find_network(folder / name, config, stem, actual)
-
-
-def _tiny_decoder(folder: Path, vae: Config) -> NetworkFiles | None:
-    name = next((name for name in TINY_DECODERS if (folder / name).is_dir()), None)
-    if name is None:
-        return None
-    config = read_json(folder, f"{name}/config.json")
-    fault = _misfit({**TINY_DECODER_DEFAULTS, **config}, vae)
-    if fault is not None:
-        raise ModelFileError(
-            f"{name}/config.json {fault}",
-            field="model",
-            value=str(folder / name),
-            hint="Remove this folder, or put a decoder for this model there; previews do without one.",
-        )
-    return find_network(folder / name, config, "diffusion_pytorch_model")
-
-
-def _misfit(tiny: Config, vae: Config) -> str | None:
-    """Return why a tiny decoder cannot stand in for the decoder of `vae`, or None when it can."""
-    if tiny.get("_class_name") != "AutoencoderTiny":
-        return "does not name AutoencoderTiny as its class"
-    blocks, widths = tiny["num_decoder_blocks"], tiny["decoder_block_out_channels"]
-    if not (_counts(blocks, 0) and _counts(widths, 1) and len(blocks) == len(widths)):
-        return "holds no usable num_decoder_blocks and decoder_block_out_channels"
-    if len(set(widths)) > 1:  # AutoencoderTiny has no layer that would change the width
-        return "holds decoder_block_out_channels that differ"
-    if tiny["out_channels"] != 3 or tiny["upsampling_scaling_factor"] != 2:
-        return "does not describe a decoder of colour pictures that doubles the size at every level"
-    if tiny["act_fn"] != "relu" or tiny["upsample_fn"] != "nearest":
-        return f"asks for {tiny['act_fn']!r} and {tiny['upsample_fn']!r}, not for relu and nearest"
-    for key, low in (("scaling_factor", 0.0), ("shift_factor", -math.inf)):
-        value = tiny[key]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < math.inf:
-            return f"holds no usable {key} ({value!r})"
-    channels, levels = vae.get("latent_channels"), vae.get("block_out_channels")
-    if tiny["latent_channels"] != channels:
-        return f"takes latents of {tiny['latent_channels']} channels, and vae/config.json has {channels}"
-    if isinstance(levels, list) and len(levels) != len(blocks):
-        return f"has {len(blocks)} levels, and vae/config.json has {len(levels)}"
-    return None
-
-
-def _counts(values: object, low: int) -> bool:
-    return (
-        isinstance(values, list)
-        and bool(values)
-        and all(isinstance(one, int) and not isinstance(one, bool) and one >= low for one in values)
-    )
-
-
-def find_network(folder: Path, config: Config, stem: str, class_name: str = "") -> NetworkFiles:
-    """Return the network in `folder`, whose weights are called `stem`: in one file or in several. Raises as
-    `find_weights` does.
-    """
-    for name in index_names(stem):
-        # Whole files go first, as diffusers has it: an index is left over where somebody joined the parts.
-        if (folder / name).is_file() and not any((folder / one).is_file() for one in weight_names(stem)):
-            stored = read_index(folder / name)
-            first, size = (
-                next(iter(stored.values())).path,
-                sum(path.stat().st_size for path in {one.path for one in stored.values()}),
-            )
-            return NetworkFiles(folder.name, config, first, class_name, stored, size)
-    return NetworkFiles(folder.name, config, find_weights(folder, stem), class_name)
-
-
-def weight_names(stem: str) -> tuple[str, ...]:
-    """Return what weights called `stem` may be called: plain, in half precision, and before the average."""
-    return f"{stem}.safetensors", f"{stem}.fp16.safetensors", f"{stem}.non_ema.safetensors"
-
-
-def find_weights(folder: Path, stem: str) -> Path:
-    """Return the safetensors file called `stem` in `folder`, checked to be whole. Raises ModelFileError, also
-    where there is a pickle instead.
-    """
-    for name in weight_names(stem):
-        path = folder / name
-        if path.is_file():
-            read_header(path)
-            return path
-    pickles = [path for path in sorted(folder.glob("*")) if path.suffix in PICKLES]
-    if pickles:
-        raise ModelFileError(
-            f"{folder.name}/{pickles[0].name} is a pickle, which can run any program when opened",
-            field="model",
-            value=str(pickles[0]),
-            hint="Only safetensors weights are loaded; get or convert this model as safetensors.",
-        )
-    raise _missing(folder / f"{stem}.safetensors")
-
-
-def _required(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise _missing(path)
-    return path
-
-
-def _missing(path: Path) -> ModelFileError:
-    return ModelFileError(
-        f"{path.parent.name}/{path.name} is missing",
-        field="model",
-        value=str(path),
-        hint="Copy or download the model again; it must be a whole diffusers folder.",
-    )

@@ -12,11 +12,12 @@ from sfumato.models.ahead import Ahead, load_compiled
 from sfumato.models.backends.base import Backend
 from sfumato.models.backends.selection import INSTALL_TORCH, choose
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.files import ModelFiles, NetworkFiles, damaged, locate
+from sfumato.models.files import ModelFiles, locate
 from sfumato.models.folders import find_folder, is_known, known_folders
 from sfumato.models.liked import liked_by
 from sfumato.models.low_res import low_res_noise, upscales
 from sfumato.models.memory import system_memory
+from sfumato.models.network_files import NetworkFiles, damaged
 from sfumato.models.text import TextTokenizer
 from sfumato.models.text_pair import TextPair
 from sfumato.models.tiling import latents_within

@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass
 
 from sfumato.errors import ModelFileError
-from sfumato.models.files import Config, ModelFiles, damaged
+from sfumato.models.files import ModelFiles
+from sfumato.models.network_files import Config, damaged
 from sfumato.samplers.schedule import Schedule
 
 COLOURS = 3

@@ -19,7 +19,8 @@ from tokenizers.models import BPE
 
 from sfumato.errors import ModelFileError
 from sfumato.models.backends.base import Array, Backend
-from sfumato.models.files import Config, ModelFiles, NetworkFiles, damaged, read_json
+from sfumato.models.files import ModelFiles
+from sfumato.models.network_files import Config, NetworkFiles, damaged, read_json
 from sfumato.models.vocabulary import CLIP_MERGES, clip_byte_pairs
 from sfumato.recipe.adapters import word_pattern
 from sfumato.recipe.prompt import Prompt

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sfumato.imaging.tiles import Tiling, blend, plan
 from sfumato.models.backends.base import Array, Backend
-from sfumato.models.files import Config
+from sfumato.models.network_files import Config
 
 OVERLAP: Final = 8  # latents that neighbours share
 SMALLEST: Final = 16  # side of the smallest tile in latents: below it a tile is mostly overlap

@@ -15,7 +15,8 @@ from diffusers.models.autoencoders.vae import DecoderTiny
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sfumato.models.files import TINY_DECODER_DEFAULTS, Config, NetworkFiles, damaged
+from sfumato.models.network_files import Config, NetworkFiles, damaged
+from sfumato.models.tiny_decoder_files import TINY_DECODER_DEFAULTS
 
 _PREFIX = "decoder."
 _WEIGHTS = "diffusion_pytorch_model.safetensors"

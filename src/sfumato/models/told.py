@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from sfumato.models.files import PROJECTING, Config, ModelFiles, damaged
+from sfumato.models.files import PROJECTING, ModelFiles
+from sfumato.models.network_files import Config, damaged
 from sfumato.recipe.micro import Told
 
 SIZES: Final = "text_time"  # diffusers' name of a UNet that is told a pooled text and sizes

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfumato.models.files import damaged
+from sfumato.models.network_files import damaged
 from sfumato.models.upscalers import FACTOR, FACTS, SHARE, WEIGHTS, UpscalerShape, locate_upscaler
 
 

@@ -20,7 +20,7 @@ from sfumato.errors import MissingExtraError
 from sfumato.imaging.resize import lanczos
 from sfumato.imaging.tiles import Tiling, plan
 from sfumato.models.esrgan import EsrganFile, EsrganShape, read_esrgan
-from sfumato.models.files import Config, NetworkFiles, damaged, read_json
+from sfumato.models.network_files import Config, NetworkFiles, damaged, read_json
 from sfumato.models.safetensors_header import read_header
 
 if TYPE_CHECKING:

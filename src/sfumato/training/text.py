@@ -21,7 +21,8 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from sfumato.errors import ModelFileError
-from sfumato.models.files import locate_byte_pairs, read_json
+from sfumato.models.files import locate_byte_pairs
+from sfumato.models.network_files import read_json
 from sfumato.models.text import TextTokenizer, clip_words
 from sfumato.recipe.train import SceneData, TextStage
 from sfumato.scenes import scene

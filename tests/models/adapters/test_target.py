@@ -4,7 +4,7 @@ from diffusers import UNet2DConditionModel
 
 from models.adapters.test_blocks import XL
 from sfumato.models.adapters.target import Place, shapes_of, target_with
-from sfumato.models.files import NetworkFiles
+from sfumato.models.network_files import NetworkFiles
 from sfumato.models.stored import Stored
 from tiny_adapters import tiny_target, write_adapter
 

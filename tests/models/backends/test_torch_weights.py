@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from sfumato.errors import ModelFileError
 from sfumato.models.backends.openvino.weights import weights_of
 from sfumato.models.backends.torch_weights import load_network, read_tensors
-from sfumato.models.files import NetworkFiles
+from sfumato.models.network_files import NetworkFiles
 from sfumato.models.stored import Rows, Stored
 
 CPU = torch.device("cpu")

@@ -7,8 +7,9 @@ from typing import Final
 
 from sfumato.models.adapters.blocks import BASE, block_of, original_modules
 from sfumato.models.adapters.kinds import Shape
-from sfumato.models.files import ModelFiles, NetworkFiles
+from sfumato.models.files import ModelFiles
 from sfumato.models.names import current_name
+from sfumato.models.network_files import NetworkFiles
 from sfumato.models.safetensors_header import read_header
 from sfumato.models.stored import changed_shape
 

@@ -21,8 +21,9 @@ from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, Work
 from sfumato.models.backends.torch_adapted import adapted_copy
 from sfumato.models.backends.torch_weights import load_network
 from sfumato.models.controlnets import ControlFiles, Opened, faults_of_control
-from sfumato.models.files import Config, ModelFiles, NetworkFiles
+from sfumato.models.files import ModelFiles
 from sfumato.models.memory import system_memory
+from sfumato.models.network_files import Config, NetworkFiles
 from sfumato.models.tiny_decoder import TinyDecoder, load_tiny_decoder
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

@@ -7,7 +7,7 @@ import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
 
 from sfumato.models.backends.base import NOTHING, Extra
-from sfumato.models.files import Config
+from sfumato.models.network_files import Config
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ import torch
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
-from sfumato.models.files import PROJECTING, Config
+from sfumato.models.files import PROJECTING
+from sfumato.models.network_files import Config
 
 
 def builder(class_name: str) -> Callable[[Config], Any]:

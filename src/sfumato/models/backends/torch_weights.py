@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from sfumato.models.files import Config, NetworkFiles, damaged
 from sfumato.models.names import current_name
+from sfumato.models.network_files import Config, NetworkFiles, damaged
 from sfumato.models.stored import changed
 
 Weights = dict[str, torch.Tensor]

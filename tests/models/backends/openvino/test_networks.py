@@ -27,7 +27,7 @@ from sfumato.models.backends.openvino.networks import (
     version,
 )
 from sfumato.models.backends.openvino.runtime import op, ov
-from sfumato.models.files import NetworkFiles
+from sfumato.models.network_files import NetworkFiles
 
 OPTIONS = {"INFERENCE_PRECISION_HINT": "f32"}
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sfumato.models.backends.openvino import unsupported
-from sfumato.models.files import NetworkFiles, locate
+from sfumato.models.files import locate
+from sfumato.models.network_files import NetworkFiles
 from tiny_models import tiny_folder
 
 

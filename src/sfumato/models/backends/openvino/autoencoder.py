@@ -6,7 +6,7 @@ from typing import Any
 from sfumato.models.backends.openvino.layers import Layers, attend, output_of, picture, sequence, upsample
 from sfumato.models.backends.openvino.runtime import op, ov
 from sfumato.models.backends.openvino.weights import Node, Weights
-from sfumato.models.files import Config
+from sfumato.models.network_files import Config
 
 EPS = 1e-6  # of the group norms of every published AutoencoderKL
 

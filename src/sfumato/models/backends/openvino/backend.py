@@ -41,8 +41,9 @@ from sfumato.models.backends.openvino.unet import (
 )
 from sfumato.models.backends.openvino.weights import Weights, weights_of
 from sfumato.models.controlnets import ControlFiles, Opened
-from sfumato.models.files import ModelFiles, NetworkFiles
+from sfumato.models.files import ModelFiles
 from sfumato.models.memory import system_memory
+from sfumato.models.network_files import NetworkFiles
 
 ACTIVATIONS_PER_CHANNEL: Final = 60  # see the torch backend
 MAX_ROWS: Final = 64

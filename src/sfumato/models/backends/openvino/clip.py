@@ -14,7 +14,7 @@ from sfumato.models.backends.openvino.layers import (
 )
 from sfumato.models.backends.openvino.runtime import op, ov
 from sfumato.models.backends.openvino.weights import Node, Weights
-from sfumato.models.files import Config
+from sfumato.models.network_files import Config
 
 
 def _quick_gelu(x: Node) -> Node:

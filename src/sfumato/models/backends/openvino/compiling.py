@@ -15,7 +15,8 @@ from sfumato.models.backends.base import NOTHING, Extra
 from sfumato.models.backends.openvino.backend import OpenVinoBackend
 from sfumato.models.backends.openvino.networks import is_small
 from sfumato.models.backends.openvino.ranges import INT8_FULL
-from sfumato.models.files import ModelFiles, NetworkFiles
+from sfumato.models.files import ModelFiles
+from sfumato.models.network_files import NetworkFiles
 
 _TIME: Final = 500.0  # any will do: graphs take it as an input
 _SIDE: Final = 8  # of the latents that a graph of any size is tried with

@@ -22,7 +22,7 @@ from sfumato.models.backends.openvino.unet import (
 )
 from sfumato.models.backends.openvino.weights import Node, Weights, weights_of
 from sfumato.models.controlnets import DEFAULTS, ControlFiles, faults_of_control
-from sfumato.models.files import Config
+from sfumato.models.network_files import Config
 
 HINT_CHANNELS: Final = 3
 _HASTY_ROWS: Final = 2  # as for the UNet

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sfumato.models.backends.openvino.cache import HEAD_BYTES, GraphCache
 from sfumato.models.backends.openvino.runtime import ov
-from sfumato.models.files import NetworkFiles, damaged
+from sfumato.models.network_files import NetworkFiles, damaged
 
 Arrays = Mapping[str, NDArray[Any]]
 

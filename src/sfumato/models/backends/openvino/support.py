@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sfumato.models.files import ModelFiles, NetworkFiles
+from sfumato.models.files import ModelFiles
+from sfumato.models.network_files import NetworkFiles
 
 # What diffusers and transformers assume where a configuration is silent, and what of it can be built. A value
 # that is not among these belongs to a network of another kind.

@@ -6,7 +6,8 @@ from typing import Any
 from sfumato.models.backends.openvino.layers import numbers, output_of, upsample
 from sfumato.models.backends.openvino.runtime import op, ov
 from sfumato.models.backends.openvino.weights import Node, Weights
-from sfumato.models.files import TINY_DECODER_DEFAULTS, Config
+from sfumato.models.network_files import Config
+from sfumato.models.tiny_decoder_files import TINY_DECODER_DEFAULTS
 
 _CLAMP = 3.0  # beyond about this many deviations latents are cut off softly
 

@@ -14,7 +14,7 @@ from sfumato.models.backends.openvino.quantised import ObservedLayers, Quantised
 from sfumato.models.backends.openvino.ranges import Ranges
 from sfumato.models.backends.openvino.runtime import op, ov
 from sfumato.models.backends.openvino.weights import Node, Weights
-from sfumato.models.files import Config
+from sfumato.models.network_files import Config
 
 Part = Literal["whole", "both", "shallow"]
 DYNAMIC = -1

@@ -6,7 +6,7 @@ from typing import Any
 from sfumato.models.backends.openvino.layers import Layers, numbers, output_of, whole
 from sfumato.models.backends.openvino.runtime import op, ov
 from sfumato.models.backends.openvino.weights import Weights
-from sfumato.models.files import Config
+from sfumato.models.network_files import Config
 
 
 def build_upscaler(weights: Weights, config: Config, shape: Sequence[int]) -> Any:

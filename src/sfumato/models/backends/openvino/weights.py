@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sfumato.models.adapters.changes import UNCHANGED, NetworkChanges
 from sfumato.models.backends.openvino.runtime import op, ov
-from sfumato.models.files import NetworkFiles, damaged
 from sfumato.models.names import current_name
+from sfumato.models.network_files import NetworkFiles, damaged
 from sfumato.models.stored import Change, Stored, changed, changed_shape
 from sfumato.models.tensor_file import EIGHT_BIT_KINDS, KINDS, TensorFile, as_float32, of_eight_bits
 
