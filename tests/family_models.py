@@ -216,6 +216,7 @@ def _unet(config: dict[str, Any]) -> UNet2DConditionModel:
             if "attn2.to_" in name and name.endswith("weight"):
                 weight.mul_(3)
         text = torch.randn(4, MAX_LENGTH, config["cross_attention_dim"])
-        out = unet(torch.randn(4, 4, 8, 8), torch.tensor(500), encoder_hidden_states=text, **told).sample
+        x = torch.randn(4, config.get("in_channels", 4), 8, 8)
+        out = unet(x, torch.tensor(500), encoder_hidden_states=text, **told).sample
         unet.conv_out.weight.div_(out.std())
     return unet

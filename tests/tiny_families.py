@@ -43,7 +43,7 @@ class Tiny:
     @property
     def refines(self) -> bool:
         """Whether it is SDXL's refiner, whose folder has a second text encoder alone."""
-        return self.unet.get("projection_class_embeddings_input_dim") == TEXT + 5 * 256
+        return len(self.texts) == 1 and "addition_embed_type" in self.unet
 
 
 def _first(**changes: Any) -> dict[str, Any]:
@@ -108,6 +108,7 @@ FAMILIES: Mapping[str, Tiny] = {
     "sd2-768-v": Tiny(_second(), **VELOCITY),
     "sd2-inpainting": Tiny(_second(in_channels=9), **PENULTIMATE),
     "bk-sdm-v2-base": Tiny(_second(**SHORT), **PENULTIMATE),
+    "bk-sdm-v2-small": Tiny(_second(**SHORT, mid_block_type=None), **PENULTIMATE),
     "bk-sdm-v2-tiny": Tiny(_second(**SMALLEST_2), (X, X, X), **VELOCITY),
     "x4-upscaler": Tiny(
         _second(
@@ -123,6 +124,7 @@ FAMILIES: Mapping[str, Tiny] = {
     ),
     "sdxl": Tiny(_large(), **XL),
     "sdxl-inpainting": Tiny(_large(in_channels=9), **XL),
+    "sdxl-pix2pix": Tiny(_large(in_channels=8), **XL),
     "sdxl-refiner": Tiny(
         _large(
             block_out_channels=(64, 64, 128, 128),
@@ -144,6 +146,8 @@ FAMILIES: Mapping[str, Tiny] = {
         ),
         **XL,
     ),
+    "koala-1b": Tiny(_large(**SHORT), **XL),
+    "koala-700m": Tiny(_large(**SHORT, mid_block_type=None), **XL),
     "lcm-sdxl": Tiny(_large(**LCM), **XL),
     "lcm-ssd-1b": Tiny(_large(**HALF, **LCM), **XL),
 }
@@ -151,19 +155,35 @@ FAMILIES: Mapping[str, Tiny] = {
 
 def write_family(folder: Path, tiny: Tiny, *, dtype: torch.dtype = torch.float16) -> Path:
     """Write a diffusers folder of `tiny` with random weights, as diffusers has it, and return it."""
-    folder.mkdir(parents=True)
+    networks = networks_at(tiny)
+    write_around(folder, tiny, networks)
+    generator = torch.Generator().manual_seed(len(str(tiny)))
+    for name, network in networks.items():
+        state = {key: _random(key, one, generator).to(dtype) for key, one in network.state_dict().items()}
+        save_file(state, folder / name / f"{stem_of(name)}.safetensors")
+    return folder
+
+
+def stem_of(network: str) -> str:
+    """Return what the weights of a network are called in a folder."""
+    return "model" if network.startswith("text_encoder") else "diffusion_pytorch_model"
+
+
+def networks_at(tiny: Tiny) -> dict[str, Any]:
+    """Return the networks of a family, by what a folder calls them, without numbers."""
     with torch.device("meta"):  # drawing the numbers that constructors draw takes seconds
-        networks = {"unet": _unet(tiny), "vae": _vae(tiny)}
+        networks: dict[str, Any] = {"unet": unet_of(tiny), "vae": _vae(tiny)}
         for at, layers in enumerate(tiny.texts):
             second = at > 0 or tiny.refines
             networks["text_encoder_2" if second else "text_encoder"] = _text(tiny, layers, second)
-    generator = torch.Generator().manual_seed(len(str(tiny)))
+    return networks
+
+
+def write_around(folder: Path, tiny: Tiny, networks: Mapping[str, Any]) -> None:
+    """Write all that a diffusers folder of `tiny` has but the weights of its `networks`."""
+    folder.mkdir(parents=True)
     index: dict[str, Any] = {"_class_name": tiny.pipeline, **tiny.index}
     for name, network in networks.items():
-        stem = "model" if name.startswith("text_encoder") else "diffusion_pytorch_model"
-        (folder / name).mkdir()
-        state = {key: _random(key, one, generator).to(dtype) for key, one in network.state_dict().items()}
-        save_file(state, folder / name / f"{stem}.safetensors")
         write_json(folder / name / "config.json", _config(network))
         index[name] = ["-", type(network).__name__]
         if name.startswith("text_encoder"):
@@ -187,7 +207,6 @@ def write_family(folder: Path, tiny: Tiny, *, dtype: torch.dtype = torch.float16
         index |= {"low_res_scheduler": ["diffusers", "DDPMScheduler"], "max_noise_level": 350}
     index["scheduler"] = ["diffusers", "DDIMScheduler"]
     write_json(folder / "model_index.json", index)
-    return folder
 
 
 def write_original(
@@ -346,7 +365,8 @@ def _is_packed(tiny: Tiny, name: str) -> bool:
     return tiny.packed and (name == "text_encoder_2" or len(tiny.texts) == 1)
 
 
-def _unet(tiny: Tiny) -> UNet2DConditionModel:
+def unet_of(tiny: Tiny) -> UNet2DConditionModel:
+    """Return the UNet of a family."""
     config = {
         "sample_size": tiny.size,
         "in_channels": 4,

@@ -71,6 +71,10 @@ class NumericalError(SfumatoError):
     """The numbers left the finite range while drawing or training."""
 
 
+class OutOfMemoryError(SfumatoError):
+    """The memory of the processor or the GPU ran out; `field` says what was being done."""
+
+
 class MissingExtraError(SfumatoError):
     """An optional dependency is needed and not installed."""
 

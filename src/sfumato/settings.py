@@ -14,6 +14,8 @@ DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 DTYPES: Final = ("auto", "float32", "float16", "bfloat16", "int8", "int8-full")
 EIGHT_BITS: Final = ("int8", "int8-full")  # which openvino alone computes in
 TORCH_COMPILE: Final = ("off", "on", "graphs")
+OFFLOADS: Final = ("auto", "none", "component", "sequential")
+STORAGES: Final = ("auto", "whole", "float8", "int8")
 PRECISIONS: Final = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}  # the short names of dtypes
 
 LEAST_MEMORY: Final = 10**6  # "4" is no limit that anybody means
@@ -23,6 +25,7 @@ _USUAL_WORDS: Final = {
     **{"gpu": "cuda", "nvidia": "cuda", "metal": "mps"},
     **{"compiled": "openvino", "pytorch": "torch"},
     **{"fp32": "f32", "fp16": "f16", "half": "f16"},
+    **{"fp8": "float8", "f8": "float8"},
 }
 
 
@@ -41,6 +44,11 @@ class Settings:
     pictures that recipes begin with, in the data folder. `torch_compile`, in the torch backend: "on" has
     torch.compile make kernels for the UNet, "graphs" also records them as CUDA graphs. `offline`: nothing may
     use the network, not even `sfumato models pull`, which is all that does.
+
+    `offload`, in the torch backend, says what of a model is in memory (that of the device) while it draws:
+    "none" leaves all of it there, "component" has the networks there that are at work, "sequential" one layer
+    at a time; "auto" leaves it to what the model is estimated to need. `storage` is how its matrices are kept
+    there: "whole", in what is computed with, or in 8 bits, "float8" or "int8"; "auto" is whole.
     """
 
     data_dir: Path
@@ -55,6 +63,8 @@ class Settings:
     max_memory: int | None = None
     max_inputs: int = 1_000_000_000
     torch_compile: str = "off"
+    offload: str = "auto"
+    storage: str = "auto"
     offline: bool = False
 
     @classmethod
@@ -65,7 +75,8 @@ class Settings:
         ``SFUMATO_BACKEND`` (auto, torch or openvino), ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N),
         ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY`` and
         ``SFUMATO_MAX_INPUTS`` (auto, or a size, as 800MB, 4GB or 4GiB), ``SFUMATO_TORCH_COMPILE`` (off, on or
-        graphs), ``SFUMATO_OFFLINE`` and ``HF_HUB_OFFLINE`` (anything but 0, no, off and false);
+        graphs), ``SFUMATO_OFFLOAD`` and ``SFUMATO_STORAGE`` (a name of `OFFLOADS`, of `STORAGES`),
+        ``SFUMATO_OFFLINE`` and ``HF_HUB_OFFLINE`` (anything but 0, no, off and false);
         ``XDG_DATA_HOME`` and ``HOME`` for the default data folder. An empty variable counts as not
         set.
 
@@ -81,10 +92,19 @@ class Settings:
             max_memory=_memory("SFUMATO_MAX_MEMORY", environ.get("SFUMATO_MAX_MEMORY") or "auto"),
             max_inputs=cls.max_inputs if inputs is None else inputs,
             torch_compile=_torch_compile(environ.get("SFUMATO_TORCH_COMPILE") or "off"),
+            offload=_named("SFUMATO_OFFLOAD", environ.get("SFUMATO_OFFLOAD") or "auto", OFFLOADS),
+            storage=_named("SFUMATO_STORAGE", environ.get("SFUMATO_STORAGE") or "auto", STORAGES),
             offline=any(_is_on(environ.get(name, "")) for name in ("SFUMATO_OFFLINE", "HF_HUB_OFFLINE")),
         )
 
-    def asked(self, *, backend: str | None = None, precision: str | None = None) -> "Settings":
+    def asked(
+        self,
+        *,
+        backend: str | None = None,
+        precision: str | None = None,
+        offload: str | None = None,
+        storage: str | None = None,
+    ) -> "Settings":
         """Return these settings with what was asked for on the command line; None leaves a value as it is.
 
         Raises InputError naming the flag for a name that does not exist.
@@ -93,6 +113,8 @@ class Settings:
             self,
             backend=self.backend if backend is None else _backend("backend", backend),
             dtype=self.dtype if precision is None else _dtype("precision", precision),
+            offload=self.offload if offload is None else _named("offload", offload, OFFLOADS),
+            storage=self.storage if storage is None else _named("storage", storage, STORAGES),
         )
 
 
@@ -126,6 +148,12 @@ def _backend(field: str, name: str) -> str:
     if name in BACKENDS:
         return name
     raise _unknown(field, name, BACKENDS)
+
+
+def _named(field: str, name: str, known: tuple[str, ...]) -> str:
+    if name in known:
+        return name
+    raise _unknown(field, name, known)
 
 
 def _dtype(field: str, name: str) -> str:

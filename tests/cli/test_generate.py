@@ -1,5 +1,7 @@
 import hashlib
+import json
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from sfumato.imaging.io import save_picture
+from sfumato.imaging.metadata import read_metadata
 from tiny_models import tiny_folder
 
 TINY = ("--model", "tiny", "--seed", "7", "--steps", "2")
@@ -330,3 +334,16 @@ def test_a_damaged_model_is_one_line(bad: Any, sfumato: Any, tmp_path: Path) -> 
     ran = sfumato("generate", "x", "--model", folder)
     assert ran.code == 1
     assert ran.err.startswith("error: latents: the latents stopped being finite at step 1 of 4 (sigma 4096)")
+
+
+def test_a_recipe_out_of_a_picture_opens_no_folders(sfumato: Any, bad: Any, here: Path) -> None:
+    assert sfumato("generate", "a frog", *TINY, "--output", "frog.png").code == 0
+    metadata = read_metadata(here / "frog.png")
+    folder = shutil.copytree(tiny_folder(), here / "elsewhere")
+    recipe = {**json.loads(metadata.resolved_json), "model": str(folder)}
+    with Image.open("frog.png") as image:
+        save_picture(
+            image.convert("RGB"), Path("odd.png"), replace(metadata, resolved_json=json.dumps(recipe))
+        )
+    assert "model: " in bad("generate", "--recipe", "odd.png")
+    assert sfumato("generate", "--recipe", "odd.png", "--model", folder).code == 0

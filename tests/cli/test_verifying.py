@@ -8,16 +8,18 @@ import pytest
 
 from recording import Recorder
 from sfumato.cli.console import bar
-from sfumato.cli.verifying import Material, as_drawn, difference, redraw
+from sfumato.cli.verifying import as_drawn, difference, redraw
 from sfumato.engine.events import Picture
+from sfumato.engine.gathering import Gathered
 from sfumato.engine.run import draw
 from sfumato.imaging.io import open_picture, save_picture
 from sfumato.models.backends.base import NOTHING, Extra
+from sfumato.models.load import find_model
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
-from tiny_models import tiny_bundle
+from tiny_models import tiny_bundle, tiny_folder, tiny_settings
 
 GREY = np.full((4, 6, 3), 100, np.uint8)
 
@@ -110,7 +112,9 @@ def test_a_picture_of_a_batch_is_compared_in_its_batch(suffix: str, tmp_path: Pa
     path = tmp_path / f"b{suffix}"
     save_picture(drawn[1].pixels, path)
     reference = np.asarray(open_picture(path, 10**6))
+    found = find_model(str(tiny_folder()), tiny_settings())
+    gathered = Gathered(found)
     with bar("drawing") as shown:
-        assert redraw(drawn[1].resolved, bundle, Material(), path, reference, shown).identical
+        assert redraw(drawn[1].resolved, bundle, gathered, path, reference, shown).identical
         for other in (drawn[2].resolved, run.model_copy(update={"count": 2, "index": 1})):
-            assert not redraw(other, bundle, Material(), path, reference, shown).identical
+            assert not redraw(other, bundle, gathered, path, reference, shown).identical

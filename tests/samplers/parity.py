@@ -190,7 +190,7 @@ def _draw_ours(
 ) -> torch.Tensor:
     def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
         t = next((t for level, t in timesteps.items() if abs(level / sigma - 1) < 1e-5), schedule.t_of(sigma))
-        return to_x0(network(scale_in(x, sigma), t), x, sigma, schedule.prediction)
+        return to_x0(network(scale_in(x, sigma, schedule.prediction), t), x, sigma, schedule.prediction)
 
     rule = SOLVERS[case.solver].rule if case.rule is None else case.rule
     if case.scheduler == "DPMSolverSinglestep":

@@ -117,14 +117,14 @@ def test_targets_lead_back_to_the_clean_latent(prediction: str, kind: str) -> No
     back = to_x0(out, x, sigma, prediction)
     assert type(back) is type(x0)
     assert (z.dtype, out.dtype, back.dtype) == (x0.dtype, x0.dtype, x0.dtype)
-    assert float(abs(scale_in(x, sigma) - z).max()) < 1e-5
+    assert float(abs(scale_in(x, sigma, "eps") - z).max()) < 1e-5
     assert float(abs(back - x0).max()) < 3e-5
     # the float form is the array form
     one = to_x0(out[1:2], x[1:2], float(sigma[1]), prediction)
     assert one.dtype == x0.dtype
     assert float(abs(one - back[1:2]).max()) < 1e-6
-    assert float(abs(scale_in(x[1:2], np.float64(sigma[1])) - z[1:2]).max()) < 1e-5
-    assert scale_in(x, np.float64(2.0)).dtype == x0.dtype
+    assert float(abs(scale_in(x[1:2], np.float64(sigma[1]), "eps") - z[1:2]).max()) < 1e-5
+    assert scale_in(x, np.float64(2.0), "eps").dtype == x0.dtype
 
 
 def test_v_target_is_the_one_of_diffusers() -> None:

@@ -9,15 +9,13 @@ from typing import Any, Final
 
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import with_flags
-from sfumato.engine.adapters import Adapters, find_adapters
-from sfumato.engine.controls import digests_of, find_controls
-from sfumato.engine.steering import Controls
+from sfumato.engine.gathering import TRUSTED, Gathered, Trust, gather
 from sfumato.errors import RecipeError, closest
 from sfumato.imaging.inputs import Inputs, read_inputs
 from sfumato.imaging.sheet import Labels, Layout, Place
 from sfumato.models.load import FoundModel
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.resolve import random_seed, resolve
+from sfumato.recipe.resolve import random_seed
 from sfumato.recipe.sources import sources_of
 from sfumato.settings import Settings
 
@@ -55,23 +53,19 @@ class Cell:
 
 @dataclass(eq=False)
 class Named:
-    """What recipes name beside the model: pictures, read once for all cells that name the same, and
-    ControlNets. A recipe that is not `trusted`, as it came out of a picture, opens no folders of its choice.
+    """What recipes name beside the model, gathered with `trust`; pictures are read once for all cells that
+    name the same.
     """
 
     found: FoundModel
     settings: Settings
-    trusted: bool = True
+    trust: Trust = TRUSTED
     _named: tuple[tuple[str, str], ...] | None = None
     _read: Inputs | None = None
 
-    def controls(self, recipe: Recipe) -> Controls:
-        """Return the ControlNets of `recipe`. Raises RecipeError and ModelFileError."""
-        return find_controls(recipe, self.found.files, self.settings, paths=self.trusted)
-
-    def adapters(self, recipe: Recipe) -> Adapters:
-        """Return the adapters of `recipe`. Raises RecipeError and ModelFileError."""
-        return find_adapters((recipe,), self.found.files, self.settings, paths=self.trusted)
+    def gathered(self, recipe: Recipe) -> Gathered:
+        """Return what `recipe` names. Raises RecipeError, PictureError and ModelFileError."""
+        return gather(recipe, self.found, self.settings, trust=self.trust, inputs=self.inputs(recipe))
 
     def inputs(self, recipe: Recipe) -> Inputs:
         """Return the pictures of `recipe`. Raises PictureError."""
@@ -123,15 +117,7 @@ def cross(
     for place, values in _combinations(axes):
         crossed: dict[str, Any] = dict(zip(fields_crossed, values, strict=True))
         recipe = with_flags(base, replace(asked, **{"count": "1", **crossed}))
-        resolved = resolve(
-            recipe,
-            named.found.defaults,
-            new_seed=lambda: common,
-            settings=named.settings,
-            sources=named.inputs(recipe).facts,
-            controls=digests_of(named.controls(recipe)),
-            adapters=named.adapters(recipe).table,
-        )
+        resolved = named.gathered(recipe).resolved(recipe, named.settings, lambda: common)
         cells.append(Cell(place, recipe, resolved))
     return tuple(cells)
 

@@ -39,6 +39,8 @@ def described(resolved: Resolved) -> dict[str, str]:
             lines["guidance rescale"] = f"{text.guidance_rescale:g}"
         if (text.guidance_start, text.guidance_stop) != (0.0, 1.0):
             lines["guided steps"] = f"{text.guidance_start:.0%} to {text.guidance_stop:.0%}"
+    if resolved.image_guidance is not None:
+        lines["image guidance"] = f"{resolved.image_guidance:g}"
     if resolved.cache_interval > 1:
         lines["cache interval"] = str(resolved.cache_interval)
     lines["model"] = f"{resolved.model} ({resolved.model_digest[:12]})"

@@ -11,19 +11,17 @@ from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
 from sfumato.cli.describing import shares
 from sfumato.cli.outputs import Outputs, plan_outputs
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
+from sfumato.engine.gathering import TRUSTED, Trust, gather
 from sfumato.engine.run import STAGES, draw
 from sfumato.engine.seeing import Watched
-from sfumato.engine.steering import NO_CONTROLS
 from sfumato.errors import InterruptedRun
-from sfumato.imaging.inputs import keep_inputs, read_inputs
+from sfumato.imaging.inputs import keep_inputs
 from sfumato.imaging.io import encode_picture
 from sfumato.imaging.writing import write_file
-from sfumato.models.adapters.finding import may_need_adapters
 from sfumato.models.ahead import Ahead
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import FoundModel, load
+from sfumato.models.load import FoundModel
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.resolve import NO_ADAPTERS, resolve
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:  # plots, pages and animations are imported when somebody asks for them
@@ -54,66 +52,36 @@ def draw_to_files(
     as_json: bool = False,
     ahead: Ahead | None = None,
     near: Sequence[Path] = (),
-    trusted: bool = True,
-    adapter_paths: bool = True,
-    words: bool = True,
+    trust: Trust = TRUSTED,
     seeing: "Seeing | None" = None,
 ) -> None:
     """Draw `recipe` with the model `found`, save the pictures, and print their paths, or all as JSON.
 
     Loading the model may have begun, in `ahead`. Pictures that the recipe names by digest are also looked for
-    in the folders `near`. A recipe that is not `trusted`, as it came out of a picture, names ControlNets but
-    opens no folders of its choice, and without `adapter_paths` no files of adapters. Without `words`, prompts
-    name no embeddings but those that the recipe lists.
+    in the folders `near`; a recipe opens no more than `trust` allows.
 
     Recipe, files, masks and output are checked before the model is loaded. Raises RecipeError, PictureError,
     ModelFileError, OutputError, NumericalError, and InterruptedRun on Ctrl-C: finished pictures stay, nothing
     else does.
     """
-    inputs = read_inputs(recipe, settings, near)
-    controls, digests = NO_CONTROLS, dict[str, str]()
-    if recipe.control is not None:
-        from sfumato.engine.controls import digests_of, find_controls
-
-        controls = find_controls(recipe, found.files, settings, paths=trusted)
-        digests = digests_of(controls)
-    adapters = None
-    if may_need_adapters(recipe, settings):
-        from sfumato.engine.adapters import find_adapters
-
-        adapters = find_adapters((recipe,), found.files, settings, paths=adapter_paths, words=words)
-    resolved = resolve(
-        recipe,
-        found.defaults,
-        settings=settings,
-        sources=inputs.facts,
-        controls=digests,
-        adapters=NO_ADAPTERS if adapters is None else adapters.table,
-    )
+    gathered = gather(recipe, found, settings, near=near, trust=trust)
+    resolved = gathered.resolved(recipe, settings)
     outputs = plan_outputs(resolved, output, suffix)
-    if resolved.mask is not None:
-        from sfumato.engine.masking import check_mask
-
-        check_mask(resolved, inputs)
     if resolved.mix is not None:
         talk(f"mix: {shares(resolved)}")
     previews = outputs.previews() if preview_every else ()
-    for note in keep_inputs(inputs, settings):
+    for note in keep_inputs(gathered.inputs, settings):
         warn(note)
     drawn = Drawn()
     try:
         with bar("loading the model") as progress:
-            bundle = load(found, settings, ahead)
-            if adapters is not None:
-                from sfumato.engine.adapters import laid_over
-
-                bundle = laid_over(resolved, bundle, adapters)
+            bundle = gathered.load(resolved, settings, ahead)
             recorder = None if seeing is None else seeing.recorder(resolved, bundle)
             events: Drawing = draw(
                 resolved,
                 bundle,
-                inputs=inputs,
-                controls=controls,
+                inputs=gathered.inputs,
+                controls=gathered.controls,
                 preview_every=preview_every,
                 looking=() if seeing is None else seeing.looking,
                 attending=recorder,

@@ -35,6 +35,15 @@ Fit = Annotated[
         rich_help_panel=FROM,
     ),
 ]
+ImageGuidance = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X",
+        help="With a model that edits by instructions (instruct-pix2pix): how strictly to follow the picture, "
+        "1 to 100, or off for other models; 1.5.",
+        rich_help_panel=FROM,
+    ),
+]
 KeepColour = Annotated[
     bool,
     typer.Option("--keep-colour", help="Give the result the colours of the picture.", rich_help_panel=FROM),

@@ -148,8 +148,8 @@ Offload = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What of the model is in memory while it draws (torch): none (all of it), component (the networks "
-        "at work), sequential (a layer at a time), or auto.",
+        help="What of the model leaves memory while it draws, with torch: none, component (networks that are "
+        "not at work), sequential (all layers but the one at work), or auto.",
         rich_help_panel=HOW,
     ),
 ]
@@ -157,7 +157,7 @@ Storage = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="How weights are kept in memory (torch): whole, float8, int8, or auto (whole).",
+        help="How weights are kept in memory, with torch: whole, float8, int8, or auto (whole).",
         rich_help_panel=HOW,
     ),
 ]
@@ -219,6 +219,7 @@ class Flags:
     strength: str | None = None
     start_step: str | None = None
     fit: str | None = None
+    image_guidance: str | None = None
     keep_colour: bool = False
     mask: str | None = None
     mask_invert: bool = False
@@ -287,6 +288,7 @@ OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
         "strength": edit_flags.Strength,
         "start_step": edit_flags.StartStep,
         "fit": edit_flags.Fit,
+        "image_guidance": edit_flags.ImageGuidance,
         "keep_colour": edit_flags.KeepColour,
         "mask": edit_flags.Mask,
         "mask_invert": edit_flags.MaskInvert,

@@ -79,7 +79,7 @@ def generate(
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.numbers import number_of
     from sfumato.cli.outputs import wanted_suffix
-    from sfumato.cli.recipes import read_recipe, warn_of_no_effect, with_flags, with_stdin
+    from sfumato.cli.recipes import read_recipe, trust_of, warn_of_no_effect, with_flags, with_stdin
     from sfumato.models.load import find_model
     from sfumato.recipe.image import Recipe
 
@@ -92,14 +92,16 @@ def generate(
         from sfumato.cli.seeing import plan_seeing
 
         seeing = plan_seeing(trace, animate, animate_shows, attention, exact=exact_steps)
+    trust = trust_of(recipe, asked)
     draw_to_files(
         wanted,
-        find_model(wanted.model, settings),
+        find_model(wanted.model, settings, paths=trust.model_paths),
         settings,
         output=output,
         suffix=wanted_suffix(format_, output, ".png"),
         preview_every=0 if preview is None else number_of("preview", preview),
         as_json=as_json,
         ahead=context.find_object(Ahead),
+        trust=trust,
         seeing=seeing,
     )

@@ -87,7 +87,7 @@ def grid(
         raise RecipeError("needs --y as well", field="z", value=z, hint="Call it --y.")
     settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.crossing import Named, parse_axis
-    from sfumato.cli.recipes import read_recipe, with_stdin
+    from sfumato.cli.recipes import read_recipe, trust_of, with_stdin
     from sfumato.cli.sheets import draw_grid_to_folder
     from sfumato.models.load import find_model
     from sfumato.recipe.image import Recipe
@@ -102,7 +102,6 @@ def grid(
         raise RecipeError("is missing", field="prompt", hint=hint)
     base = Recipe() if recipe is None else read_recipe(recipe, settings if asked.model is None else None)
     model = base.model if asked.model is None else asked.model
-    # What came out of a picture names ControlNets, but opens no folders.
-    trusted = recipe is None or bool(asked.control_model) or recipe.suffix.lower() in (".toml", ".json")
-    named = Named(find_model(model, settings), settings, trusted)
+    trust = trust_of(recipe, asked)
+    named = Named(find_model(model, settings, paths=trust.model_paths), settings, trust)
     draw_grid_to_folder(base, with_stdin(asked), axes, named, output=output, as_json=as_json)

@@ -12,23 +12,21 @@ from sfumato.cli.drawing import seconds_text
 from sfumato.cli.flags import Flags
 from sfumato.cli.numbers import real, whole
 from sfumato.cli.outputs import SOFTWARE, Outputs, free_path, slug
-from sfumato.cli.recipes import naming, read_recipe, with_flags
-from sfumato.engine.adapters import Adapters, find_adapters, laid_over
-from sfumato.engine.controls import digests_of, find_controls
+from sfumato.cli.recipes import naming, read_recipe, trust_of, with_flags
 from sfumato.engine.events import Done, Picture, Started, StepDone
+from sfumato.engine.gathering import Gathered, gather
 from sfumato.engine.morph import draw_frames
 from sfumato.engine.own_folder import OwnFolder
-from sfumato.engine.steering import Controls
 from sfumato.errors import InterruptedRun, PictureError, RecipeError
 from sfumato.imaging.animation import Frames, check_animation, write_animation
-from sfumato.imaging.inputs import Inputs, keep_inputs, read_inputs
+from sfumato.imaging.inputs import keep_inputs
 from sfumato.imaging.metadata import PictureMetadata, read_metadata
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import FoundModel, find_model, load
+from sfumato.models.load import find_model
 from sfumato.recipe.codec import from_json, to_json, to_parameters
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.morph import Morph, durations_of, frames_of
-from sfumato.recipe.resolve import random_seed, resolve
+from sfumato.recipe.resolve import random_seed
 from sfumato.recipe.validation import read_mapping
 from sfumato.settings import Settings
 
@@ -58,10 +56,7 @@ class Planned:
     morph: Morph
     frames: tuple[Resolved, ...]
     durations: tuple[int, ...]
-    found: FoundModel
-    inputs: Inputs
-    controls: Controls
-    adapters: Adapters
+    gathered: Gathered
 
 
 def planned_morph(going: Going, asked: Flags, file: Path | None, settings: Settings) -> Planned:
@@ -78,23 +73,11 @@ def planned_morph(going: Going, asked: Flags, file: Path | None, settings: Setti
     morph = _morph(going, mode, before, asked.seed is not None)
     if not morph.seeds and base.seed is None:
         base = base.model_copy(update={"seed": random_seed()})
-    found = find_model(base.model, settings)
-    # What came out of a picture names ControlNets, but opens no folders.
-    trusted = file is None or bool(asked.control_model) or file.suffix.lower() in (".toml", ".json")
-    inputs = read_inputs(base, settings)
-    controls = find_controls(base, found.files, settings, paths=trusted)
-    adapters = find_adapters(frames_of(morph, base), found.files, settings, paths=trusted)
-    frames = tuple(
-        resolve(
-            one,
-            found.defaults,
-            settings=settings,
-            sources=inputs.facts,
-            controls=digests_of(controls),
-            adapters=adapters.table,
-        )
-        for one in frames_of(morph, base)
-    )
+    trust = trust_of(file, asked)
+    found = find_model(base.model, settings, paths=trust.model_paths)
+    wanted = frames_of(morph, base)
+    gathered = gather(base, found, settings, trust=trust, frames=wanted)
+    frames = tuple(gathered.resolved(one, settings) for one in wanted)
     if any(one.adapters != frames[0].adapters for one in frames):
         hint = "Name the same ones, with the same weights, in all prompts; or give --lora."
         raise RecipeError("all frames have the same adapters", field="lora", hint=hint)
@@ -102,7 +85,7 @@ def planned_morph(going: Going, asked: Flags, file: Path | None, settings: Setti
         hint = f"Give {settings.max_count} or fewer."
         raise RecipeError("these are too many", field="frames", value=len(frames), hint=hint)
     fps, hold = _pace(going)
-    return Planned(morph, frames, durations_of(morph, fps=fps, hold=hold), found, inputs, controls, adapters)
+    return Planned(morph, frames, durations_of(morph, fps=fps, hold=hold), gathered)
 
 
 def draw_morph_to_file(
@@ -124,13 +107,13 @@ def draw_morph_to_file(
     folder = None if frames_folder is None else OwnFolder(frames_folder, "frames-folder", _NAMES)
     if folder is not None:
         folder.check()
-    for note in keep_inputs(plan.inputs, settings):
+    for note in keep_inputs(plan.gathered.inputs, settings):
         warn(note)
     drawn = _Drawn(plan, folder)
     with drawn.frames:
         try:
             with bar("loading the model") as progress:
-                bundle = laid_over(plan.frames[0], load(plan.found, settings), plan.adapters)
+                bundle = plan.gathered.load(plan.frames[0], settings)
                 if folder is not None:
                     folder.empty()
                 drawn.follow(bundle, progress)
@@ -177,8 +160,8 @@ class _Drawn:
         drawing = draw_frames(
             plan.frames,
             bundle,
-            inputs=plan.inputs,
-            controls=plan.controls,
+            inputs=plan.gathered.inputs,
+            controls=plan.gathered.controls,
             together=self.folder is None,
         )
         with closing(drawing) as events:

@@ -14,6 +14,7 @@ from sfumato.cli.console import warn
 from sfumato.cli.edits import with_edits
 from sfumato.cli.flags import Flags
 from sfumato.cli.numbers import optional_real, real, whole
+from sfumato.engine.gathering import TRUSTED, Trust
 from sfumato.errors import InputError, PictureError, RecipeError, shown
 from sfumato.imaging.io import FORMAT_OF, suffix_of
 from sfumato.imaging.metadata import read_metadata, read_parameters
@@ -94,6 +95,9 @@ def with_flags(base: Recipe, flags: Flags) -> Recipe:
         data["spacing"] = flags.spacing
     if flags.guidance is not None:
         data["guidance"] = real("guidance", flags.guidance)
+    if flags.image_guidance is not None:
+        off = flags.image_guidance.strip().casefold() == extras.OFF
+        data["image_guidance"] = None if off else real("image-guidance", flags.image_guidance)
     if flags.model is not None:
         data["model"] = flags.model
     data["parts"] = _parts(data["parts"], flags)
@@ -165,6 +169,22 @@ def read_recipe(path: Path, settings: Settings | None = None) -> Recipe:
     return beside(from_json(text, Recipe), path.parent)
 
 
+def trust_of(file: Path | None, asked: Flags) -> Trust:
+    """Return what the recipe in `file` may open when `asked` is laid over it: one that a person wrote, or
+    that has no file, anything; one out of a picture only what flags name anew.
+    """
+    if file is None or file.suffix.lower() in (".toml", ".json") or not _is_picture(file):
+        return TRUSTED
+    return Trust(
+        model_paths=asked.model is not None,
+        paths=bool(asked.control_model),
+        adapter_paths=bool(asked.lora),
+        words=bool(asked.prompt or asked.negative or asked.mix or asked.region),
+        vae_paths=asked.vae is not None,
+        beside=asked.model is not None,
+    )
+
+
 def read_picture(picture: Path, settings: Settings | None = None) -> tuple[Recipe, Resolved | None]:
     """Return the recipe that draws a picture again, and the resolved one it carries.
 
@@ -193,7 +213,8 @@ def _with_known_model(recipe: Recipe, settings: Settings) -> Recipe:
     if is_known(recipe.model, settings):
         return recipe
     warn(f"there is no model {shown(recipe.model)} here: --model chooses another than {BUNDLED}")
-    return _without_clip_skip(recipe).model_copy(update={"model": BUNDLED})
+    changes = {"model": BUNDLED, "image_guidance": None}
+    return _without_clip_skip(recipe).model_copy(update=changes)
 
 
 def _without_clip_skip(recipe: Recipe) -> Recipe:

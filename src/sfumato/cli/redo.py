@@ -59,7 +59,7 @@ def redo(
     from sfumato.cli.drawing import draw_to_files
     from sfumato.cli.numbers import number_of
     from sfumato.cli.outputs import wanted_suffix
-    from sfumato.cli.recipes import read_picture, warn_of_no_effect, with_flags, with_stdin
+    from sfumato.cli.recipes import read_picture, trust_of, warn_of_no_effect, with_flags, with_stdin
     from sfumato.imaging.io import suffix_of
     from sfumato.models.load import find_model
 
@@ -67,7 +67,8 @@ def redo(
     base, before = read_picture(picture, settings if asked.model is None else None)
     recipe = with_flags(base, with_stdin(asked))
     warn_of_no_effect(recipe, asked)
-    found = find_model(recipe.model, settings, paths=asked.model is not None)
+    trust = trust_of(picture, asked)
+    found = find_model(recipe.model, settings, paths=trust.model_paths)
     if asked.model is None and before is not None and found.defaults.digest != before.model_digest:
         warn(f"the model {recipe.model} has other weights than drew this picture; it will look different")
     seeing = None
@@ -84,9 +85,7 @@ def redo(
         preview_every=0 if preview is None else number_of("preview", preview),
         as_json=as_json,
         near=(picture.parent, Path()),
-        trusted=bool(asked.control_model),
-        adapter_paths=bool(asked.lora),
-        words=bool(asked.prompt or asked.negative or asked.mix or asked.region),
+        trust=trust,
         seeing=seeing,
     )
 

@@ -15,7 +15,6 @@ from sfumato.cli.crossing import Axis, Cell, Named, cross, layout_of
 from sfumato.cli.flags import Flags
 from sfumato.cli.outputs import Outputs, slug
 from sfumato.cli.recipes import read_resolved
-from sfumato.engine.adapters import laid_over
 from sfumato.engine.events import Done, Picture, Started, StepDone
 from sfumato.engine.run import draw
 from sfumato.errors import InterruptedRun, OutputError, PictureError, RecipeError
@@ -103,12 +102,12 @@ def _draw_cells(
     said: set[str] = set()
     total, finished = sum(cell.resolved.steps for cell in cells), 0
     for cell in cells:
-        inputs = named.inputs(cell.recipe)
+        gathered = named.gathered(cell.recipe)
+        inputs, controls = gathered.inputs, gathered.controls
         said = _warn_once(keep_inputs(inputs, named.settings), said)
         outputs = Outputs((paths[cell.place],), replace=True)
         backend = ""
-        controls = named.controls(cell.recipe)
-        adapted = laid_over(cell.resolved, bundle, named.adapters(cell.recipe))
+        adapted = gathered.over(cell.resolved, bundle)
         with closing(draw(cell.resolved, adapted, inputs=inputs, controls=controls)) as events:
             for event in events:
                 match event:

@@ -3,7 +3,7 @@
 import math
 import re
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,33 +12,21 @@ from numpy.typing import NDArray
 from sfumato.cli.console import Bar
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import naming, read_resolved, with_flags
-from sfumato.engine.adapters import find_adapters, laid_over
-from sfumato.engine.controls import digests_of, find_controls
 from sfumato.engine.events import Picture, StepDone
+from sfumato.engine.gathering import DISTRUSTED, Gathered, gather
 from sfumato.engine.preparing import batch_of
 from sfumato.engine.run import draw
-from sfumato.engine.steering import NO_CONTROLS, Controls
 from sfumato.errors import InputError, MissingExtraError, ModelFileError, RecipeError, SfumatoError, shown
-from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
 from sfumato.imaging.io import as_saved, open_picture
 from sfumato.imaging.metadata import read_metadata
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import FoundModel, find_model, load
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.image import Resolved
-from sfumato.recipe.resolve import resolve
 from sfumato.settings import BACKENDS, DEVICES, DTYPES, Settings
 
 TOLERANCE = 1  # of 255: what rounding may do
 UNNAMED = "torch cpu float32"  # drew the pictures that name no backend: there was no other then
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What a recipe names: its pictures and its ControlNets."""
-
-    inputs: Inputs = NO_INPUTS
-    controls: Controls = field(default_factory=lambda: NO_CONTROLS)
 
 
 @dataclass(frozen=True)
@@ -113,21 +101,13 @@ def compare(picture: Path, model: str | None, settings: Settings, progress: Bar)
         )
     # Metadata is not trusted: what it asks for goes through the same checks as a user's recipe.
     with naming(picture):
-        inputs = read_inputs(recipe, settings, (picture.parent, Path()))
-        controls = find_controls(recipe, found.files, settings, paths=False)
-        adapters = find_adapters((recipe,), found.files, settings, paths=False, words=False)
-        run = resolve(
-            recipe,
-            found.defaults,
-            settings=settings,
-            sources=inputs.facts,
-            controls=digests_of(controls),
-            adapters=adapters.table,
-        )
+        near = picture.parent, Path()
+        gathered = gather(recipe, found, settings, near=near, trust=DISTRUSTED)
+        run = gathered.resolved(recipe, settings)
     drew = read_metadata(picture).backend or UNNAMED
-    bundle = laid_over(run, _load_as_drawn(found, drew, settings), adapters)
+    bundle = gathered.over(run, _load_as_drawn(gathered.found, drew, settings))
     run = run.model_copy(update={"index": resolved.index})
-    comparison = redraw(run, bundle, Material(inputs, controls), picture, reference, progress)
+    comparison = redraw(run, bundle, gathered, picture, reference, progress)
     now = bundle.backend.name
     if without_number(now) == without_number(drew):
         return comparison
@@ -178,22 +158,22 @@ def _load_as_drawn(found: FoundModel, drew: str, settings: Settings) -> ModelBun
 def redraw(
     resolved: Resolved,
     bundle: ModelBundle,
-    material: Material,
+    gathered: Gathered,
     picture: Path,
     reference: NDArray[np.uint8],
     progress: Bar,
 ) -> Comparison:
-    """Draw the picture that `resolved` is, from `material`, and compare it with `reference`, uint8 `(H,W,3)`,
-    read from the file `picture`.
+    """Draw the picture that `resolved` is, from what was `gathered`, and compare it with `reference`, uint8
+    `(H,W,3)`, read from the file `picture`.
     """
-    pixels = _drawn(single(resolved), bundle, material, (0,), 0, progress)
+    pixels = _drawn(single(resolved), bundle, gathered, (0,), 0, progress)
     alone = difference(as_saved(pixels, picture), reference)
     if alone.identical or resolved.count == 1:
         return alone
     # In a batch of another size a network rounds differently. One level is nothing, but JPEG and WebP make
     # more of it: so the picture is drawn once more in the company it had.
     batch = batch_of(resolved, bundle, resolved.index)
-    pixels = _drawn(resolved, bundle, material, batch, resolved.index, progress)
+    pixels = _drawn(resolved, bundle, gathered, batch, resolved.index, progress)
     together = difference(as_saved(pixels, picture), reference)
     return together if together.identical else alone
 
@@ -201,14 +181,14 @@ def redraw(
 def _drawn(
     resolved: Resolved,
     bundle: ModelBundle,
-    material: Material,
+    gathered: Gathered,
     indices: tuple[int, ...],
     wanted: int,
     progress: Bar,
 ) -> NDArray[np.uint8]:
     """Return the pixels `(H,W,3)` of the picture `wanted`, drawn in one batch with all of `indices`."""
     with closing(
-        draw(resolved, bundle, indices=indices, inputs=material.inputs, controls=material.controls)
+        draw(resolved, bundle, indices=indices, inputs=gathered.inputs, controls=gathered.controls)
     ) as events:
         for event in events:
             if isinstance(event, StepDone):

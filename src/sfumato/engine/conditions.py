@@ -7,6 +7,7 @@ branches evaluated once.
 
 Guidance is `uncond + s * (cond - uncond)` (Ho and Salimans 2022, arXiv 2207.12598, Eq. 6), for several
 prompts joined by AND `uncond + s * sum(w * (cond - uncond))` (Liu et al. 2022, arXiv 2206.01714, Eq. 11).
+Guidance by a picture, of models that are shown one, is a third branch: see `sfumato.engine.instructing`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,8 +76,9 @@ def compile_plan(resolved: Resolved, first: int | None = None) -> Plan:
     # A network that is told the guidance predicts what guidance would make of two predictions.
     guidance = 1.0 if resolved.embedded else resolved.guidance
     sided = sizes is not None and sizes[0] != sizes[1]
-    context = Context(resolved.steps, guidance, resolved.text, referring, sided)
-    plan = Plan((Branch(UNCONDITIONAL, 1.0, 1.0, frozenset(range(resolved.steps))),), sizes=sizes)
+    picture = 1.0 if resolved.image_guidance is None else resolved.image_guidance
+    context = Context(resolved.steps, guidance, resolved.text, referring, sided, picture)
+    plan = Plan(_unguided(context), sizes=sizes)
     if resolved.embedded:
         plan = replace(plan, extra=replace(plan.extra, guidance=resolved.guidance))
     for part in resolved.parts:  # in the fixed order of PART_ORDER
@@ -178,6 +180,14 @@ def _regions(part: ResolvedRegions, plan: Plan, context: Context) -> Plan:
     return replace(plan, branches=_merge_shares(parts, context.references))
 
 
+def _unguided(context: Context) -> tuple[Branch, ...]:
+    """Return the branches of a drawing without a prompt."""
+    steps = frozenset(range(context.num_steps))
+    seeing = Branch(UNCONDITIONAL, context.picture, 1.0, steps)
+    blind = Branch(replace(UNCONDITIONAL, blind=True), 1.0 - context.picture, 0.0, steps)
+    return _merge([(1.0, (seeing, blind))])
+
+
 def _guided(positive: _Readings, context: Context) -> tuple[Branch, ...]:
     """Return the branches of a prompt with guidance, inside and outside the guidance window."""
     text = context.text
@@ -191,16 +201,21 @@ def _guided(positive: _Readings, context: Context) -> tuple[Branch, ...]:
     parts: list[tuple[float, tuple[Branch, ...]]] = []
     for (plus, minus, inside), when in steps.items():
         for conditioning, weight, reference in _weights(
-            positive.variants[plus], negative.variants[minus], context.guidance if inside else None
+            positive.variants[plus],
+            negative.variants[minus],
+            context.guidance if inside else None,
+            context.picture if inside else 1.0,
         ):
             parts.append((1.0, (Branch(conditioning, weight, reference, frozenset(when)),)))
     return _merge(parts, context.references)
 
 
 def _weights(
-    positive: Reading, negative: Reading, guidance: float | None
+    positive: Reading, negative: Reading, guidance: float | None, picture: float
 ) -> Iterable[tuple[Conditioning, float, float]]:
-    """Yield `(conditioning, weight, reference)` of one step; `guidance` None outside the window."""
+    """Yield `(conditioning, weight, reference)` of one step; `guidance` None outside the window. `picture`
+    is the guidance by a picture, 1 without any.
+    """
     total = sum(weight for weight, _ in positive)
     if guidance is None and total > 0:
         # No unconditional prediction here, so the weights of AND must make one by themselves.
@@ -211,7 +226,8 @@ def _weights(
     for weight, conditioning in positive:
         yield conditioning, scale * weight, weight
     for share, conditioning in _normalised(negative):
-        yield conditioning, share * (1 - scale * total), share * (1 - total)
+        yield conditioning, share * (picture - scale * total), share * (1 - total)
+        yield replace(conditioning, blind=True), share * (1 - picture), 0.0
 
 
 def _merge(

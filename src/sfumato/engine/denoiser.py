@@ -114,10 +114,13 @@ class Denoiser:
         told = told if self.plan.label is None else replace(told, label=self.plan.label)
         num_pictures = x.shape[0]
         t = self.schedule.t_of(sigma)
-        latents = picture = scale_in(x, sigma)
-        if self.plan.channels is not None:
-            picture = xp.concat([picture, for_each(self.plan.channels, num_pictures)], axis=1)
-        rows = xp.concat([picture] * len(asked), axis=0)
+        latents = scale_in(x, sigma, self.schedule.prediction)
+        if self.plan.channels is None:
+            rows = xp.concat([latents] * len(asked), axis=0)
+        else:
+            from sfumato.engine.instructing import rows_of  # few networks are shown anything beside x
+
+            rows = rows_of(latents, for_each(self.plan.channels, num_pictures), asked)
         steering = [one for one in self.controls if step in one.steps]
         steered = xp.concat([latents] * len(asked), axis=0) if steering else rows
         contexts = self.texts.contexts

@@ -71,7 +71,8 @@ class Edit:
     `canvas` is the picture as it will come back, `drawn (H,W,3)` what of it is at the size of the drawing;
     `latents (1,C,h,w)` are those of `drawn`. With a mask, `window` is the part of the canvas that is drawn,
     `mask` is the mask on the canvas, `share` how much of each pixel is new, and `free` says when each latent
-    is free, as in `KeepKnown`. `channels (1,1+C,h,w)` is what an inpainting UNet is given beside x.
+    is free, as in `KeepKnown`. `only_noise`: what is drawn begins with noise alone. `channels (1,1+C,h,w)` is
+    what an inpainting UNet is given beside x.
     """
 
     canvas: Pixels
@@ -90,11 +91,11 @@ class Edit:
         the grid, where the network expects noise of variance one and no signal.
         """
         x = self.latents + noise * sigma
-        if not self.only_noise or self.free is None:
+        if not self.only_noise:
             return x
         xp = array_namespace(x)
         nothing = noise * (math.sqrt(1 + sigma * sigma) if first else sigma)
-        return xp.where(self.free > 0, nothing, x)
+        return nothing if self.free is None else xp.where(self.free > 0, nothing, x)
 
     def keeping(self, noise: Array, levels: Sequence[float]) -> tuple[Projection, ...]:
         """Return the projection that keeps what is not free: none without a mask, and none with a UNet that
@@ -146,7 +147,9 @@ def prepare(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> Edit | N
     if mask is None or window is None:
         drawn = fit(canvas, *size, part.fit)
         latents = encode(bundle, drawn, tiled=resolved.windows is not None)
-        return Edit(drawn, drawn, latents, None, None, None, None, False, part.keep_colour, None)
+        # A model that is shown the picture beside x begins with noise.
+        only_noise = bundle.shown is not None and resolved.first_step == 0
+        return Edit(drawn, drawn, latents, None, None, None, None, only_noise, part.keep_colour, None)
     return edit_of(resolved, bundle, canvas, mask, window, fill, soft=soft)
 
 

@@ -20,7 +20,7 @@ def add_extras(part: ExtrasPart, plan: Plan, context: Context) -> Plan:
     if pag > 0:
         plan = with_perturbed(plan, pag)
     if part.apg is not None:
-        scale = abs(context.guidance - 1) + pag
+        scale = abs(context.guidance - 1) + (context.picture - 1) + pag
         projected = Projected(part.apg.eta, part.apg.norm, part.apg.momentum, scale)
         plan = replace(plan, combine=(*plan.combine, projected))
     if part.threshold is not None:

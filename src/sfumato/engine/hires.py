@@ -172,6 +172,10 @@ def prepare_passes(
             plan = replace(plan, maps=bundle.backend.asarray(share_maps(own, *size, inputs)))
         if bundle.inpaints:
             plan = replace(plan, channels=_all_new(bundle, *size))
+        if bundle.shown is not None:
+            from sfumato.engine.instructing import shown_larger
+
+            plan = replace(plan, channels=shown_larger(own, bundle, inputs))
         steering: tuple[Steering, ...] = ()
         if files and part.num_steps > 0:
             from sfumato.engine.controls import prepare_controls

@@ -16,12 +16,14 @@ from sfumato.samplers.schedule import Prediction
 class Conditioning:
     """What a branch attends to: prompts blended as encoded text, `sum(share * encode(prompt))`. A `perturbed`
     one is asked of the network without the self-attention of its middle, see `sfumato.engine.perturbing`; a
-    `negative` one is told the sizes of what guidance leads away from, see `Plan`.
+    `negative` one is told the sizes of what guidance leads away from, see `Plan`. A `blind` one is not shown
+    the picture that is beside x, see `sfumato.engine.instructing`.
     """
 
     blend: tuple[tuple[float, Prompt], ...]
     perturbed: bool = False
     negative: bool = False
+    blind: bool = False
 
 
 UNCONDITIONAL = Conditioning(((1.0, ((),)),))
@@ -108,7 +110,8 @@ class Plan:
 class Context:
     """What every part may need: the number of steps, the guidance, and the recipe's text part, if any.
     `references` tells that branches are needed which have a weight with guidance one alone, and `sided` that
-    the network is told something else in a negative conditioning.
+    the network is told something else in a negative conditioning. `picture` is how strictly a picture is
+    followed that the network is shown, 1 without one.
     """
 
     num_steps: int
@@ -116,3 +119,4 @@ class Context:
     text: ResolvedText | None
     references: bool = False
     sided: bool = False
+    picture: float = 1.0

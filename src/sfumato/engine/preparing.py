@@ -158,6 +158,11 @@ def with_arrays(
 
         maps = share_maps(resolved, *latent_shape(resolved, bundle)[1:], inputs)
         plan = replace(plan, maps=bundle.backend.asarray(maps))
+    if bundle.shown is not None or resolved.image_guidance is not None:
+        from sfumato.engine.instructing import check_instructed, shown_channels
+
+        check_instructed(resolved, bundle)
+        plan = replace(plan, channels=shown_channels(bundle, edit))
     if bundle.inpaints:
         channels = None if edit is None else edit.channels
         if channels is None:

@@ -18,6 +18,7 @@ from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Attending, Denoiser
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone
 from sfumato.engine.features import Features
+from sfumato.engine.gathering import gather
 from sfumato.engine.loop import Step, advice, denoise
 from sfumato.engine.noise import noise_source, picture_seeds, starting_noise
 from sfumato.engine.plan import Projection
@@ -38,15 +39,13 @@ from sfumato.engine.preview import Previewer, previewer_of, to_uint8
 from sfumato.engine.steering import NO_CONTROLS, Controls
 from sfumato.engine.windows import ROWS
 from sfumato.errors import NumericalError, RecipeError
-from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
+from sfumato.imaging.inputs import NO_INPUTS, Inputs
 from sfumato.models import tiling
-from sfumato.models.adapters.finding import may_need_adapters
 from sfumato.models.backends.base import Array, Work
 from sfumato.models.bundle import ModelBundle, tiles_alike
-from sfumato.models.load import find_model, load
+from sfumato.models.load import find_model
 from sfumato.recipe.extras import Axes
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.resolve import NO_ADAPTERS, resolve
 from sfumato.samplers.noise import picture_noise
 from sfumato.samplers.schedule import grid
 from sfumato.samplers.solvers import solver_of
@@ -70,36 +69,10 @@ def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events
     PictureError and ModelFileError before the first event, NumericalError while drawing.
     """
     found = find_model(recipe.model, settings)
-    inputs = read_inputs(recipe, settings)
-    controls, digests = NO_CONTROLS, dict[str, str]()
-    if recipe.control is not None:
-        from sfumato.engine.controls import digests_of, find_controls
-
-        controls = find_controls(recipe, found.files, settings)
-        digests = digests_of(controls)
-    adapters = None
-    if may_need_adapters(recipe, settings):
-        from sfumato.engine.adapters import find_adapters
-
-        adapters = find_adapters((recipe,), found.files, settings)
-    # Before the seconds that loading takes.
-    resolved = resolve(
-        recipe,
-        found.defaults,
-        settings=settings,
-        sources=inputs.facts,
-        controls=digests,
-        adapters=NO_ADAPTERS if adapters is None else adapters.table,
-    )
-    if resolved.mask is not None:
-        from sfumato.engine.masking import check_mask
-
-        check_mask(resolved, inputs)
-    bundle = load(found, settings)
-    if adapters is not None:
-        from sfumato.engine.adapters import laid_over
-
-        bundle = laid_over(resolved, bundle, adapters)
+    gathered = gather(recipe, found, settings)
+    resolved = gathered.resolved(recipe, settings)  # before the seconds that loading takes
+    bundle = gathered.load(resolved, settings)
+    inputs, controls = gathered.inputs, gathered.controls
     with closing(
         draw(resolved, bundle, inputs=inputs, controls=controls, preview_every=preview_every)
     ) as events:
@@ -138,6 +111,13 @@ def draw(
             field="model",
             value=bundle.name,
             hint="Find that model, or resolve the recipe again.",
+        )
+    if (resolved.vae, resolved.schedule) != (bundle.defaults.vae, bundle.defaults.schedule):
+        raise RecipeError(
+            "the model has not the autoencoder and the schedule of this recipe",
+            field="model",
+            value=bundle.name,
+            hint="Call sfumato.models.given.with_given before it is loaded.",
         )
     if resolved.adapters != bundle.adapters:
         raise RecipeError(

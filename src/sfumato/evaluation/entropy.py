@@ -148,7 +148,7 @@ def _predicted(bundle: ModelBundle, x: Array, level: float, context: Array) -> A
     backend: Backend = bundle.backend
     size = min(_BATCH, backend.max_rows(*x.shape[2:]))
     t = bundle.schedule.t_of(level)
-    scaled = scale_in(x, level)
+    scaled = scale_in(x, level, bundle.schedule.prediction)
     outputs = [
         backend.predict(scaled[begin : begin + size], t, context[begin : begin + size])
         for begin in range(0, x.shape[0], size)

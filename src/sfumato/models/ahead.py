@@ -64,7 +64,7 @@ def load_compiled(files: ModelFiles, settings: Settings) -> "OpenVinoBackend":
     from sfumato.models.backends.openvino.backend import load_openvino
     from sfumato.models.backends.openvino.cache import COMPILED, CachePlace
 
-    place = CachePlace(settings.data_dir / COMPILED, files.digest())
+    place = CachePlace(settings.data_dir / COMPILED, files.drawn_digest())
     return load_openvino(files, settings.dtype, place)
 
 

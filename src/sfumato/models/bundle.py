@@ -7,6 +7,7 @@ from pathlib import Path
 from sfumato.imaging.tiles import Tiling
 from sfumato.models import tiling
 from sfumato.models.backends.base import Backend
+from sfumato.models.instructed import Shown
 from sfumato.models.low_res import LowResNoise
 from sfumato.models.text import TextTokenizer
 from sfumato.models.text_pair import TextPair
@@ -26,7 +27,7 @@ class ModelBundle:
     (h * w) one call of the decoder may hold, beyond which pictures are decoded in tiles; None for no limit.
     `low_res` is there in models that make a small picture larger: how noise is put on it. `pair` reads the
     text of models that are told a pooled one, and `tokenizer` is then its first. `adapters` lie over the
-    weights.
+    weights. `shown` is there in models that are edited by instructions: how they are shown a picture.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelBundle:
     low_res: LowResNoise | None = None
     pair: TextPair | None = None
     adapters: ResolvedAdapters | None = None
+    shown: Shown | None = None
 
 
 def tiles_alike(bundle: ModelBundle, height: int, width: int) -> Tiling:

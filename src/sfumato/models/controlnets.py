@@ -1,8 +1,10 @@
-"""ControlNets (Zhang et al. 2023, arXiv 2302.05543): found by name or path, checked, and compared with the
-model they are to steer.
+"""ControlNets (Zhang et al. 2023, arXiv 2302.05543) and T2I-Adapters (Mou et al. 2023, arXiv 2302.08453): found by
+name or path, and checked.
 
-A ControlNet is a folder in diffusers' layout: `config.json`, which names ControlNetModel as its class, and
-`diffusion_pytorch_model.safetensors` (or `.fp16.safetensors`). Nothing heavy is imported here.
+Either is a folder in diffusers' layout, `config.json`, which names ControlNetModel or T2IAdapter as its class,
+and `diffusion_pytorch_model.safetensors` (or `.fp16.safetensors`), or a single safetensors file, in whose
+tensors all of that shows. Nothing heavy is imported here. See `sfumato.models.control_fit` for whether one
+fits a model.
 """
 
 import functools
@@ -12,23 +14,26 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from sfumato.errors import ModelFileError, RecipeError, closest
-from sfumato.models.files import ModelFiles
 from sfumato.models.network_files import Config, NetworkFiles, damaged, find_weights, read_json
-from sfumato.models.places import find_all
+from sfumato.models.places import PICKLES, WEIGHTS, find_all
 from sfumato.settings import Settings
 
 FOLDER: Final = "controlnets"  # of ControlNets, in each folder of models and in the data folder
 KEPT: Final = 4  # of a backend; one for Stable Diffusion 1.5 holds 1.4 GB in float32
 
 T = TypeVar("T")
+ControlKind: TypeAlias = Literal["ControlNet", "T2I-Adapter"]
 
 _BUNDLED: Final = Path(__file__).parent / "bundled" / FOLDER
 _CLASS: Final = "ControlNetModel"
+_ADAPTER: Final = "T2IAdapter"
+_UNION: Final = "ControlNetUnionModel"
+_LARGE: Final = 100_000_000  # bytes of a file that takes longer to read than what was remembered of it
 _CONFIG: Final = "config.json"
 _STEM: Final = "diffusion_pytorch_model"
 
@@ -62,26 +67,48 @@ _ONLY: Final[Mapping[str, tuple[Any, ...]]] = {
     "global_pool_conditions": (False, None),
     "num_class_embeds": (None,),
 }
-# What must be as in the UNet when both are told sizes and a pooled text.
-_ADDED: Final = ("addition_time_embed_dim", "projection_class_embeddings_input_dim")
+# What diffusers assumes where the configuration of a T2I-Adapter is silent.
+ADAPTER_DEFAULTS: Final[Config] = {
+    "adapter_type": "full_adapter",
+    "channels": [320, 640, 1280, 1280],
+    "downscale_factor": 8,
+    "in_channels": 3,
+    "num_res_blocks": 2,
+}
 
 
 @dataclass(frozen=True)
 class ControlFiles:
-    """A checked ControlNet folder: its files are there and readable, no tensor is loaded yet."""
+    """A checked ControlNet or T2I-Adapter, as `kind` says: its files are there and readable, no tensor is
+    loaded yet. `folder` is the folder, or the single file. `digests` are those of large files, by path.
+    """
 
     folder: Path
     network: NetworkFiles
+    kind: ControlKind = "ControlNet"
+    digests: Mapping[Path, str] = field(default_factory=dict[Path, str])
+
+    @property
+    def hint_channels(self) -> int:
+        """How many channels the picture has that it follows: 3, or 1 for a grey one."""
+        return 3 if self.kind == "ControlNet" else self.network.config["in_channels"]
 
     def digest(self) -> str:
-        """Return the sha256 (hex) of all that decides its residuals: names and contents of configuration and
-        weights.
+        """Return the sha256 (hex) of all that decides what it adds: of a single file its own, of a folder
+        that of names and contents of configuration and weights.
         """
+        if self.network.derived:
+            return self._sha256(self.folder)
         whole = hashlib.sha256()
         for path in (self.folder / _CONFIG, self.network.weights):
-            now = path.stat()
-            whole.update(f"{path.name} {_sha256(path, now.st_size, now.st_mtime_ns)}\n".encode())
+            whole.update(f"{path.name} {self._sha256(path)}\n".encode())
         return whole.hexdigest()
+
+    def _sha256(self, path: Path) -> str:
+        if path in self.digests:
+            return self.digests[path]
+        now = path.stat()
+        return _sha256(path, now.st_size, now.st_mtime_ns)
 
 
 class Opened(Generic[T]):
@@ -109,94 +136,139 @@ class Opened(Generic[T]):
 
 
 def find_controlnet(name_or_path: str, settings: Settings, *, paths: bool = True) -> ControlFiles:
-    """Find and check the ControlNet called `name_or_path`: a name that is known or, with `paths`, a folder.
+    """Find and check the ControlNet or T2I-Adapter called `name_or_path`: a name that is known or, with
+    `paths`, a folder or a file.
 
-    Raises RecipeError for one that is neither, ModelFileError as `locate_controlnet` does.
+    Raises RecipeError for one that is neither, and for a file that is there and cannot be used;
+    ModelFileError as `locate_controlnet` does.
     """
-    known = known_controlnets(settings)
-    if name_or_path in known:
-        return locate_controlnet(known[name_or_path])
+    known, unusable = _known(settings)
+    for name in (name_or_path, name_or_path.removesuffix(WEIGHTS)):  # metadata has the name of the file
+        if name in known:
+            return _remembered(locate_controlnet(known[name]), settings)
     if paths and name_or_path:
         try:
             path = Path(name_or_path).expanduser()
-            # Any folder here might bear the name of one that is not installed: only a ControlNet counts.
-            if path.is_dir() and (_is_path(name_or_path) or (path / _CONFIG).is_file()):
-                return locate_controlnet(path)
+            if _may_be_one(path, name_or_path):
+                return _remembered(locate_controlnet(path), settings)
         except (OSError, ValueError, RuntimeError):  # a name no file system takes
             pass
+    if name_or_path in unusable:
+        raise RecipeError(f"this file {unusable[name_or_path]}", field="control", value=name_or_path)
     near = closest(name_or_path, known)
-    other = "; or give a folder" if paths else ""
+    other = "; or give a folder or a file" if paths else ""
     names = ", ".join(known) if known else "none"
     guess = f'Did you mean "{near}"?' if near is not None else f"Known: {names}{other}."
     raise RecipeError("unknown ControlNet", field="control", value=name_or_path, hint=guess)
 
 
 def known_controlnets(settings: Settings) -> dict[str, Path]:
-    """Return the folder of every ControlNet that has a name, the bundled ones first."""
-    known = {config.parent.name: config.parent for config in sorted(_BUNDLED.glob(f"*/{_CONFIG}"))}
-    for found in find_all(settings, "controlnet", loose=False):
-        if found.problem is None and (found.path / _CONFIG).is_file():
-            known.setdefault(found.name, found.path)
-    return known
-
-
-def locate_controlnet(folder: Path) -> ControlFiles:
-    """Find and check the files of the ControlNet in `folder`.
-
-    Raises ModelFileError for a folder that holds none, for one of a kind that is not supported, and for every
-    missing, unreadable, truncated or pickled file.
+    """Return the folder or file of every ControlNet and T2I-Adapter that has a name, the bundled ones first.
+    What a file is shows when it is asked for.
     """
+    return _known(settings)[0]
+
+
+def _known(settings: Settings) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return what `known_controlnets` does, and why others cannot be used, by their names."""
+    known = {config.parent.name: config.parent for config in sorted(_BUNDLED.glob(f"*/{_CONFIG}"))}
+    unusable: dict[str, str] = {}
+    for found in find_all(settings, "controlnet", loose=False):
+        if found.problem is not None:
+            unusable.setdefault(found.name, found.problem)
+        elif found.path.is_file() or (found.path / _CONFIG).is_file():
+            known.setdefault(found.name, found.path)
+    return known, unusable
+
+
+def _may_be_one(path: Path, name: str) -> bool:
+    """Tell whether to look at `path`. Any folder here might bear the name of one that is not installed: only
+    a ControlNet counts; and of files, those whose ending says that they hold weights.
+    """
+    if path.is_dir():
+        return _is_path(name) or (path / _CONFIG).is_file()
+    return path.suffix.lower() in (WEIGHTS, *PICKLES) and path.is_file()
+
+
+def locate_controlnet(path: Path) -> ControlFiles:
+    """Find and check the files of the ControlNet or T2I-Adapter in the folder or file `path`.
+
+    Raises ModelFileError for a folder or file that holds none, for one of a kind that is not supported, and
+    for every missing, unreadable, truncated or pickled file.
+    """
+    if not path.is_dir() and path.suffix.lower() in (WEIGHTS, *PICKLES):
+        return _single(path)
     with faults_of_control():
-        config = read_json(folder, _CONFIG)
-        if config.get("_class_name") != _CLASS:
-            raise damaged(folder / _CONFIG, f"does not name {_CLASS} as its class")
+        config = read_json(path, _CONFIG)
+        name = config.get("_class_name")
+        if name == _UNION or "num_control_type" in config:
+            raise ModelFileError(
+                f"{path.name} is a ControlNet Union, one network for several kinds of hints, and is not drawn "
+                "with",
+                value=str(path),
+                hint="Use a ControlNet for one kind of hint.",
+            )
+        if name == _ADAPTER:
+            return _adapter(path, config)
+        if name != _CLASS:
+            raise damaged(path / _CONFIG, f"does not name {_CLASS} or {_ADAPTER} as its class")
         fault = _unsupported(config)
         if fault is not None:
-            raise damaged(folder / _CONFIG, fault)
-        return ControlFiles(folder, NetworkFiles("controlnet", config, find_weights(folder, _STEM)))
+            raise damaged(path / _CONFIG, fault)
+        return ControlFiles(path, NetworkFiles("controlnet", config, find_weights(path, _STEM)))
 
 
-def check_fit(control: ControlFiles, model: ModelFiles, name: str) -> None:
-    """Raise RecipeError when the ControlNet that the recipe calls `name` cannot steer `model`."""
-    fault = misfit(control, model)
+def _single(path: Path) -> ControlFiles:
+    from sfumato.models.original.controls import read_control  # the bundled one draws without
+
+    part = read_control(path)
+    fault = _unsupported(part.config) if part.class_name == _CLASS else None
     if fault is not None:
-        raise RecipeError(
-            f"this ControlNet does not fit the model: {fault}",
-            field="control",
-            value=name,
-            hint="Use one that was trained for this model, or for one of its family.",
+        raise ModelFileError(
+            f"{path.name} {fault}", field="control", value=str(path), hint="Use another ControlNet."
         )
+    network = NetworkFiles(
+        part.name, part.config, path, part.class_name, part.stored, part.num_bytes, derived=True
+    )
+    return ControlFiles(path, network, "ControlNet" if part.class_name == _CLASS else "T2I-Adapter")
 
 
-def misfit(control: ControlFiles, model: ModelFiles) -> str | None:
-    """Return why a ControlNet cannot steer a model, as one clause; None when it can.
+def _adapter(folder: Path, config: Config) -> ControlFiles:
+    """Return the T2I-Adapter in `folder`, whose tensors are those that its configuration asks for."""
+    from sfumato.models.original.controlnet import Unfit, check_shapes
+    from sfumato.models.original.t2i_adapter import CHANNELS, FOLDED, expected_of
+    from sfumato.models.safetensors_header import read_header
 
-    A UNet for inpainting takes more channels than a ControlNet, which sees the latents alone.
-    """
-    ours, unet, vae = {**DEFAULTS, **control.network.config}, model.unet.config, model.vae.config
-    theirs = {**DEFAULTS, **{key: unet[key] for key in DEFAULTS if key in unet}}
-    if ours["in_channels"] != vae.get("latent_channels", 4):
-        return f"it takes latents of {ours['in_channels']} channels, not {vae.get('latent_channels', 4)}"
-    widths, wanted = list(ours["block_out_channels"]), list(theirs["block_out_channels"])
-    if widths != wanted:
-        return f"its levels have {_listed(widths)} channels, not {_listed(wanted)}"
-    layers, needed = (_per_level(one["layers_per_block"], len(wanted)) for one in (ours, theirs))
-    if layers != needed:
-        return f"its levels have {_listed(layers)} layers, not {_listed(needed)}"
-    if ours["cross_attention_dim"] != theirs["cross_attention_dim"]:
-        texts = f"{ours['cross_attention_dim']} numbers, not {theirs['cross_attention_dim']}"
-        return f"it attends to texts of {texts}"
-    if ours["addition_embed_type"] != theirs["addition_embed_type"]:
-        kinds = [one["addition_embed_type"] or "nothing" for one in (ours, theirs)]
-        return f"it is told {kinds[0]} beside the text, not {kinds[1]}"
-    for key in _ADDED if ours["addition_embed_type"] is not None else ():
-        if ours[key] != theirs[key]:
-            return f"its {key} is {ours[key]}, not {theirs[key]}"
-    halved = len(ours["conditioning_embedding_out_channels"]) - 1
-    levels = len(vae.get("block_out_channels", ())) - 1
-    if halved != levels:
-        return f"it makes hints {2**halved} times smaller, and the autoencoder pictures {2**levels} times"
-    return None
+    whole = {**ADAPTER_DEFAULTS, **config}
+    numbers = [whole["downscale_factor"], whole["num_res_blocks"]]
+    usable = {
+        "adapter_type": whole["adapter_type"] in FOLDED,
+        "channels": _counts(whole["channels"]),
+        "downscale_factor": _counts(numbers[:1]),
+        "in_channels": whole["in_channels"] in CHANNELS,
+        "num_res_blocks": _counts(numbers[1:]),
+    }
+    for key, fits in usable.items():
+        if not fits:
+            raise damaged(folder / _CONFIG, f"has {key} {whole[key]!r}, which is not supported")
+    weights = find_weights(folder, _STEM)
+    shapes = read_header(weights).shapes
+    try:
+        check_shapes(shapes, expected_of(whole), {name: name for name in shapes})
+    except Unfit as unfit:
+        raise damaged(weights, f"does not fit its {_CONFIG}: {unfit}") from None
+    return ControlFiles(folder, NetworkFiles("adapter", whole, weights), "T2I-Adapter")
+
+
+def _remembered(files: ControlFiles, settings: Settings) -> ControlFiles:
+    """Return `files` with the digests of large ones, which are read once and remembered in the data folder."""
+    large = [path for path in files.network.paths if path.stat().st_size >= _LARGE]
+    if not large:
+        return files
+    from sfumato.models.digests import digests_of
+
+    with faults_of_control():
+        return replace(files, digests={path: digests_of(path, settings).whole for path in large})
 
 
 @contextmanager
@@ -231,14 +303,6 @@ def _counts(values: object) -> bool:
         and bool(values)
         and all(isinstance(one, int) and not isinstance(one, bool) and one >= 1 for one in values)
     )
-
-
-def _per_level(value: Any, levels: int) -> list[Any]:
-    return [value] * levels if isinstance(value, int) else list(value)
-
-
-def _listed(values: list[Any]) -> str:
-    return ", ".join(map(str, values))
 
 
 def _is_path(name: str) -> bool:

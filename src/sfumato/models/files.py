@@ -60,6 +60,9 @@ class ModelFiles:
     special_tokens_map.json that say something else than the tokenizer's configuration, and are followed.
 
     Where all of it is one file of the original layout, `folder` is that file, and `single` what it says.
+
+    Where another autoencoder is in the place of the model's, `vae` is that one, `vae_digest` its sha256
+    (hex), and `own_vae` the model's.
     """
 
     folder: Path
@@ -81,6 +84,8 @@ class ModelFiles:
     index: Config = field(default_factory=dict[str, Any])
     token_maps: tuple[Path, ...] = ()
     single: "SingleFile | None" = None
+    own_vae: NetworkFiles | None = None
+    vae_digest: str = ""
 
     @property
     def settings_file(self) -> Path:
@@ -104,6 +109,21 @@ class ModelFiles:
         known = self.unet, self.vae, self.text_encoder, self.text_encoder_2
         return tuple(one for one in known if one is not None)
 
+    @property
+    def own_networks(self) -> tuple[NetworkFiles, ...]:
+        """The same, with the autoencoder that the model brought."""
+        own = self.vae if self.own_vae is None else self.own_vae
+        return tuple(own if one is self.vae else one for one in self.networks)
+
+    def drawn_digest(self, known: Mapping[Path, str] = NO_DIGESTS) -> str:
+        """Return `digest`, or where another autoencoder is in the place of the model's that of the two: what
+        is made of a model is kept under it.
+        """
+        digest = self.digest(known)
+        if self.own_vae is None:
+            return digest
+        return hashlib.sha256(f"{digest} {self.vae_digest}".encode()).hexdigest()
+
     def digest(self, known: Mapping[Path, str] = NO_DIGESTS) -> str:
         """Return the sha256 (hex) of everything that decides what the model draws; files whose sha256 is
         `known` are not read for it.
@@ -113,13 +133,13 @@ class ModelFiles:
         every resolved recipe anyway.
 
         Of a single file it is its sha256, as others have it, unless a person's file beside it changes what it
-        draws.
+        draws. An autoencoder in the place of the model's own is no part of it.
         """
         if self.single is not None:
             return self._digest_of_single(self.single, known)
-        parts = [path for one in self.networks for path in one.paths]
+        parts = [path for one in self.own_networks for path in one.paths]
         parts += [one for one in (self.merges, self.vocab_2, self.merges_2) if one is not None]
-        parts += [self.folder / one.name / "config.json" for one in self.networks]
+        parts += [self.folder / one.name / "config.json" for one in self.own_networks]
         parts += [self.folder / "scheduler" / "scheduler_config.json"]
         vocabularies = [self.vocab] if self.vocab_2 is None else [self.vocab, self.vocab_2]
         parts += [vocab.parent / "tokenizer_config.json" for vocab in vocabularies] + [self.vocab]
@@ -132,7 +152,7 @@ class ModelFiles:
         return whole.hexdigest()
 
     def _digest_of_single(self, single: "SingleFile", known: Mapping[Path, str]) -> str:
-        paths = sorted({path for one in self.networks for path in one.paths})
+        paths = sorted({path for one in self.own_networks for path in one.paths})
         digests = _sha256s([(path, path.stat()) for path in paths], known)
         if len(digests) == 1 and not single.sidecar.decides:
             return digests[0]
@@ -157,14 +177,15 @@ def _sha256(path: Path, size: int, changed: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def locate(folder: Path) -> ModelFiles:
-    """Find and check the files of the diffusers folder `folder`, or of the single file that it is.
+def locate(folder: Path, *, whole: bool = True) -> ModelFiles:
+    """Find and check the files of the diffusers folder `folder`, or of the single file that it is. Unless
+    `whole`, a single file may have no autoencoder: `vae` then describes the one it needs, and `is_absent`.
 
     Raises ModelFileError for a folder that is no Stable Diffusion folder, and for every missing, unreadable,
     truncated or pickled file; for a single file as `sfumato.models.original.single.read_single` does.
     """
     if folder.is_file():
-        return _of_file(folder)
+        return _of_file(folder, whole=whole)
     index = read_json(folder, "model_index.json")
     unet, vae = (_network(folder, name, index) for name in ("unet", "vae"))
     first, *second = _text_parts(index)
@@ -194,18 +215,29 @@ def locate(folder: Path) -> ModelFiles:
     )
 
 
-def _of_file(path: Path) -> ModelFiles:
+def _of_file(path: Path, *, whole: bool) -> ModelFiles:
     from sfumato.models.original.single import read_single  # not needed where drawing begins with a folder
 
     single = read_single(path)
-    if single.vae is None:
-        raise ModelFileError(
-            "this file has no autoencoder (VAE)",
-            field="model",
-            value=str(path),
-            hint="Put one into it: sfumato convert MODEL OUT --vae FILE",
-        )
-    return of_single(single, network_of(single.vae))
+    if single.vae is not None:
+        return of_single(single, network_of(single.vae))
+    if whole:
+        raise no_vae(path)
+    from sfumato.models.original.single import missing_vae
+
+    return of_single(
+        single, NetworkFiles("vae", missing_vae(single), path, stored={}, num_stored=0, derived=True)
+    )
+
+
+def no_vae(path: Path) -> ModelFileError:
+    """Return the error for a single file that is to draw without an autoencoder."""
+    return ModelFileError(
+        "this file has no autoencoder (VAE)",
+        field="model",
+        value=str(path),
+        hint="Give one with --vae, or lay it beside the model as NAME.vae.safetensors.",
+    )
 
 
 def of_single(single: "SingleFile", vae: NetworkFiles) -> ModelFiles:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from sfumato.errors import RecipeError, closest
-from sfumato.models.places import INDEX, PICKLES, WEIGHTS, find_all
+from sfumato.models.places import INDEX, PICKLES, VAE_BESIDE, WEIGHTS, find_all
 from sfumato.settings import Settings
 
 BUNDLED: Final = "bundled"
@@ -80,4 +80,6 @@ def is_known(name: str, settings: Settings) -> bool:
 
 
 def _may_be_model(path: Path) -> bool:
-    return path.suffix.lower() == WEIGHTS or (path / INDEX).is_file()
+    if path.suffix.lower() == WEIGHTS:
+        return not path.stem.endswith(VAE_BESIDE)
+    return (path / INDEX).is_file()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sfumato.models.files import ModelFiles
+from sfumato.models.instructed import instructed
 from sfumato.models.low_res import upscales
 from sfumato.models.told import told
 
@@ -23,6 +24,7 @@ class Liked:
 
 SD: Final = Liked()
 UPSCALER: Final = Liked(guidance=9.0)
+INSTRUCTED: Final = Liked(guidance=7.5)
 XL: Final = Liked(guidance=5.0)
 LCM: Final = Liked(4, "lcm", "lcm", 1.0)
 LCM_TOLD: Final = Liked(4, "lcm", "lcm", 8.0)  # told the guidance, as LCM_Dreamshaper and lcm-sdxl are
@@ -48,4 +50,6 @@ def liked_by(files: ModelFiles) -> Liked:
         for name, few in _FEW.items():
             if kind == name:
                 return few
+    if instructed(files) and not tells.sizes:
+        return INSTRUCTED
     return XL if tells.sizes else SD

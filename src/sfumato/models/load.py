@@ -12,8 +12,9 @@ from sfumato.models.ahead import Ahead, load_compiled
 from sfumato.models.backends.base import Backend
 from sfumato.models.backends.selection import INSTALL_TORCH, choose
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.files import ModelFiles, locate
+from sfumato.models.files import ModelFiles, locate, no_vae
 from sfumato.models.folders import find_folder, is_known, known_folders
+from sfumato.models.instructed import instructed, shown
 from sfumato.models.liked import liked_by
 from sfumato.models.low_res import low_res_noise, upscales
 from sfumato.models.memory import system_memory
@@ -41,13 +42,16 @@ ENTROPIC_SIGMAS = "entropic_sigmas"  # in sfumato.json: what the spacing "entrop
 
 @dataclass(frozen=True, eq=False)
 class FoundModel:
-    """A model whose files were found and checked, in `seconds`; its networks are not loaded."""
+    """A model whose files were found and checked, in `seconds`; its networks are not loaded. `notes` are
+    sentences for people.
+    """
 
     files: ModelFiles
     tokenizer: TextTokenizer
     defaults: ModelDefaults
     seconds: float
     pair: TextPair | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def find_model(name_or_path: str, settings: Settings, *, paths: bool = True) -> 
     """
     started = time.perf_counter()
     folder = find_folder(name_or_path, settings, paths=paths)
-    files = locate(folder)
+    files = locate(folder, whole=False)  # a recipe may give what a file lacks
     # A path is nobody else's business, and pictures carry the name.
     resolved = folder.resolve()
     own = resolved.stem if files.single is not None else resolved.name
@@ -110,6 +114,8 @@ def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> M
     with it. Raises as `load_bundle` does.
     """
     started = time.perf_counter()
+    if found.files.vae.is_absent:
+        raise no_vae(found.files.folder)
     choice = choose(found.files, settings)
     # Imported here: torch takes seconds to import, and front ends show help and list models without it.
     if choice.backend == "openvino":
@@ -130,6 +136,7 @@ def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> M
     loaded = time.perf_counter()
     seconds = {"import": imported - started, "load": loaded - imported + found.seconds}
     notes = backend.notes if choice.warning is None else (choice.warning, *backend.notes)
+    notes = (*found.notes, *notes)
     most = memory // 2 if settings.max_memory is None else settings.max_memory
     return make_bundle(found, backend, seconds, notes, latents_within(most, found.files.vae.config))
 
@@ -158,6 +165,7 @@ def make_bundle(
         inpaints=inpaints(found.files),
         low_res=low_res_noise(found.files),
         pair=found.pair,
+        shown=shown(found.files),
     )
 
 
@@ -195,8 +203,9 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
     native = _native_size(files, factor)
     low_res = low_res_noise(files)
     liked = liked_by(files)
-    # What zero terminal SNR needs; upscalers have some signal left, and are used without.
-    rescaled = files.scheduler.get("prediction_type") == "v_prediction" and low_res is None
+    # What zero terminal SNR needs; those that have some signal left are used without.
+    zero_snr = files.scheduler.get("rescale_betas_zero_snr") is True
+    rescaled = zero_snr and files.scheduler.get("prediction_type") == "v_prediction" and low_res is None
     largest = MAX_SIDE if low_res is None else MAX_UPSCALED
     defaults = ModelDefaults(
         name=name,
@@ -225,6 +234,7 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         text_layers=_text_layers(files),
         middle_attends=files.unet.config.get("mid_block_type", ATTENDING_MIDDLE) == ATTENDING_MIDDLE,
         told=told(files),
+        instructed=instructed(files),
     )
     for field, value, names in (
         ("sampler", defaults.sampler, defaults.samplers),
@@ -258,14 +268,8 @@ def _check(files: ModelFiles) -> None:
     """Refuse networks that would fail only while drawing, or draw noise."""
     unet, vae = files.unet, files.vae
     channels = _number(vae, "latent_channels", LATENT_CHANNELS)
-    fits = _number(unet, "in_channels") == channels or inpaints(files) or upscales(files)
-    if _number(unet, "in_channels") == 2 * channels and not fits:
-        raise ModelFileError(
-            "this UNet takes the latents of a picture beside x, as instruct-pix2pix does",
-            field="model",
-            value=str(_config(unet)),
-            hint="Such models are converted and listed, but not drawn with yet.",
-        )
+    own = inpaints(files) or upscales(files) or instructed(files)
+    fits = _number(unet, "in_channels") == channels or own
     if not fits or _number(unet, "out_channels", channels) != channels:
         raise damaged(_config(unet), "disagrees with vae/config.json on channels")
     for key in ("class_embed_type", "num_class_embeds"):

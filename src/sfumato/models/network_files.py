@@ -46,6 +46,11 @@ class NetworkFiles:
         return self.weights if self.derived else self.weights.parent / "config.json"
 
     @property
+    def is_absent(self) -> bool:
+        """Whether this only describes what a model lacks."""
+        return self.stored is not None and not self.stored
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """Every file that holds weights of it."""
         if self.stored is None:

@@ -20,6 +20,7 @@ WEIGHTS: Final = ".safetensors"
 PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")  # listed, to say why they cannot be used
 INDEX: Final = "model_index.json"  # in a diffusers folder
 CONFIG: Final = "config.json"  # in the folder of one network
+VAE_BESIDE: Final = ".vae"  # of NAME.vae.safetensors, the autoencoder that A1111 uses with NAME.safetensors
 MAX_DEPTH: Final = 8
 MAX_ENTRIES: Final = 50_000
 
@@ -91,6 +92,12 @@ class Found:
 def roots(settings: Settings) -> tuple[Path, ...]:
     """Return the folders of models, those of the settings first."""
     return (*settings.model_dirs, settings.data_dir / "models", settings.data_dir)
+
+
+def vae_beside(path: Path) -> Path | None:
+    """Return the autoencoder that lies beside the single file `path` and is called after it, where one is."""
+    beside = path.with_name(f"{path.stem}{VAE_BESIDE}{WEIGHTS}")
+    return beside if beside != path and beside.is_file() else None
 
 
 def places(settings: Settings, *kinds: Kind, loose: bool = True) -> tuple[Place, ...]:

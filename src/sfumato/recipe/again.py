@@ -6,6 +6,7 @@ from sfumato.recipe.hires import HiresPart, ResolvedHires, ResolvedWindows, Wind
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.micro import MicroPart
+from sfumato.recipe.of_model import ResolvedVae, SchedulePart, asked_vae
 from sfumato.recipe.parts import (
     Control,
     ControlPart,
@@ -74,8 +75,10 @@ def recipe_of(resolved: Resolved) -> Recipe:
                 parts.append(HiresPart(passes=len(part.sizes), **part.model_dump(exclude={"sizes"})))
             case ResolvedVariation():
                 parts.append(VariationPart(strength=part.strength, seed=part.seed))
-            case ExtrasPart() | MicroPart():
+            case ExtrasPart() | MicroPart() | SchedulePart():
                 parts.append(part)
+            case ResolvedVae():
+                parts.append(asked_vae(part))
             case ResolvedAdapters():
                 parts.append(asked_adapters(part))
     return Recipe(
@@ -88,6 +91,7 @@ def recipe_of(resolved: Resolved) -> Recipe:
         spacing=resolved.spacing,
         eta=resolved.eta if resolved.eta > 0 else None,
         guidance=resolved.guidance,
+        image_guidance=resolved.image_guidance,
         cache_interval=resolved.cache_interval if resolved.cache_interval > 1 else None,
         seed=resolved.seed,
         count=resolved.count,

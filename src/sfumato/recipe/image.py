@@ -21,6 +21,7 @@ from sfumato.recipe.extras import ExtrasPart, no_tiles
 from sfumato.recipe.hires import HiresPart, ResolvedHires, ResolvedWindows, WindowsPart
 from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.micro import MicroPart
+from sfumato.recipe.of_model import ResolvedVae, SchedulePart, VaePart
 from sfumato.recipe.parts import (
     PART_ORDER,
     ControlPart,
@@ -33,6 +34,7 @@ from sfumato.recipe.parts import (
     TextPart,
     VariationPart,
 )
+from sfumato.recipe.refining import RefinePart, ResolvedRefine
 from sfumato.recipe.resolved_parts import (
     ResolvedControls,
     ResolvedExtend,
@@ -52,6 +54,7 @@ from sfumato.recipe.values import (
     Count,
     Fraction,
     Guidance,
+    ImageGuidance,
     Index,
     Name,
     Seed,
@@ -71,7 +74,9 @@ class Recipe(BaseModel):
 
     No parts: an unconditional drawing. `count` pictures use the seeds `seed`, `seed + 1`, ...
     `width` and `height` are pixels, rounded to the nearest size the model can draw. `eta` in [0, 1] is the
-    share of noise that the sampler ddim puts back at every step; other samplers take none.
+    share of noise that the sampler ddim puts back at every step; other samplers take none. `image_guidance`
+    is how strictly a model that is edited by instructions follows the picture of the image part, 1 or more
+    (Brooks et al. 2023, arXiv 2211.09800, Eq. 3, where `guidance` is the other one); other models have none.
 
     `cache_interval` n runs the whole network at every n-th step, and at the others only what is nearest to
     the picture, with deep features carried on from the last whole runs (Ma et al. 2023, arXiv 2312.00858); 1
@@ -90,6 +95,7 @@ class Recipe(BaseModel):
     spacing: Name | None = None
     eta: Fraction | None = None
     guidance: Guidance | None = None
+    image_guidance: ImageGuidance | None = None
     cache_interval: CacheInterval | None = None
     fast: Annotated[bool, Strict()] = False
     seed: Seed | None = None
@@ -166,8 +172,20 @@ class Recipe(BaseModel):
         return _only(self.parts, MicroPart)
 
     @property
+    def vae(self) -> VaePart | None:
+        return _only(self.parts, VaePart)
+
+    @property
+    def schedule(self) -> SchedulePart | None:
+        return _only(self.parts, SchedulePart)
+
+    @property
     def adapters(self) -> AdaptersPart | None:
         return _only(self.parts, AdaptersPart)
+
+    @property
+    def refine(self) -> RefinePart | None:
+        return _only(self.parts, RefinePart)
 
 
 class Resolved(BaseModel):
@@ -177,8 +195,9 @@ class Resolved(BaseModel):
     identifies the weights. `width` and `height` are what the model draws: with a mask or an extension, the
     picture has the size of the image. The picture's own noise comes from `picture_seed`, so it does not
     depend on `count`. `embedded` tells that the model's network is told the guidance and predicts once.
-    An `eta` of 0, a `cache_interval` of 1 and an `embedded` of false are not written, so that recipes keep
-    the digest they had before there were any.
+    `image_guidance` is None with models that are not edited by instructions. That, an `eta` of 0, a
+    `cache_interval` of 1 and an `embedded` of false are not written, so that recipes keep the digest they
+    had before there were any.
     """
 
     model_config = FROZEN
@@ -193,6 +212,7 @@ class Resolved(BaseModel):
     spacing: Name
     eta: Fraction = 0.0
     guidance: Guidance
+    image_guidance: ImageGuidance | None = None
     embedded: Annotated[bool, Strict()] = False
     cache_interval: CacheInterval = 1
     seed: Seed
@@ -213,6 +233,8 @@ class Resolved(BaseModel):
             raise ValueError(f"resolved parts are one of each kind, in the order {', '.join(PART_ORDER)}")
         if "text" not in kinds and ("mix" in kinds or "regions" in kinds):
             raise ValueError("a resolved mix, and resolved regions, stand beside a text")
+        if self.image_guidance is not None and "image" not in kinds:
+            raise ValueError("image guidance needs an image part")
         problem = _misfit(kinds) or no_tiles(self.extras, kinds)
         if problem is not None:
             raise ValueError(problem)
@@ -227,6 +249,8 @@ class Resolved(BaseModel):
             data.pop("cache_interval", None)
         if not self.embedded:
             data.pop("embedded", None)
+        if self.image_guidance is None:
+            data.pop("image_guidance", None)
         return data
 
     @property
@@ -287,8 +311,20 @@ class Resolved(BaseModel):
         return _only(self.parts, MicroPart)
 
     @property
+    def vae(self) -> ResolvedVae | None:
+        return _only(self.parts, ResolvedVae)
+
+    @property
+    def schedule(self) -> SchedulePart | None:
+        return _only(self.parts, SchedulePart)
+
+    @property
     def adapters(self) -> ResolvedAdapters | None:
         return _only(self.parts, ResolvedAdapters)
+
+    @property
+    def refine(self) -> ResolvedRefine | None:
+        return _only(self.parts, ResolvedRefine)
 
     @property
     def picture_seed(self) -> int:
@@ -319,4 +355,6 @@ def _misfit(kinds: list[str]) -> str | None:
         return "a mask and an extension in one recipe are not possible; draw one after the other"
     if "hires" in kinds and ("mask" in kinds or "extend" in kinds):
         return "hires draws all anew, and a mask or an extension keeps a part; draw one after the other"
+    if "refine" in kinds and ("hires" in kinds or "low_res" in kinds):
+        return "a refiner ends one drawing, and this recipe has two sizes; enlarge the picture afterwards"
     return None

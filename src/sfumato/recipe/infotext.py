@@ -12,7 +12,7 @@ import re
 from typing import Any, Final
 
 from sfumato.errors import RecipeError
-from sfumato.recipe import adapters_text, hires_text
+from sfumato.recipe import adapters_text, hires_text, of_model
 from sfumato.recipe.extras import from_pairs, to_pairs
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import (
@@ -48,6 +48,8 @@ def to_parameters(resolved: Resolved, *, software: str = "Sfumato") -> str:
         "Model hash": resolved.model_digest[:10],
         "Model": resolved.model,
     }
+    if resolved.image_guidance is not None:
+        pairs["Image CFG scale"] = _number(resolved.image_guidance)
     if resolved.eta > 0:
         pairs["Eta"] = _number(resolved.eta)
     if resolved.cache_interval > 1:
@@ -70,6 +72,7 @@ def to_parameters(resolved: Resolved, *, software: str = "Sfumato") -> str:
         pairs["Variation seed strength"] = _number(variation.strength)
     if resolved.extras is not None:
         pairs |= to_pairs(resolved.extras)
+    pairs |= of_model.to_pairs(resolved.vae, resolved.schedule)
     pairs |= adapters_text.to_pairs(resolved.adapters)
     body = _body(adapters_text.with_marks(prompt, resolved.adapters), negative)
     if _read_prompts(body.split("\n"), pairs)[:2] != (prompt, negative):
@@ -99,6 +102,7 @@ def parse_parameters(text: str) -> Recipe:
     data: dict[str, Any] = {
         "steps": _whole(pairs, "Steps"),
         "guidance": _real(pairs, "CFG scale"),
+        "image_guidance": _real(pairs, "Image CFG scale"),
         "cache_interval": _whole(pairs, "Cache interval"),
         "seed": _whole(pairs, "Seed"),
         **_size(pairs),
@@ -121,6 +125,7 @@ def parse_parameters(text: str) -> Recipe:
         parts.append({"kind": "variation", "strength": strength, "seed": seed})
     extras = from_pairs(pairs)
     parts += [] if extras is None else [extras]
+    parts += of_model.from_pairs(pairs)
     parts += [] if adapters is None else [adapters]
     return read_mapping({**data, "parts": parts}, Recipe)
 

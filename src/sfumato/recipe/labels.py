@@ -33,6 +33,7 @@ SPACING_LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "beta": "Beta",
         "ays": "Align Your Steps",
         "entropic": "Entropic",
+        "flow": "Flow",
     }
 )
 

@@ -13,6 +13,8 @@ from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.hires import HiresPart, WindowsPart
 from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.micro import MicroPart
+from sfumato.recipe.of_model import SchedulePart, VaePart
+from sfumato.recipe.refining import RefinePart
 from sfumato.recipe.values import (
     FROZEN,
     MAX_CONTROLS,
@@ -282,7 +284,10 @@ Part = Annotated[
     | VariationPart
     | ExtrasPart
     | MicroPart
-    | AdaptersPart,
+    | VaePart
+    | SchedulePart
+    | AdaptersPart
+    | RefinePart,
     Field(discriminator="kind"),
 ]
 
@@ -300,7 +305,10 @@ PART_ORDER: Final = (
     "variation",
     "extras",
     "micro",
+    "vae",
+    "schedule",
     "adapters",
+    "refine",
 )
 """In which parts take effect."""
 

@@ -9,6 +9,7 @@ from typing import Final
 from sfumato.errors import RecipeError, closest
 from sfumato.recipe.extras import settled
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.instructing import resolve_image_guidance
 from sfumato.recipe.labels import (
     ETA_SAMPLERS,
     SAMPLER_LABELS,
@@ -17,11 +18,13 @@ from sfumato.recipe.labels import (
     spacing_name,
     split_sampler,
 )
-from sfumato.recipe.micro import TOLD_NOTHING, Told, check_guidance, resolve_micro
+from sfumato.recipe.micro import TOLD_NOTHING, Told, check_guidance
+from sfumato.recipe.of_model import ResolvedVae, SchedulePart, check_found
 from sfumato.recipe.outpainting import check_reach, reach_of
 from sfumato.recipe.parts import MixMode, MixPart, MixPrompt, TextPart
 from sfumato.recipe.resolve_adapters import AdapterTable, resolve_adapters, without_marks
 from sfumato.recipe.resolve_edits import (
+    STRENGTH,
     Sources,
     canvas_size,
     drawing_size,
@@ -34,6 +37,7 @@ from sfumato.recipe.resolve_edits import (
 )
 from sfumato.recipe.resolve_hires import resolve_hires, resolve_windows
 from sfumato.recipe.resolve_low_res import check_family, low_res_size, resolve_low_res
+from sfumato.recipe.resolve_refining import Refiner, check_refiner, resolve_told
 from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedPart, ResolvedText, ResolvedVariation
 from sfumato.recipe.sources import SourceFacts
 from sfumato.recipe.validation import read_mapping
@@ -55,7 +59,9 @@ class ModelDefaults:
     recipe means with this model. One that `upscales` so many times is shown a small picture, on which at most
     `max_noise_level` steps of noise were put; 0: it draws from words. `text_layers` is how many layers its
     text encoder has, and `middle_attends` tells whether the middle of its UNet attends to itself. `told` is
-    what its UNet is told beside the text.
+    what its UNet is told beside the text. An `instructed` one is shown a picture, and changes it as the
+    prompt says. `vae` and `schedule` are what a recipe has put in the place of the model's own: see
+    `sfumato.models.given`.
     """
 
     name: str
@@ -82,6 +88,9 @@ class ModelDefaults:
     text_layers: int = 12
     middle_attends: bool = True
     told: Told = TOLD_NOTHING
+    instructed: bool = False
+    vae: ResolvedVae | None = None
+    schedule: SchedulePart | None = None
 
 
 def recipe_from_mapping(data: Mapping[str, object]) -> Recipe:
@@ -107,11 +116,12 @@ def resolve(
     sources: Sources = NO_SOURCES,
     controls: Mapping[str, str] = NO_CONTROLS,
     adapters: AdapterTable = NO_ADAPTERS,
+    refiner: Refiner | None = None,
 ) -> Resolved:
     """Fill in what `recipe` leaves open, and check it against the model and, when given, the limits in
     `settings`. `sources` are the facts of the pictures that the recipe names, by the names it gives them,
     `controls` the digests of the ControlNets, `adapters` what was found of
-    adapters; those that prompts name are taken out of them.
+    adapters; those that prompts name are taken out of them. `refiner` is what was found of a refiner.
 
     `new_seed` is called only when the recipe has no seed. Sizes are rounded to the nearest multiple the model
     draws; shares of a mix are made to sum to one. The model is named as it calls itself, not by the path it
@@ -121,6 +131,7 @@ def resolve(
     if settings is not None:
         _check_limits(recipe, settings)
     check_family(recipe, defaults.name, defaults.upscales)
+    image_guidance = resolve_image_guidance(recipe, defaults.name, instructed=defaults.instructed)
     image = image_facts(recipe, sources)
     width, height = _sizes(recipe, defaults, image, sources)
     if settings is not None:
@@ -130,12 +141,14 @@ def resolve(
     sampler, spacing = _sampler(recipe, defaults)
     steps = _steps(recipe, defaults)
     parts: list[ResolvedPart] = [*_parts(recipe, defaults)]
+    check_refiner(recipe, refiner, _only_text(parts))
     if recipe.regions is not None:
         parts.append(resolve_regions(recipe.regions, width, height, sources))
     if recipe.control is not None:
         parts.append(resolve_controls(recipe.control, image, sources, controls))
     if recipe.image is not None and image is not None:
-        parts.append(begun := resolve_image(recipe, recipe.image, image, steps))
+        usual = STRENGTH if image_guidance is None else 1.0
+        parts.append(begun := resolve_image(recipe, recipe.image, image, steps, usual))
         if recipe.mask is not None:
             parts.append(resolve_mask(recipe.mask, image, begun.strength, sources))
         if recipe.extend is not None:
@@ -156,10 +169,12 @@ def resolve(
         known = defaults.name, defaults.text_layers
         extras = settled(recipe.extras, *known, attends=defaults.middle_attends)
         parts += [] if extras is None else [extras]
-    micro = resolve_micro(recipe.micro, defaults.name, defaults.told)
+    micro, refine = resolve_told(recipe, defaults.name, defaults.told, refiner)
     parts += [] if micro is None else [micro]
+    check_found(recipe.vae, defaults.vae)
+    parts += [one for one in (defaults.vae, defaults.schedule) if one is not None]
     laid_over = resolve_adapters(recipe, adapters)
-    parts += [] if laid_over is None else [laid_over]
+    parts += [one for one in (laid_over, refine) if one is not None]
     return Resolved(
         model=defaults.name,
         model_digest=defaults.digest,
@@ -170,6 +185,7 @@ def resolve(
         spacing=spacing,
         eta=_eta(recipe, sampler),
         guidance=defaults.guidance if recipe.guidance is None else recipe.guidance,
+        image_guidance=image_guidance,
         embedded=defaults.told.guidance,
         cache_interval=_cache_interval(recipe, defaults),
         seed=_seed(recipe, new_seed),

@@ -72,8 +72,12 @@ def canvas_size(extend: ExtendPart | ResolvedExtend | None, facts: SourceFacts) 
     return facts.width + extend.left + extend.right, facts.height + extend.top + extend.bottom
 
 
-def resolve_image(recipe: Recipe, part: ImagePart, facts: SourceFacts, steps: int) -> ResolvedImage:
-    """Return the image part. Raises RecipeError for a step to begin at beyond `steps`."""
+def resolve_image(
+    recipe: Recipe, part: ImagePart, facts: SourceFacts, steps: int, usual: float = STRENGTH
+) -> ResolvedImage:
+    """Return the image part; `usual` is the model's strength where nothing is said. Raises RecipeError for a
+    step to begin at beyond `steps`.
+    """
     whole_size = recipe.mask is not None or recipe.extend is not None
     if part.start_step is not None:
         if part.start_step > steps:
@@ -87,7 +91,7 @@ def resolve_image(recipe: Recipe, part: ImagePart, facts: SourceFacts, steps: in
     elif part.strength is not None:
         strength = part.strength
     else:
-        strength = 1.0 if whole_size else STRENGTH
+        strength = 1.0 if whole_size else usual
     if part.fit is not None and whole_size:
         raise RecipeError(
             "has no effect with a mask or an extension: the image keeps its size",

@@ -9,7 +9,9 @@ from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.hires import ResolvedHires, ResolvedWindows
 from sfumato.recipe.low_res import NoiseLevel
 from sfumato.recipe.micro import MicroPart
+from sfumato.recipe.of_model import ResolvedVae, SchedulePart
 from sfumato.recipe.parts import Extent, Fill, Fit, MixMode, MixPrompt, NewFill, check_window
+from sfumato.recipe.refining import ResolvedRefine
 from sfumato.recipe.values import (
     FROZEN,
     MAX_CONTROLS,
@@ -243,6 +245,9 @@ ResolvedPart = Annotated[
     | ResolvedVariation
     | ExtrasPart
     | MicroPart
-    | ResolvedAdapters,
+    | ResolvedVae
+    | SchedulePart
+    | ResolvedAdapters
+    | ResolvedRefine,
     Field(discriminator="kind"),
 ]

@@ -68,6 +68,7 @@ _RANGES: Final = MappingProxyType(
         "width": f"1 to {MAX_SIZE}",
         "height": f"1 to {MAX_SIZE}",
         "guidance": f"0 to {MAX_GUIDANCE:g}",
+        "image_guidance": f"1 to {MAX_GUIDANCE:g}",
         "guidance_rescale": "0 to 1",
         "guidance_start": "0 to 1, a fraction of the steps",
         "guidance_stop": "0 to 1, a fraction of the steps",

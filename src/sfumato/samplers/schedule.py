@@ -4,13 +4,15 @@ Solvers and engine work in variance-exploding coordinates, `x = x0 + sigma * noi
 network was trained on `z = sqrt(alpha_bar) * x0 + sqrt(1 - alpha_bar) * noise`, which is `x / sqrt(1 +
 sigma^2)` with `sigma^2 = (1 - alpha_bar) / alpha_bar` (Karras et al. 2022, arXiv 2206.00364, Section 2 and
 Appendix C.1). Training and sampling both use the functions of this file.
+Flows are a prediction of their own, see `sfumato.samplers.flow`.
 
 Functions take any array that follows the Array API (numpy, torch, ...) and return the same kind; nothing here
 imports torch.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
@@ -18,6 +20,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from sfumato.errors import ModelFileError, RecipeError
+from sfumato.samplers import flow
 from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.spacings import SPACINGS, Floats, Spacing, sigma_at
 
@@ -37,7 +40,7 @@ __all__ = [
 ]
 
 Array: TypeAlias = Any  # whatever follows the Array API; Python has no static type for it yet
-Prediction: TypeAlias = Literal["eps", "v", "x0"]
+Prediction: TypeAlias = Literal["eps", "v", "x0", "flow"]
 Kind: TypeAlias = Literal["linear", "scaled_linear", "cosine"]
 
 # numpy scalars of any width: left alone, a float64 one would turn float32 pictures into float64.
@@ -63,7 +66,7 @@ _DIFFUSERS_PREDICTIONS: Mapping[str, Prediction] = {"epsilon": "eps", "v_predict
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """What a network was trained on: `alphas_cumprod (N,)` float64, falling inside (0, 1), and what it
-    predicts.
+    predicts. With the prediction "flow" it is the table of `Schedule.flow`, and timesteps go up to N.
 
     `steps_offset` shifts the "leading" spacing only (Stable Diffusion 1.5 was published with 1). `entropic`,
     where it was measured, holds rising sigmas at equal shares of the model's entropy, from `sigma_min` to
@@ -122,6 +125,11 @@ class Schedule:
         return cls(_alphas_cumprod(betas, zero_terminal_snr), prediction, steps_offset)
 
     @classmethod
+    def flow(cls, shift: float = 1.0, num_train_timesteps: int = 1000) -> "Schedule":
+        """Return the schedule of a network of flow matching, see `sfumato.samplers.flow.alphas_cumprod_of`."""
+        return cls(flow.alphas_cumprod_of(shift, num_train_timesteps), "flow")
+
+    @classmethod
     def from_diffusers_config(cls, config: Mapping[str, Any]) -> "Schedule":
         """Return the schedule a diffusers `scheduler_config.json` describes; keys it leaves out have
         diffusers' defaults.
@@ -129,13 +137,16 @@ class Schedule:
         Raises ModelFileError for a beta schedule or a prediction type that is not known here, or for numbers
         that make no schedule.
         """
+        if config.get("_class_name") in flow.CLASSES:
+            with _faults():
+                return cls.flow(*flow.read_config(config))
         kind = _known("beta_schedule", config.get("beta_schedule", "linear"), _DIFFUSERS_KINDS)
         prediction = _known(
             "prediction_type", config.get("prediction_type", "epsilon"), _DIFFUSERS_PREDICTIONS
         )
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
         trained = config.get("trained_betas")
-        try:
+        with _faults():
             steps_offset = int(config.get("steps_offset", 0))
             if trained is not None:
                 betas = np.asarray(trained, dtype=np.float64)
@@ -149,10 +160,6 @@ class Schedule:
                 zero_snr,
                 steps_offset,
             )
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ModelFileError(
-                f"the noise schedule cannot be used: {error}", field="scheduler_config.json"
-            ) from error
 
     def _checked_knots(self, knots: tuple[float, ...]) -> tuple[float, ...]:
         rising = np.asarray(knots, dtype=np.float64)
@@ -192,15 +199,19 @@ class Schedule:
 
         log sigma is linear between neighbours (k-diffusion, diffusers `_sigma_to_t`). A value within 1e-6 of
         a whole timestep is that timestep, so that a grid made of training timesteps feeds the network the
-        integers it was trained on.
+        integers it was trained on. A flow's timestep is the noise's share of N, and the noisiest is N itself.
         """
+        if self.prediction == "flow":
+            return flow.timestep_of(sigma, self.sigma_min, self.sigma_max, len(self.sigmas))
         if sigma <= self.sigma_min:
             return 0.0
         t = float(np.interp(math.log(sigma), self._log_sigmas, np.arange(len(self.sigmas))))
         return float(round(t)) if abs(t - round(t)) < 1e-6 else t
 
     def sigma_of(self, t: float) -> float:
-        """Return the noise level of a fractional timestep, clamped to [0, N-1]: the inverse of `t_of`."""
+        """Return the noise level of a fractional timestep, clamped to those there are: the inverse of `t_of`."""
+        if self.prediction == "flow":
+            return flow.sigma_of(t, self.sigma_min, self.sigma_max, len(self.sigmas))
         return float(sigma_at(self.sigmas, t))
 
 
@@ -215,16 +226,23 @@ def grid(schedule: Schedule, num_steps: int, spacing: str) -> tuple[float, ...]:
         known = ", ".join(SPACINGS)
         raise RecipeError("unknown spacing", field="spacing", value=spacing, hint=f"Choose one of {known}.")
     row = SPACINGS[spacing]
+    if row.flow and schedule.prediction != "flow":
+        raise RecipeError(
+            "is for models of flow matching (Stable Diffusion 3)",
+            field="spacing",
+            value=spacing,
+            hint="Choose another, such as trailing.",
+        )
     limit = len(schedule.sigmas)
     if not 1 <= num_steps <= limit:
         raise RecipeError(f"must be between 1 and {limit}", field="steps", value=num_steps)
     return (*row.sigmas(_table(schedule, row), num_steps, schedule.steps_offset).tolist(), 0.0)
 
 
-def scale_in(x: Array, sigma: float | Array) -> Array:
-    """Return the network input `(B,C,h,w)`: `x / sqrt(1 + sigma^2)`, of variance about one. `sigma` a float
-    or `(B,)`."""
-    alpha, _ = _alpha_sigma(sigma, x)
+def scale_in(x: Array, sigma: float | Array, prediction: Prediction) -> Array:
+    """Return the network input `(B,C,h,w)`: `x / sqrt(1 + sigma^2)`, of variance about one, or for a flow `x /
+    (1 + sigma)`. `sigma` a float or `(B,)`."""
+    alpha, _ = _flow_shares(sigma, x) if prediction == "flow" else _alpha_sigma(sigma, x)
     return x * alpha
 
 
@@ -232,10 +250,13 @@ def to_x0(out: Array, x: Array, sigma: float | Array, prediction: Prediction) ->
     """Return the clean latent a network output means, for `x = x0 + sigma * noise`.
 
     `out`, `x` are `(B,C,h,w)`; `sigma` a float or `(B,)`. eps: Ho et al. 2020 Eq. 15. v: Salimans and Ho 2022
-    (arXiv 2202.00512) Appendix D, `x0 = alpha z - sigma_vp v`.
+    (arXiv 2202.00512) Appendix D, `x0 = alpha z - sigma_vp v`. flow: `x0 = z - s out`.
     """
     if prediction == "x0":
         return out
+    if prediction == "flow":
+        signal, share = _flow_shares(sigma, x)
+        return x * signal - out * share
     alpha, vp_sigma = _alpha_sigma(sigma, x)
     if prediction == "eps":
         return x - out * (vp_sigma / alpha)
@@ -256,8 +277,9 @@ def target(x0: Array, noise: Array, alpha_bar: float | Array, prediction: Predic
     `(B,C,h,w)`.
 
     v is `sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x0` (Salimans and Ho 2022). `alpha_bar` a float or
-    `(B,)`, in [0, 1].
+    `(B,)`, in [0, 1]. Raises ValueError for a flow, whose training input is another.
     """
+    _check_trained(prediction)
     if prediction == "eps":
         return noise
     if prediction == "x0":
@@ -277,8 +299,9 @@ def min_snr_weight(snr: float | Array, gamma: float, prediction: Prediction) -> 
 
     Hang et al. 2023 (arXiv 2303.09556) Section 3.4: divided by `snr` for eps and by `snr + 1` for v, because
     their errors are x0's times these. Finite at zero SNR, where the weight of x0 and v is 0 and of eps is 1.
-    `gamma` > 0; the paper uses 5.
+    `gamma` > 0; the paper uses 5. Raises ValueError for a flow.
     """
+    _check_trained(prediction)
     values: Array = np.asarray(snr, dtype=np.float64) if isinstance(snr, _NUMBER) else snr
     xp = array_namespace(values)
     if prediction == "eps":
@@ -298,6 +321,22 @@ def _table(schedule: Schedule, row: Spacing) -> Floats:
             hint="Choose another, such as trailing; sfumato.evaluation.entropy measures it.",
         )
     return np.asarray(schedule.entropic)
+
+
+def _check_trained(prediction: Prediction) -> None:
+    if prediction == "flow":
+        raise ValueError("flow matching is drawn with here, and not trained")
+
+
+@contextmanager
+def _faults() -> Generator[None]:
+    """Have what numbers of a configuration make no schedule raise ModelFileError."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ModelFileError(
+            f"the noise schedule cannot be used: {error}", field="scheduler_config.json"
+        ) from error
 
 
 def _alphas_cumprod(betas: Floats, zero_terminal_snr: bool) -> Floats:
@@ -328,6 +367,14 @@ def _alpha_sigma(sigma: float | Array, like: Array) -> tuple[Any, Any]:
     xp = array_namespace(sigma)
     alpha = 1 / xp.sqrt(1 + sigma * sigma)
     return _per_sample(alpha, like), _per_sample(sigma * alpha, like)
+
+
+def _flow_shares(sigma: float | Array, like: Array) -> tuple[Any, Any]:
+    """Return the shares of signal and noise in the input of a flow, ready to multiply `like`."""
+    if isinstance(sigma, _NUMBER):
+        sigma = float(sigma)
+        return 1 / (1 + sigma), flow.share_of(sigma)
+    return _per_sample(1 / (1 + sigma), like), _per_sample(flow.share_of(sigma), like)
 
 
 def _signal_spread(alpha_bar: float | Array, like: Array) -> tuple[Any, Any]:

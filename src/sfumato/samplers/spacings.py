@@ -29,7 +29,7 @@ class Spacing:
     `sigmas(table, num_steps, steps_offset)` returns the `num_steps` levels a solver leaves from, highest
     first, without the final zero; `table` is `(N,)` rising sigmas: of the training timesteps, or, when
     `measured`, the model's own knots (`Schedule.entropic`). `label` is the schedule type as A1111 writes it,
-    or our own where A1111 has none.
+    or our own where A1111 has none. `flow` ones are for tables of flow matching alone.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Spacing:
     about: str
     sigmas: Callable[[Floats, int, int], Floats]
     measured: bool = False
+    flow: bool = False
 
 
 def sigma_at(table: Floats, t: float | Floats) -> Floats:
@@ -139,6 +140,18 @@ def entropic(table: Floats, num_steps: int, steps_offset: int) -> Floats:
     return sgm_uniform(table, num_steps, steps_offset)
 
 
+def flow(table: Floats, num_steps: int, steps_offset: int) -> Floats:
+    """The noise's share s even from 1 to the lowest that was trained, and then shifted (Esser et al. 2024,
+    arXiv 2403.03206, Equation 23), as diffusers' FlowMatchEulerDiscreteScheduler does: its lowest share is
+    shifted twice, so the last step leaves from a little above the lowest level.
+
+    `table` is that of `Schedule.flow`: with u even in training timesteps sigma is `shift u / (1 - u)`.
+    """
+    shift = table[0] * (len(table) - 1)
+    u = np.linspace(1, table[0] / (1 + table[0]), num_steps)
+    return np.append(table[-1], shift * u[1:] / (1 - u[1:]))
+
+
 def beta_quantile(p: float, shape: float) -> float:
     """Return x with I_x(shape, shape) = p, for p in [0, 1] and 0 < shape < 1. Absolute error below 1e-12.
 
@@ -182,6 +195,7 @@ SPACINGS: Mapping[str, Spacing] = MappingProxyType(
             Spacing("beta", "Beta", "more steps at both ends", beta),
             Spacing("ays", "Align Your Steps", "optimised for few steps (SD 1.5)", align_your_steps),
             Spacing("entropic", "Entropic", "equal shares of the model's entropy", entropic, measured=True),
+            Spacing("flow", "Flow", "even shares of noise, for Stable Diffusion 3", flow, flow=True),
         )
     }
 )

@@ -36,10 +36,10 @@ def unet_modules(unet: UNetStructure) -> dict[str, str]:
         names["class_embedding"] = "label_emb"
     names |= dict(_down(unet))
     if unet.middle is not None:
-        names |= dict(_resnet("mid_block.resnets.0", "middle_block.0"))
+        names |= dict(resnet_modules("mid_block.resnets.0", "middle_block.0"))
         if unet.middle:
             names["mid_block.attentions.0"] = "middle_block.1"
-            names |= dict(_resnet("mid_block.resnets.1", "middle_block.2"))
+            names |= dict(resnet_modules("mid_block.resnets.1", "middle_block.2"))
     return names | dict(_up(unet))
 
 
@@ -47,7 +47,7 @@ def _down(unet: UNetStructure) -> Iterator[tuple[str, str]]:
     number = 1
     for at, level in enumerate(unet.levels):
         for place, depth in enumerate(level.down):
-            yield from _resnet(f"down_blocks.{at}.resnets.{place}", f"input_blocks.{number}.0")
+            yield from resnet_modules(f"down_blocks.{at}.resnets.{place}", f"input_blocks.{number}.0")
             if depth:
                 yield f"down_blocks.{at}.attentions.{place}", f"input_blocks.{number}.1"
             number += 1
@@ -60,7 +60,7 @@ def _up(unet: UNetStructure) -> Iterator[tuple[str, str]]:
     number = 0
     for at, level in enumerate(reversed(unet.levels)):
         for place, depth in enumerate(level.up):
-            yield from _resnet(f"up_blocks.{at}.resnets.{place}", f"output_blocks.{number}.0")
+            yield from resnet_modules(f"up_blocks.{at}.resnets.{place}", f"output_blocks.{number}.0")
             if depth:
                 yield f"up_blocks.{at}.attentions.{place}", f"output_blocks.{number}.1"
             number += 1
@@ -70,7 +70,8 @@ def _up(unet: UNetStructure) -> Iterator[tuple[str, str]]:
             yield f"up_blocks.{at}.upsamplers.0.conv", f"output_blocks.{number - 1}.{behind}.conv"
 
 
-def _resnet(ours: str, theirs: str) -> Iterator[tuple[str, str]]:
+def resnet_modules(ours: str, theirs: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each module of the residual block `ours` in diffusers, and its original one."""
     for mine, other in _RESNET.items():
         yield f"{ours}.{mine}", f"{theirs}.{other}"
 

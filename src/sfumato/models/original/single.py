@@ -29,7 +29,7 @@ from sfumato.models.original.says import EDM_MARKS, Says, said_by
 from sfumato.models.original.sidecar import Sidecar, read_sidecar
 from sfumato.models.original.structure import UNetStructure, structure_of
 from sfumato.models.original.text import TextStructure, clip_text, open_clip_text
-from sfumato.models.original.vae import FIRST, vae_of, vae_stored
+from sfumato.models.original.vae import FIRST, VaeStructure, vae_of, vae_stored
 from sfumato.models.safetensors_header import Header, read_header
 from sfumato.models.stored import Stored
 
@@ -45,6 +45,7 @@ LARGE_TEXTS: Final = (
     ("conditioner.embedders.1.model.", True),
 )
 CLIP, PROJECTING = "CLIPTextModel", "CLIPTextModelWithProjection"
+LATENTS, COLOURS = 4, 3
 #: In published folders of Stable Diffusion 2, whose weights do not say it.
 UNSAID_PROJECTION: Final = 512
 
@@ -71,7 +72,7 @@ _LEFT_OVER: Final = re.compile(
 class SingleFile:
     """A whole model in the file `path`: its parts and all that a folder says beside them.
 
-    `vae` is None where the file has none, which only `sfumato convert` can mend. `tokenizers` are the
+    `vae` is None where the file has none, and another must be given. `tokenizers` are the
     configurations of one for each of `texts`; their vocabulary is CLIP's.
     """
 
@@ -224,6 +225,12 @@ def _vae_part(source: Source, family: Family, side: int, sidecar: Sidecar) -> Pa
     config = sidecar.over("vae", _vae_config(structure.config(), family, side))
     stored = vae_stored(source, structure)
     return Part("vae", "AutoencoderKL", config, stored, num_bytes(source.header, stored))
+
+
+def missing_vae(single: SingleFile) -> dict[str, Any]:
+    """Return the configuration of the autoencoder that a model without one needs: its family's."""
+    widths = (128, 256, 512) if single.family is UPSCALER else (128, 256, 512, 512)
+    return vae_config(single, VaeStructure(widths, layers=2, latents=LATENTS, colours=COLOURS).config())
 
 
 def vae_config(single: SingleFile, decided: Config) -> dict[str, Any]:

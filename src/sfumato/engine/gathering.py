@@ -1,0 +1,130 @@
+"""What a recipe names beside its model, found and checked before anything is loaded: pictures, ControlNets
+and adapters. Every front end goes through here, so that a recipe means the same in all of them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sfumato.engine.steering import NO_CONTROLS, Controls
+from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
+from sfumato.models.adapters.finding import may_need_adapters
+from sfumato.models.ahead import Ahead
+from sfumato.models.bundle import ModelBundle
+from sfumato.models.load import FoundModel, load
+from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.resolve import NO_ADAPTERS, random_seed, resolve
+from sfumato.settings import Settings
+
+if TYPE_CHECKING:  # imported when a recipe names some
+    from sfumato.engine.adapters import Adapters
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a recipe may open, by where it came from. `model_paths`, `paths` and `adapter_paths`: files and
+    folders of its choice (the model; ControlNets and the like; adapters), not only what the library knows by
+    name. `words`: embeddings that its prompts name, not only those it lists. `vae_paths`: an autoencoder at a path of
+    its choice; `beside`: one that lies beside the model, though it names none.
+    """
+
+    model_paths: bool = True
+    paths: bool = True
+    adapter_paths: bool = True
+    words: bool = True
+    vae_paths: bool = True
+    beside: bool = True
+
+
+TRUSTED: Final = Trust()
+DISTRUSTED: Final = Trust(False, False, False, False, False, False)  # it came out of a picture
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """A model, and what recipes name beside it; no network is loaded."""
+
+    found: FoundModel
+    inputs: Inputs = NO_INPUTS
+    controls: Controls = field(default_factory=lambda: NO_CONTROLS)
+    adapters: "Adapters | None" = None
+
+    def resolved(
+        self, recipe: Recipe, settings: Settings, new_seed: Callable[[], int] = random_seed
+    ) -> Resolved:
+        """Return `recipe`, of those that this was gathered for, with nothing left open.
+
+        Raises RecipeError, and PictureError for a mask that cannot be used.
+        """
+        digests = dict[str, str]()
+        if self.controls:
+            from sfumato.engine.controls import digests_of
+
+            digests = digests_of(self.controls)
+        run = resolve(
+            recipe,
+            self.found.defaults,
+            new_seed=new_seed,
+            settings=settings,
+            sources=self.inputs.facts,
+            controls=digests,
+            adapters=NO_ADAPTERS if self.adapters is None else self.adapters.table,
+        )
+        if run.mask is not None:
+            from sfumato.engine.masking import check_mask
+
+            check_mask(run, self.inputs)
+        return run
+
+    def load(self, resolved: Resolved, settings: Settings, ahead: Ahead | None = None) -> ModelBundle:
+        """Load the model, which `ahead` may have begun, ready for `resolved`. Raises as
+        `sfumato.models.load.load` does, and as `over`.
+        """
+        return self.over(resolved, load(self.found, settings, ahead))
+
+    def over(self, resolved: Resolved, bundle: ModelBundle) -> ModelBundle:
+        """Return `bundle`, the model as it was loaded, with the adapters of `resolved` over its weights.
+
+        Raises RecipeError and ModelFileError as `sfumato.engine.adapters.laid_over` does.
+        """
+        if self.adapters is None:
+            return bundle
+        from sfumato.engine.adapters import laid_over
+
+        return laid_over(resolved, bundle, self.adapters)
+
+
+def gather(
+    recipe: Recipe,
+    found: FoundModel,
+    settings: Settings,
+    *,
+    near: Iterable[Path] = (),
+    trust: Trust = TRUSTED,
+    frames: Sequence[Recipe] = (),
+    inputs: Inputs | None = None,
+) -> Gathered:
+    """Find what `recipe` names beside the model `found`, and what the prompts of `frames` name: those of an
+    animation, which are like it but for their words.
+
+    Pictures named by digest are also looked for in the folders `near`; `inputs` are those of `recipe` where
+    they were read already. Raises RecipeError, PictureError and
+    ModelFileError.
+    """
+    inputs = read_inputs(recipe, settings, near) if inputs is None else inputs
+    if recipe.vae is not None or recipe.schedule is not None or found.files.single is not None:
+        from sfumato.models.given import with_given
+
+        found = with_given(recipe, found, settings, paths=trust.vae_paths, beside=trust.beside)
+    controls, adapters = NO_CONTROLS, None
+    if recipe.control is not None:
+        from sfumato.engine.controls import find_controls
+
+        controls = find_controls(recipe, found.files, settings, paths=trust.paths)
+    recipes = (recipe, *frames)
+    if any(may_need_adapters(one, settings) for one in recipes):
+        from sfumato.engine.adapters import find_adapters
+
+        adapters = find_adapters(recipes, found.files, settings, paths=trust.adapter_paths, words=trust.words)
+    return Gathered(found, inputs, controls, adapters)

@@ -1,0 +1,214 @@
+"""How much memory a model takes, told from headers and configurations before anything of it is loaded.
+
+Weights are counted exactly: every tensor of every network, in what the backend keeps it in. What drawing
+takes beside them follows from the shapes of the networks, with factors that were fitted to measured peaks of
+full-size models (tests/memory_peaks.py; the errors are in docs/how-to/memory.md). Imports nothing heavy.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sfumato.models.files import ModelFiles
+from sfumato.models.network_files import NetworkFiles
+from sfumato.models.safetensors_header import BITS, Header, read_header
+from sfumato.models.stored import changed_shape
+
+#: Resident memory of a process that has imported a backend, and nothing else: measured.
+LIBRARIES: Final[Mapping[str, int]] = {"torch": 500_000_000, "openvino": 110_000_000}
+BYTES: Final[Mapping[str, int]] = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 2, "int8-full": 2}
+KINDS: Final[Mapping[str, str]] = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+LEAST_IN_8_BITS: Final = 64 * 1024  # numbers of a matrix that is worth it
+SCALES: Final = 1.02  # of matrices in 8 bits: the number that each of their rows is multiplied with
+
+# What a step takes beside its activations: encoded texts, buffers of matrix products.
+STEP_BYTES: Final[Mapping[str, int]] = {"torch": 100_000_000, "openvino": 100_000_000}
+# Activations of a UNet, in the numbers that `_step_numbers` counts; and of a decoder, for each pixel and
+# channel of its second level (the widest thing at full size).
+STEP_FACTOR: Final[Mapping[str, float]] = {"float32": 1.4, "bfloat16": 0.95, "float16": 0.95}
+DECODE_FACTOR: Final[Mapping[str, float]] = {"torch": 3.7, "openvino": 3.7}
+DECODE_BYTES: Final = 96_000_000
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a model is run: the `backend` ("torch" or "openvino"), the `dtype` that it computes in (a name of
+    `sfumato.settings.DTYPES` but "auto"), the kind of `device` ("cpu", "cuda", "mps"), and what
+    `Settings.offload` and `Settings.storage` say, but "auto".
+    """
+
+    backend: str
+    dtype: str
+    device: str = "cpu"
+    offload: str = "none"
+    storage: str = "whole"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn: pictures of `width` x `height` pixels, with `rows` of them in one call of the network
+    (two for one picture with guidance). `max_latents` are decoded at a time, None for all of a picture.
+    """
+
+    width: int
+    height: int
+    rows: int = 2
+    max_latents: int | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes of the memory of the device that draws. `libraries` are there before a model is, and on a GPU
+    not counted. `loaded` is what is taken when a model is ready, libraries and all, `draw` the most while it
+    draws, and `loading` the most while it is loaded: the pages of its files as well, which the system takes
+    back when memory gets short.
+    """
+
+    libraries: int
+    loaded: int
+    loading: int
+    draw: int
+
+    @property
+    def needed(self) -> int:
+        """What must be free before the model is loaded, where the libraries are there."""
+        return max(self.loaded, self.draw) - self.libraries
+
+
+@dataclass(frozen=True)
+class _Network:
+    """Numbers of a network: in `matrices` that are worth eight bits, in all `others`, in the largest tensor,
+    and its bytes in the file; `same` are those of the kind that is computed in.
+    """
+
+    matrices: int
+    others: int
+    largest: int
+    stored: int
+
+    def kept(self, each: int, eight_bits: bool) -> int:
+        """Return the bytes that the weights take with `each` of a number."""
+        if eight_bits:
+            return int(self.matrices * SCALES) + self.others * each
+        return (self.matrices + self.others) * each
+
+
+def estimate(files: ModelFiles, way: Way, drawing: Drawing) -> Estimate:
+    """Return what loading a model and drawing with it takes. Raises ModelFileError for a file that cannot be
+    read. Configurations are those of a model that `sfumato.models.load.find_model` has checked.
+    """
+    networks = [_counted(one, _headers(files)) for one in files.networks]
+    unet, vae, *texts = networks
+    each = BYTES[way.dtype]
+    vae_each = 4 if way.dtype == "float16" else each
+    if way.backend == "openvino":
+        eight = way.dtype in ("int8", "int8-full")
+        kept = [unet.kept(each, eight), vae.kept(each, False), *(one.kept(each, eight) for one in texts)]
+    else:
+        eight = way.storage not in ("whole", "auto")
+        kept = [unet.kept(each, eight), vae.kept(vae_each, False), *(one.kept(each, eight) for one in texts)]
+    step = step_bytes(files.unet.config, files.vae.config, way, drawing)
+    decode = decode_bytes(files.vae.config, way, drawing)
+    libraries = LIBRARIES[way.backend] if way.device == "cpu" else 0
+    stays, step_weights, decode_weights = _resident(kept, networks, way)
+    loaded = libraries + stays
+    draw = libraries + max(step_weights + step, decode_weights + decode, stays)
+    return Estimate(libraries, loaded, max(loaded, libraries + _loading(kept, networks, way)), draw)
+
+
+def step_bytes(unet: Mapping[str, Any], vae: Mapping[str, Any], way: Way, drawing: Drawing) -> int:
+    """Return the bytes that predicting a step takes beside the weights."""
+    side = 2 ** (len(vae["block_out_channels"]) - 1)
+    latents = math.ceil(drawing.width / side) * math.ceil(drawing.height / side)
+    factor = STEP_FACTOR.get(way.dtype, STEP_FACTOR["bfloat16"])
+    numbers = drawing.rows * latents * _step_numbers(unet) * factor
+    return int(numbers * BYTES[way.dtype]) + STEP_BYTES[way.backend]
+
+
+def decode_bytes(vae: Mapping[str, Any], way: Way, drawing: Drawing) -> int:
+    """Return the bytes that decoding one picture takes beside the weights."""
+    widths = vae["block_out_channels"]
+    pixels = 4 ** (len(widths) - 1)
+    side = 2 ** (len(widths) - 1)
+    latents = math.ceil(drawing.width / side) * math.ceil(drawing.height / side)
+    if drawing.max_latents is not None:
+        latents = min(latents, drawing.max_latents)
+    each = 4 if way.dtype == "float16" else BYTES[way.dtype]
+    numbers = latents * pixels * widths[min(1, len(widths) - 1)] * DECODE_FACTOR[way.backend]
+    picture = drawing.width * drawing.height * 3 * 5  # as float32, and as bytes
+    return int(numbers * each) + DECODE_BYTES + picture
+
+
+def _step_numbers(unet: Mapping[str, Any]) -> float:
+    """Return how many numbers a UNet has in memory at once for each latent: the skip connections that wait
+    for the way up, and the layer that takes most: the feed-forward layer of a transformer (18 times its
+    width), or a convolution of what is joined.
+    """
+    widths: Sequence[int] = unet["block_out_channels"]
+    kinds = unet.get("down_block_types", ("CrossAttnDownBlock2D",) * (len(widths) - 1) + ("DownBlock2D",))
+    layers = unet.get("layers_per_block", 2)
+    each = [layers] * len(widths) if isinstance(layers, int) else list(layers)
+    waiting, working = float(widths[0]), 0.0
+    for level, (width, kind, depth) in enumerate(zip(widths, kinds, each, strict=False)):
+        share = 0.25**level
+        waiting += width * depth * share + (width * share / 4 if level < len(widths) - 1 else 0)
+        wider = widths[min(level + 1, len(widths) - 1)]
+        working = max(working, share * (18 * width if "Attn" in kind else 2 * (width + wider) + 2 * width))
+    return waiting + working
+
+
+def _resident(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> tuple[int, int, int]:
+    """Return the bytes of weights that are in memory between drawings, during a step, and during decoding."""
+    unet, vae, *texts = kept
+    if way.backend == "openvino":
+        # Graphs are compiled when they are first needed, and keep the file mapped that they were made of.
+        mapped = sum(one.stored for one in networks)
+        return 0, unet + sum(texts) + mapped - networks[1].stored, sum(kept) + mapped
+    if way.offload == "component":
+        return 0, max(unet, *texts), vae
+    if way.offload == "sequential":
+        largest = max(one.largest for one in networks) * 8  # what is read, and what it is turned into
+        return 0, largest, largest
+    return sum(kept), sum(kept), sum(kept)
+
+
+def _loading(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> int:
+    """Return the most that is in memory while weights are read: those so far, and the file of this one."""
+    if way.backend == "openvino" or way.device != "cpu":
+        return 0
+    most = so_far = 0
+    for mine, network in zip(kept, networks, strict=True):
+        so_far = mine if way.offload != "none" else so_far + mine
+        most = max(most, so_far + network.stored)
+    return most
+
+
+def _headers(files: ModelFiles) -> dict[Path, Header]:
+    return {path: read_header(path) for one in files.networks for path in one.paths}
+
+
+def _counted(network: NetworkFiles, headers: Mapping[Path, Header]) -> _Network:
+    matrices = others = largest = stored = 0
+    for shape, bits in _tensors(network, headers):
+        numbers = math.prod(shape)
+        largest = max(largest, numbers)
+        stored += numbers * bits // 8
+        if len(shape) > 1 and numbers >= LEAST_IN_8_BITS:
+            matrices += numbers
+        else:
+            others += numbers
+    return _Network(matrices, others, largest, stored)
+
+
+def _tensors(network: NetworkFiles, headers: Mapping[Path, Header]) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Yield the shape of every tensor, and how many bits a number of it has in the file."""
+    if network.stored is None:
+        for name, tensor in headers[network.weights].tensors.items():
+            if not name.endswith("position_ids"):
+                yield tensor.shape, BITS[tensor.dtype]
+        return
+    for one in network.stored.values():
+        tensor = headers[one.path].tensors[one.key]
+        yield changed_shape(tensor.shape, one.change), BITS[tensor.dtype]

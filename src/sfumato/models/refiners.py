@@ -1,0 +1,70 @@
+"""Refiners: models that go on with the latents of another, found by name and checked against it.
+
+Any model may refine another that works on the same latents; which of them were trained for it (the refiner of
+Stable Diffusion XL, for the lowest fifth of the noise) nothing in their files says.
+"""
+
+from typing import Any
+
+from sfumato.errors import RecipeError
+from sfumato.models.files import ModelFiles
+from sfumato.models.load import LATENT_CHANNELS, SCALING_FACTOR, FoundModel, downsampling, find_model
+from sfumato.recipe.resolve_refining import Refiner
+from sfumato.settings import Settings
+
+
+def find_refiner(name_or_path: str, base: FoundModel, settings: Settings, *, paths: bool = True) -> FoundModel:
+    """Find the refiner called `name_or_path`, as `sfumato.models.load.find_model` does, and check that it can
+    go on where `base` stops.
+
+    Raises RecipeError about the refiner for a name that is not known and for a model that works on other
+    latents, or needs a picture that the base has not; ModelFileError as `find_model` does.
+    """
+    try:
+        found = find_model(name_or_path, settings, paths=paths)
+    except RecipeError as error:
+        raise RecipeError(error.message, field="refiner", value=error.value, hint=error.hint) from None
+    check_latents(found, base)
+    return found
+
+
+def check_latents(refiner: FoundModel, base: FoundModel) -> None:
+    """Raise RecipeError unless both models work on the same latents, and from words."""
+    for one in (refiner, base):
+        if one.defaults.upscales or one.defaults.instructed:
+            what = "makes small pictures larger" if one.defaults.upscales else "is edited by instructions"
+            raise _unfit(refiner, f"{one.defaults.name} {what}, and neither refines nor is refined")
+    theirs, ours = _latents(refiner.files), _latents(base.files)
+    for what, value in theirs.items():
+        if value != ours[what]:
+            raise _unfit(
+                refiner,
+                f"works on other latents than {base.defaults.name}: their {what} is {value}, not {ours[what]}",
+            )
+
+
+def facts_of(found: FoundModel) -> Refiner:
+    """Return what resolving needs to know of a refiner."""
+    own = found.defaults
+    return Refiner(own.name, own.digest, own.told, own.text_layers, own.middle_attends)
+
+
+def _latents(files: ModelFiles) -> dict[str, Any]:
+    """Return what latents are: those of the autoencoder that the UNet was trained with."""
+    config = (files.vae if files.own_vae is None else files.own_vae).config
+    shift = config.get("shift_factor")
+    return {
+        "number of channels": config.get("latent_channels", LATENT_CHANNELS),
+        "scaling factor": config.get("scaling_factor", SCALING_FACTOR),
+        "shift": 0.0 if shift is None else shift,
+        "downsampling": downsampling(files),
+    }
+
+
+def _unfit(refiner: FoundModel, what: str) -> RecipeError:
+    return RecipeError(
+        what,
+        field="refiner",
+        value=refiner.defaults.name,
+        hint="Stable Diffusion XL and its relatives refine each other, and so do those of 1 and 2.",
+    )
