@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.models.backends.base import NOTHING, Backend, ControlNetwork, Extra, Work
+from sfumato.models.backends.base import NOTHING, Backend, ControlNetwork, Extra, FeatureNetwork, Work
 from sfumato.models.controlnets import ControlFiles
 
 
@@ -52,6 +52,9 @@ class Recorder:
 
     def control(self, files: ControlFiles) -> ControlNetwork:
         return self.inner.control(files)
+
+    def t2i_adapter(self, files: ControlFiles) -> FeatureNetwork:
+        return self.inner.t2i_adapter(files)
 
     def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> Any:
         return self.inner.encode_text(ids, skipped)

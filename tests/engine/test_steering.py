@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sfumato.engine.steering import Steering, steer
+from sfumato.engine.steering import ControlSteering, FeatureSteering, steer
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Constant:
 def test_residuals_of_several_are_added() -> None:
     x, hint = np.zeros((2, 4, 8, 8), np.float32), np.zeros((1, 3, 64, 64), np.float32)
     active = [
-        Steering(Constant(value), hint, weight, frozenset({0})) for value, weight in ((1, 0.5), (10, 2))
+        ControlSteering(Constant(value), hint, weight, frozenset({0})) for value, weight in ((1, 0.5), (10, 2))
     ]
     extra = steer(active, x, 500.0, np.zeros((2, 16, 32), np.float32))
     assert [float(one.mean()) for one in extra.down] == [20.5, 2.0]

@@ -15,7 +15,7 @@ from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.plan import Plan
 from sfumato.engine.preparing import encode_plan, tokenise_plan
-from sfumato.engine.steering import Steering
+from sfumato.engine.steering import ControlSteering
 from sfumato.engine.windows import ROWS, Chunk, Windows, over_windows, windows_of
 from sfumato.imaging.tiles import Tile, Tiling
 from sfumato.models.controlnets import locate_controlnet
@@ -172,7 +172,7 @@ def test_a_controlnet_sees_the_part_of_its_picture_that_a_window_shows(tmp_path:
     plan, x, windows = plan_of(FROG), latents(16, 16), Windows(8, 0, 8)
 
     def steered(hint: torch.Tensor) -> torch.Tensor:
-        steering = Steering(network, hint, 1.0, frozenset(range(10)))
+        steering = ControlSteering(network, hint, 1.0, frozenset(range(10)))
         return denoiser(plan, windows=windows, controls=(steering,)).at(0)(x, 3.0)
 
     hint = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(1))

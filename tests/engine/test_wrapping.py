@@ -12,7 +12,7 @@ from recording import Recorder
 from sfumato.engine.conditions import compile_plan
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
-from sfumato.engine.steering import Steering
+from sfumato.engine.steering import ControlSteering
 from sfumato.engine.wrapping import around, continued, larger, margin_of, within, within_picture
 from sfumato.models.backends.base import Work
 from sfumato.models.load import load_bundle
@@ -58,7 +58,7 @@ def test_arrays_are_continued_with_the_latents() -> None:
     recipe = Recipe(seed=0, parts=(ExtrasPart(tiling="x"),))
     plan = replace(compile_plan(resolve(recipe, tiny_bundle().defaults)), channels=normal(1, 5, 8, 8))
     network: Any = None  # is not asked
-    steering = (Steering(network, normal(1, 3, 64, 64), 1.0, frozenset({0})),)
+    steering = (ControlSteering(network, normal(1, 3, 64, 64), 1.0, frozenset({0})),)
     plan, steering, seen, tile = continued(plan, steering, (8, 8), None, 8)
     assert (seen, tile) == ((8, 12), (8, 16))
     assert plan.channels is not None

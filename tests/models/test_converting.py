@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from sfumato.errors import InputError, ModelFileError, OutputError
 from sfumato.models.autoencoders import find_vae
-from sfumato.models.converting import tensors_of, to_folder, to_single, vae_to, with_vae
+from sfumato.models.converting import to_folder, to_single, vae_to, with_vae
 from sfumato.models.files import ModelFiles, locate
+from sfumato.models.network_tensors import tensors_of
 from tiny_families import FAMILIES, networks_of, write_family, write_json, write_original
 from tiny_models import tiny_folder
 

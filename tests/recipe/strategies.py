@@ -8,6 +8,7 @@ from sfumato.recipe.areas import NAMED_AREAS
 from sfumato.recipe.extras import Apg, ExtrasPart, FreeU
 from sfumato.recipe.hires import METHODS, HiresPart, WindowsPart
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.recipe.parts import (
     Control,
     ControlPart,
@@ -22,7 +23,7 @@ from sfumato.recipe.parts import (
     TextPart,
     VariationPart,
 )
-from sfumato.recipe.resolve import ModelDefaults, resolve
+from sfumato.recipe.resolve import resolve
 from sfumato.recipe.resolve_adapters import AdapterFacts, AdapterTable
 from sfumato.recipe.sources import SourceFacts, stored_source
 from sfumato.recipe.values import MAX_SEED

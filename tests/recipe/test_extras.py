@@ -11,8 +11,9 @@ from sfumato.recipe.codec import from_json, from_toml, to_json, to_toml
 from sfumato.recipe.extras import Apg, ExtrasPart, FreeU, from_pairs, no_tiles, settled, to_pairs
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.infotext import parse_parameters, to_parameters
+from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.recipe.parts import TextPart, WindowsPart
-from sfumato.recipe.resolve import ModelDefaults, recipe_from_mapping, resolve
+from sfumato.recipe.resolve import recipe_from_mapping, resolve
 
 EVERYTHING = ExtrasPart(
     clip_skip=2,

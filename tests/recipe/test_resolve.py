@@ -8,19 +8,13 @@ from recipe.strategies import ADAPTERS, CONTROLS, DEFAULTS, SOURCES, quick, reci
 from sfumato.errors import RecipeError
 from sfumato.recipe.again import recipe_of
 from sfumato.recipe.image import Recipe
-from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import random_seed, recipe_from_mapping, resolve
 from sfumato.recipe.resolved_parts import ResolvedText
 from sfumato.recipe.values import MAX_SEED
 from sfumato.settings import Settings
 
 FROG = TextPart(prompt="frog")
-
-
-def mixed(*ratios, text: TextPart | None = FROG, main=None):
-    prompts = tuple(MixPrompt(prompt=f"p{i}", ratio=ratio) for i, ratio in enumerate(ratios))
-    mix = MixPart(prompts=prompts, ratio=main)
-    return resolve(Recipe(parts=(mix,) if text is None else (text, mix)), DEFAULTS)
 
 
 def complaint(recipe, **options):
@@ -124,13 +118,6 @@ def test_a_fast_recipe_fills_what_is_open_with_the_models_own():
     assert window(guidance_start=0.0, guidance_stop=1.0) == (0.0, 1.0)
 
 
-def test_a_fast_mix_without_text_has_the_window_too():
-    mix = MixPart(prompts=(MixPrompt(prompt="a", ratio=0.5), MixPrompt(prompt="b", ratio=0.5)))
-    text = resolve(Recipe(fast=True, parts=(mix,)), DEFAULTS).text
-    assert text is not None
-    assert (text.guidance_start, text.guidance_stop) == (0.1, 0.6)
-
-
 def test_an_interval_of_one_leaves_old_digests_alone():
     plain = resolve(Recipe(), DEFAULTS, new_seed=lambda: 42)
     assert resolve(Recipe(cache_interval=1), DEFAULTS, new_seed=lambda: 42) == plain
@@ -186,49 +173,6 @@ def test_settings_limit():
     assert complaint(Recipe(parts=(TextPart(prompt="", negative="x" * 11),)), settings=limits).startswith(
         "negative: is too long"
     )
-
-
-def test_a_mixed_share_is_absolute():
-    resolved = mixed(0.5)
-    assert resolved.text is not None
-    assert resolved.text.prompt == "frog"
-    assert resolved.mix is not None
-    assert (resolved.mix.ratio, resolved.mix.prompts[0].ratio) == (0.5, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("ratios", "main", "shares"),
-    [
-        ((0.3,), None, (0.7, 0.3)),
-        ((0.25, 0.25), None, (0.5, 0.25, 0.25)),
-        ((1.0,), None, (0.5, 0.5)),
-        ((1.0, 2.0), None, (0.25, 0.25, 0.5)),
-        ((1.0,), 3.0, (0.75, 0.25)),
-        ((0.2,), 0.2, (0.5, 0.5)),
-    ],
-)
-def test_shares(ratios, main, shares):
-    mix = mixed(*ratios, main=main).mix
-    assert mix is not None
-    assert (mix.ratio, *(item.ratio for item in mix.prompts)) == pytest.approx(shares)
-
-
-def test_a_mix_without_text_has_its_first_prompt_as_text():
-    resolved = mixed(1.0, 3.0, text=None)
-    assert resolved.text is not None
-    assert resolved.mix is not None
-    assert resolved.text.prompt == "p0"
-    assert resolved.mix.ratio == 0.25
-    assert resolved.mix.prompts == (MixPrompt(prompt="p1", ratio=0.75),)
-    alone = mixed(2.0, text=None)
-    assert [part.kind for part in alone.parts] == ["text"]
-
-
-def test_shares_too_small_to_see():
-    with pytest.raises(RecipeError, match="mix: a ratio is too small"):
-        mixed(1e-9)
-    with pytest.raises(RecipeError, match="mix: a ratio is too small"):
-        mixed(1000.0, main=1e-6)
 
 
 @quick

@@ -9,8 +9,9 @@ from sfumato.errors import RecipeError
 from sfumato.recipe.hires import WindowsPart
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.low_res import LowResPart
+from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.recipe.parts import Part
-from sfumato.recipe.resolve import ModelDefaults, resolve
+from sfumato.recipe.resolve import resolve
 from sfumato.recipe.resolved_parts import ResolvedLowRes, Source
 from sfumato.recipe.sources import SourceFacts
 

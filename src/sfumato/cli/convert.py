@@ -13,6 +13,7 @@ EXAMPLES = examples(
     "sfumato convert model/ model.safetensors --dtype float16",
     "sfumato convert model.safetensors better.safetensors --vae vae-ft-mse-840000-ema-pruned.safetensors",
     "sfumato convert model.safetensors its-vae.safetensors --only vae",
+    "sfumato convert model.safetensors inked.safetensors --lora ink:0.8 --lora watercolour.safetensors:0.5",
 )
 
 
@@ -41,6 +42,14 @@ def convert(
             metavar="PATH", help="The autoencoder of this file or folder in the place of the model's."
         ),
     ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:WEIGHT]",
+            help="Bake a LoRA or one of its relatives in: a name, or a file; may be given several times. "
+            '"NAME:0.8:0.6" weighs text encoder and UNet.',
+        ),
+    ] = None,
     only: Annotated[
         str | None,
         typer.Option(metavar="PART", help="vae: write the autoencoder alone."),
@@ -52,8 +61,8 @@ def convert(
     Single files are of the layout that Stable Diffusion was published in, which A1111 and ComfyUI read. Of
     the tensors nothing changes, not a bit, unless --dtype says so. What training left in the file (averages,
     optimisers) and networks that are not drawn with stay behind. What a single file cannot say goes into
-    NAME.sfumato.json beside it. Pickles (.ckpt, .pt, .bin) are refused, never opened. Prints the path.
+    NAME.sfumato.json beside it. What is baked in is in the metadata. Pickles (.ckpt, .pt, .bin) are refused, never opened. Prints the path.
     """
     from sfumato.cli.converting import convert_model
 
-    convert_model(model, output, dtype=dtype, vae=vae, only=only, as_json=as_json)
+    convert_model(model, output, dtype=dtype, vae=vae, loras=lora or [], only=only, as_json=as_json)

@@ -1,17 +1,21 @@
 """What `sfumato convert` does."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sfumato.cli.console import result, result_json, talk
+from sfumato.cli.console import result, result_json, talk, warn
 from sfumato.errors import InputError, closest
 from sfumato.models.autoencoders import find_vae
-from sfumato.models.converting import DTYPES, Converted, to_folder, to_single, vae_to, with_vae
+from sfumato.models.baking import bake
+from sfumato.models.converting import Converted, to_folder, to_single, vae_to, with_vae
 from sfumato.models.files import ModelFiles, locate, of_single
 from sfumato.models.folders import find_folder
+from sfumato.models.network_tensors import DTYPES
 from sfumato.models.original.single import read_single, vae_config
+from sfumato.recipe.adapters import read_mark
 from sfumato.settings import Settings
 
 SINGLE: Final = ".safetensors"
@@ -19,14 +23,21 @@ PARTS: Final = ("vae",)
 
 
 def convert_model(
-    model: str, output: Path, *, dtype: str | None, vae: Path | None, only: str | None, as_json: bool
+    model: str,
+    output: Path,
+    *,
+    dtype: str | None,
+    vae: Path | None,
+    loras: Sequence[str] = (),
+    only: str | None,
+    as_json: bool,
 ) -> None:
     """Convert `model` to `output` and say what was written. Raises InputError."""
     if dtype is not None and dtype not in DTYPES:
         raise _unknown("dtype", dtype, tuple(DTYPES))
     if only is not None and only not in PARTS:
         raise _unknown("only", only, PARTS)
-    done = _converted(model, output, dtype, vae, only)
+    done = _converted(model, output, dtype, vae, loras, only)
     if as_json:
         beside = None if done.sidecar is None else str(done.sidecar)
         result_json(
@@ -44,19 +55,23 @@ def convert_model(
     result(str(done.path))
 
 
-def _converted(model: str, output: Path, dtype: str | None, vae: Path | None, only: str | None) -> Converted:
+def _converted(
+    model: str, output: Path, dtype: str | None, vae: Path | None, loras: Sequence[str], only: str | None
+) -> Converted:
+    settings = Settings.from_environment(os.environ)
     if only is not None:
-        if vae is not None:
-            raise InputError("is not possible with --only", field="vae", hint="Leave one of them out.")
+        for field, given in (("vae", vae is not None), ("lora", bool(loras))):
+            if given:
+                raise InputError("is not possible with --only", field=field, hint="Leave one of them out.")
         place = Path(model)
-        found = place if place.exists() else find_folder(model, Settings.from_environment(os.environ))
+        found = place if place.exists() else find_folder(model, settings)
         return vae_to(find_vae(found), output, dtype)
-    files = _files(find_folder(model, Settings.from_environment(os.environ)), vae)
-    return (
-        to_single(files, output, dtype)
-        if output.suffix.lower() == SINGLE
-        else to_folder(files, output, dtype)
-    )
+    files = _files(find_folder(model, settings), vae)
+    baked = bake([read_mark(one, "lora") for one in loras], files, settings)
+    for one in baked.warnings:
+        warn(one)
+    write = to_single if output.suffix.lower() == SINGLE else to_folder
+    return write(files, output, dtype, baked)
 
 
 def _files(place: Path, vae: Path | None) -> ModelFiles:

@@ -28,7 +28,8 @@ _SHAPES: Final = (
     "--lora",
 )
 _ADAPTER: Final = "<l"  # "<lora:NAME>" in a prompt: the graphs will have other weights
-_OTHERS: Final = ("--recipe", "--help", "-h")  # the model stands elsewhere; nothing is drawn
+# The model stands elsewhere, or something of it; nothing is drawn.
+_OTHERS: Final = ("--recipe", "--vae", "--prediction", "--zero-snr", "--no-zero-snr", "--help", "-h")
 
 
 def begin_early(arguments: Sequence[str]) -> Ahead | None:

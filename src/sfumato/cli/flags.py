@@ -10,7 +10,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from sfumato.cli import adapter_flags, edit_flags, extra_flags, larger_flags, micro_flags
+from sfumato.cli import (
+    adapter_flags,
+    edit_flags,
+    extra_flags,
+    larger_flags,
+    micro_flags,
+    of_model_flags,
+)
 from sfumato.settings import Settings
 
 WHAT = "What to draw"
@@ -254,6 +261,9 @@ class Flags:
     score: str | None = None
     negative_score: str | None = None
     lora: tuple[str, ...] = ()
+    vae: str | None = None
+    prediction: str | None = None
+    zero_snr: bool | None = None
     seed: str | None = None
     count: str | None = None
     size: str | None = None
@@ -323,6 +333,9 @@ OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
         "score": micro_flags.Score,
         "negative_score": micro_flags.NegativeScore,
         "lora": adapter_flags.Lora,
+        "vae": of_model_flags.Vae,
+        "prediction": of_model_flags.Prediction,
+        "zero_snr": of_model_flags.ZeroSnr,
         "seed": Seed,
         "count": Count,
         "size": Size,

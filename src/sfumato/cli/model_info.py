@@ -65,6 +65,7 @@ def _report(path: Path, settings: Settings) -> dict[str, Any]:
             "base": notes.base,
             "resolution": notes.resolution,
             "words": [{"word": word, "count": count} for word, count in notes.words],
+            "loras": [{"lora": lora, "sha256": digest} for lora, digest in notes.loras],
         },
         "metadata": {line(key): line(text, MAX_METADATA) for key, text in facts.metadata.items()},
     }
@@ -118,6 +119,7 @@ def _lines(report: dict[str, Any]) -> dict[str, str]:
         **{name: says[name] for name in ("title", "author", "licence", "date", "architecture", "base")},
         "resolution": says["resolution"],
         "words": words,
+        "baked in": "\n".join(f"{one['lora']} ({one['sha256'][:12]})" for one in says["loras"]),
         "metadata": "\n".join(
             f"{key}: {line(text, 80)}" for key, text in sorted(report["metadata"].items())[:SHOWN]
         ),

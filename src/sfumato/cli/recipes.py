@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sfumato.cli import extras, micro
+from sfumato.cli import extras, micro, of_model
 from sfumato.cli.console import warn
 from sfumato.cli.edits import with_edits
 from sfumato.cli.flags import Flags
@@ -50,6 +50,7 @@ _BY_FLAG = {
     "variation.seed": "variation-seed",
     **extras.BY_FLAG,
     **micro.BY_FLAG,
+    **of_model.BY_FLAG,
     "adapters.adapters": "lora",
     **{f"extend.{side}": "outpaint" for side in ("left", "right", "top", "bottom")},
     "extend.reach": "outpaint-step",
@@ -63,6 +64,8 @@ _OF_PICTURES = (
     "hires",
     "variation",
     "extras",
+    "vae",
+    "schedule",
     "adapters",
 )  # what can be drawn without any prompt
 _CONTROL = re.compile(r"control\.controls\[(\d+)\](?:\.(\w+))?")
@@ -182,6 +185,7 @@ def trust_of(file: Path | None, asked: Flags) -> Trust:
         words=bool(asked.prompt or asked.negative or asked.mix or asked.region),
         vae_paths=asked.vae is not None,
         beside=asked.model is not None,
+        refiner_paths=asked.refiner is not None,
     )
 
 
@@ -213,6 +217,9 @@ def _with_known_model(recipe: Recipe, settings: Settings) -> Recipe:
     if is_known(recipe.model, settings):
         return recipe
     warn(f"there is no model {shown(recipe.model)} here: --model chooses another than {BUNDLED}")
+    # An autoencoder and a schedule belong to weights as well.
+    parts = tuple(part for part in recipe.parts if part.kind not in ("vae", "schedule"))
+    recipe = recipe.model_copy(update={"parts": parts})
     changes = {"model": BUNDLED, "image_guidance": None}
     return _without_clip_skip(recipe).model_copy(update=changes)
 

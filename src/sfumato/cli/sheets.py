@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -107,7 +108,8 @@ def _draw_cells(
         said = _warn_once(keep_inputs(inputs, named.settings), said)
         outputs = Outputs((paths[cell.place],), replace=True)
         backend = ""
-        adapted = gathered.over(cell.resolved, bundle)
+        adapted = gathered.over(cell.resolved, bundle, named.settings)
+        bundle = replace(bundle, refiner=adapted.refiner)  # most likely that of the next cell
         with closing(draw(cell.resolved, adapted, inputs=inputs, controls=controls)) as events:
             for event in events:
                 match event:

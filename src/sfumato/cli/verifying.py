@@ -20,7 +20,7 @@ from sfumato.errors import InputError, MissingExtraError, ModelFileError, Recipe
 from sfumato.imaging.io import as_saved, open_picture
 from sfumato.imaging.metadata import read_metadata
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import FoundModel, find_model, load
+from sfumato.models.load import find_model
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.image import Resolved
 from sfumato.settings import BACKENDS, DEVICES, DTYPES, Settings
@@ -105,7 +105,7 @@ def compare(picture: Path, model: str | None, settings: Settings, progress: Bar)
         gathered = gather(recipe, found, settings, near=near, trust=DISTRUSTED)
         run = gathered.resolved(recipe, settings)
     drew = read_metadata(picture).backend or UNNAMED
-    bundle = gathered.over(run, _load_as_drawn(gathered.found, drew, settings))
+    bundle = _load_as_drawn(gathered, run, drew, settings)
     run = run.model_copy(update={"index": resolved.index})
     comparison = redraw(run, bundle, gathered, picture, reference, progress)
     now = bundle.backend.name
@@ -146,13 +146,13 @@ def without_number(name: str) -> str:
     return re.sub(r":[0-9]+", "", name)
 
 
-def _load_as_drawn(found: FoundModel, drew: str, settings: Settings) -> ModelBundle:
+def _load_as_drawn(gathered: Gathered, run: Resolved, drew: str, settings: Settings) -> ModelBundle:
     try:
-        return load(found, as_drawn(drew, settings))
+        return gathered.load(run, as_drawn(drew, settings))
     except (ModelFileError, RecipeError):
         raise
     except (InputError, MissingExtraError):  # this machine lacks the device, or torch
-        return load(found, settings)
+        return gathered.load(run, settings)
 
 
 def redraw(

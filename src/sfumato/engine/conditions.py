@@ -21,7 +21,9 @@ from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.hires import ResolvedHires, ResolvedWindows
 from sfumato.recipe.image import Resolved
 from sfumato.recipe.micro import MicroPart
+from sfumato.recipe.of_model import ResolvedVae, SchedulePart
 from sfumato.recipe.prompt import Prompt, compile_prompt
+from sfumato.recipe.refining import ResolvedRefine
 from sfumato.recipe.resolved_parts import (
     ResolvedControls,
     ResolvedExtend,
@@ -103,6 +105,10 @@ def apply(part: ResolvedPart, plan: Plan, context: Context) -> Plan:
         case ResolvedControls() | ResolvedImage() | ResolvedMask() | ResolvedExtend() | ResolvedVariation():
             return plan
         case ResolvedWindows() | ResolvedHires() | ResolvedLowRes() | MicroPart() | ResolvedAdapters():
+            return plan
+        case ResolvedVae() | SchedulePart():  # the model has them: see `sfumato.models.given`
+            return plan
+        case ResolvedRefine():  # the end of it is another plan: see `sfumato.engine.refining`
             return plan
         case ExtrasPart():
             from sfumato.engine.extras import add_extras  # most drawings have none

@@ -1,18 +1,21 @@
-"""ControlNets of a drawing: found, given their maps, and asked at the steps at which they act."""
+"""ControlNets and T2I-Adapters of a drawing: found, given their maps, and asked at the steps at which they act."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from sfumato.engine.edits import Edit
-from sfumato.engine.steering import Controls, Steering
-from sfumato.errors import RecipeError
+from sfumato.engine.steering import Controls, ControlSteering, FeatureSteering, Steering
+from sfumato.errors import InputError, RecipeError
 from sfumato.imaging.annotators import ANNOTATORS
 from sfumato.imaging.fitting import fit, resize
 from sfumato.imaging.inputs import Inputs
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.controlnets import ControlFiles, check_fit, find_controlnet
+from sfumato.models.control_fit import check_fit
+from sfumato.models.controlnets import ControlFiles, find_controlnet
 from sfumato.models.files import ModelFiles
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.resolved_parts import ResolvedControl
@@ -20,7 +23,7 @@ from sfumato.settings import Settings
 
 
 def find_controls(recipe: Recipe, files: ModelFiles, settings: Settings, *, paths: bool = True) -> Controls:
-    """Find the ControlNets that `recipe` names, and check that they fit the model.
+    """Find the ControlNets and T2I-Adapters that `recipe` names, and check that they fit the model.
 
     `paths` False takes names only. Raises RecipeError and ModelFileError as `find_controlnet` does, and
     RecipeError for one that does not fit.
@@ -31,6 +34,25 @@ def find_controls(recipe: Recipe, files: ModelFiles, settings: Settings, *, path
             found[one.model] = find_controlnet(one.model, settings, paths=paths)
             check_fit(found[one.model], files, one.model)
     return found
+
+
+def suited(controls: Controls, settings: Settings) -> Settings:
+    """Return `settings` with a backend that runs all `controls`: T2I-Adapters need torch, which is chosen
+    where the choice is free.
+
+    Raises InputError where another backend is asked for.
+    """
+    name = next((name for name, files in controls.items() if files.kind == "T2I-Adapter"), None)
+    if name is None or settings.backend == "torch":
+        return settings
+    if settings.backend != "auto":
+        raise InputError(
+            f"{name} is a T2I-Adapter, which the backend {settings.backend} does not run",
+            field="backend",
+            value=settings.backend,
+            hint="Use the backend torch, or leave it to be chosen.",
+        )
+    return replace(settings, backend="torch")
 
 
 def digests_of(controls: Controls) -> dict[str, str]:
@@ -69,16 +91,22 @@ def prepare_controls(
         shown = _placed(picture, resolved, edit)
         if one.annotator != "none":
             shown = ANNOTATORS[one.annotator](shown)
-        hint = np.moveaxis(shown, -1, 0)[None].astype(np.float32) / np.float32(255)
-        made.append(
-            Steering(
-                bundle.backend.control(network),
-                bundle.backend.asarray(np.ascontiguousarray(hint)),
-                one.weight,
-                _steps(one, resolved.steps),
-            )
-        )
+        if network.hint_channels == 1:
+            shown = _grey(shown)
+        pixels = np.moveaxis(shown, -1, 0)[None].astype(np.float32) / np.float32(255)
+        hint = bundle.backend.asarray(np.ascontiguousarray(pixels))
+        steps = _steps(one, resolved.steps)
+        if network.kind == "T2I-Adapter":
+            adapter = bundle.backend.t2i_adapter(network)
+            made.append(FeatureSteering(adapter, hint, one.weight, steps))
+        else:
+            made.append(ControlSteering(bundle.backend.control(network), hint, one.weight, steps))
     return tuple(made)
+
+
+def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture `(H,W,3)` as `(H,W,1)`: its luma, as Pillow rounds it."""
+    return np.asarray(Image.fromarray(picture).convert("L"))[..., None]
 
 
 def _steps(one: ResolvedControl, num_steps: int) -> frozenset[int]:

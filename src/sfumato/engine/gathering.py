@@ -1,5 +1,5 @@
-"""What a recipe names beside its model, found and checked before anything is loaded: pictures, ControlNets
-and adapters. Every front end goes through here, so that a recipe means the same in all of them.
+"""What a recipe names beside its model, found and checked before anything is loaded: pictures, ControlNets,
+adapters and a refiner. Every front end goes through here, so that a recipe means the same in all of them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
 from sfumato.models.adapters.finding import may_need_adapters
 from sfumato.models.ahead import Ahead
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import FoundModel, load
+from sfumato.models.load import FoundModel, load, schedule_of
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.resolve import NO_ADAPTERS, random_seed, resolve
 from sfumato.settings import Settings
@@ -25,8 +25,9 @@ if TYPE_CHECKING:  # imported when a recipe names some
 class Trust:
     """What a recipe may open, by where it came from. `model_paths`, `paths` and `adapter_paths`: files and
     folders of its choice (the model; ControlNets and the like; adapters), not only what the library knows by
-    name. `words`: embeddings that its prompts name, not only those it lists. `vae_paths`: an autoencoder at a path of
-    its choice; `beside`: one that lies beside the model, though it names none.
+    name. `words`: embeddings that its prompts name, not only those it lists. `vae_paths`: an autoencoder at a
+    path of its choice; `beside`: one that lies beside the model, though it names none. `refiner_paths`: a
+    refiner at a path of its choice.
     """
 
     model_paths: bool = True
@@ -35,10 +36,11 @@ class Trust:
     words: bool = True
     vae_paths: bool = True
     beside: bool = True
+    refiner_paths: bool = True
 
 
 TRUSTED: Final = Trust()
-DISTRUSTED: Final = Trust(False, False, False, False, False, False)  # it came out of a picture
+DISTRUSTED: Final = Trust(False, False, False, False, False, False, False)  # it came out of a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ class Gathered:
     inputs: Inputs = NO_INPUTS
     controls: Controls = field(default_factory=lambda: NO_CONTROLS)
     adapters: "Adapters | None" = None
+    refiner: FoundModel | None = None
 
     def resolved(
         self, recipe: Recipe, settings: Settings, new_seed: Callable[[], int] = random_seed
@@ -70,7 +73,12 @@ class Gathered:
             sources=self.inputs.facts,
             controls=digests,
             adapters=NO_ADAPTERS if self.adapters is None else self.adapters.table,
+            refiner=None if self.refiner is None else self.refiner.defaults,
         )
+        if self.refiner is not None:
+            from sfumato.engine.refining import hand_over
+
+            hand_over(run, schedule_of(self.found.files), schedule_of(self.refiner.files))
         if run.mask is not None:
             from sfumato.engine.masking import check_mask
 
@@ -81,13 +89,19 @@ class Gathered:
         """Load the model, which `ahead` may have begun, ready for `resolved`. Raises as
         `sfumato.models.load.load` does, and as `over`.
         """
-        return self.over(resolved, load(self.found, settings, ahead))
+        return self.over(resolved, load(self.found, settings, ahead), settings)
 
-    def over(self, resolved: Resolved, bundle: ModelBundle) -> ModelBundle:
-        """Return `bundle`, the model as it was loaded, with the adapters of `resolved` over its weights.
+    def over(self, resolved: Resolved, bundle: ModelBundle, settings: Settings) -> ModelBundle:
+        """Return `bundle`, the model as it was loaded, with the adapters of `resolved` over its weights, and
+        with its refiner.
 
-        Raises RecipeError and ModelFileError as `sfumato.engine.adapters.laid_over` does.
+        Raises RecipeError and ModelFileError as `sfumato.engine.adapters.laid_over` and
+        `sfumato.models.load.load` do.
         """
+        if self.refiner is not None or bundle.refiner is not None:
+            from sfumato.engine.refining import with_refiner
+
+            bundle = with_refiner(resolved, bundle, self.refiner, settings)
         if self.adapters is None:
             return bundle
         from sfumato.engine.adapters import laid_over
@@ -127,4 +141,9 @@ def gather(
         from sfumato.engine.adapters import find_adapters
 
         adapters = find_adapters(recipes, found.files, settings, paths=trust.adapter_paths, words=trust.words)
-    return Gathered(found, inputs, controls, adapters)
+    refiner = None
+    if recipe.refine is not None:
+        from sfumato.models.refiners import find_refiner
+
+        refiner = find_refiner(recipe.refine.model, found, settings, paths=trust.refiner_paths)
+    return Gathered(found, inputs, controls, adapters, refiner)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sfumato.engine.low_res import LowRes
     from sfumato.engine.outpaint import Outpainting
 
+LONG: Final = "A prompt is longer than what the third text encoder reads; it left out the rest."
 UNREAD: Final = "This model is told the guidance, and so reads no negative prompt."
 MAX_BATCH: Final = 8  # larger batches gain little speed, and make the first picture wait
 
@@ -94,6 +95,8 @@ def encode_plan(
             _blended(conditionings, {prompt: one.context for prompt, one in zip(tokens, pairs, strict=True)}),
             _blended(conditionings, {prompt: one.pooled for prompt, one in zip(tokens, pairs, strict=True)}),
         )
+        if any(one.cut for one in pairs):
+            return texts, (LONG,)
     if any(one.truncated for one in tokens.values()):
         limit = max(len(one.ids) for one in tokens.values()) * (bundle.tokenizer.max_length - 2)
         return texts, (f"A prompt is longer than {limit} tokens; the rest was left out.",)

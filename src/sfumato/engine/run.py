@@ -54,6 +54,7 @@ from sfumato.settings import Settings
 if TYPE_CHECKING:  # imported when asked for: see sfumato.engine.preparing
     from sfumato.engine.hires import Pass
     from sfumato.engine.outpaint import Passes
+    from sfumato.engine.refining import Refining
 
 STAGES = ("import", "load", "encode", "steps", "preview", "decode")
 TILED = (
@@ -125,6 +126,13 @@ def draw(
             field="lora",
             hint="Call sfumato.engine.adapters.laid_over first.",
         )
+    wants, has = (None if one is None else one.digest for one in (resolved.refine, bundle.refiner))
+    if wants != has:
+        raise RecipeError(
+            "the model has not the refiner of this recipe beside it",
+            field="refiner",
+            hint="Call sfumato.engine.refining.with_refiner first.",
+        )
     clock = _Clock()
     known = {*bundle.notes, *bundle.backend.notes}
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
@@ -172,6 +180,12 @@ def draw(
             work = extra_work(work, plan, skipped)
         bundle.backend.prepare(work)
         texts, warnings = encode_plan(spoken, tokens, bundle, skipped)
+        refining: Refining | None = None
+        if bundle.refiner is not None:
+            from sfumato.engine.refining import prepare_refining
+
+            refining, more = prepare_refining(resolved, bundle, inputs, looking)
+            warnings = (*warnings, *(one for one in more if one not in warnings))
     warnings = (*warnings, *unread(resolved), *((TILED,) if in_tiles else ()))
     shared = Denoiser(
         bundle.backend,
@@ -229,6 +243,9 @@ def draw(
             keeping = edit.keeping(start, sigmas[plan.start : -1])
             denoiser = replace(denoiser, plan=replace(plan, project=(*plan.project, *keeping)))
         stepping, passes = denoise(denoiser, solver, sigmas, x, noise, plan.start), None
+        if refining is not None:
+            kept = refining.kept(edit, start, sigmas[plan.start : -1])
+            stepping = refining.steps(stepping, solver, sigmas, seeds, generators, kept)
         if outpainting is not None:
             passes = outpainting.begin(batch)
             stepping = passes.steps(shared, solver, sigmas, shape, decoded)

@@ -22,14 +22,17 @@ class Texts:
 
 @dataclass(frozen=True, eq=False)
 class Added:
-    """What rows of a call are told beside the context: `pooled (R,P)` and `time_ids (R,6)`."""
+    """What rows of a call are told beside the context: `pooled (R,P)`, and `time_ids (R,6)` in models that
+    are told sizes.
+    """
 
     pooled: Array
-    time_ids: Array
+    time_ids: Array | None
 
     def told(self, told: Extra, chosen: Callable[[Array], Array]) -> Extra:
         """Return `told` with what belongs to the rows that `chosen` takes."""
-        return replace(told, pooled=chosen(self.pooled), time_ids=chosen(self.time_ids))
+        time_ids = None if self.time_ids is None else chosen(self.time_ids)
+        return replace(told, pooled=chosen(self.pooled), time_ids=time_ids)
 
 
 def added_to(
@@ -38,13 +41,15 @@ def added_to(
     """Return what the network is told in a call that asks every conditioning of `asked` for each picture;
     None where it is told nothing.
     """
-    if plan.sizes is None:
+    if not texts.pooled:
         return None
+    each = [for_each(texts.pooled[one], num_pictures) for one in asked]
+    pooled = array_namespace(each[0]).concat(each, axis=0)
+    if plan.sizes is None:
+        return Added(pooled, None)
     positive, negative = plan.sizes
     ids = [negative if one.negative else positive for one in asked for _ in range(num_pictures)]
-    pooled = [for_each(texts.pooled[one], num_pictures) for one in asked]
-    time_ids = backend.asarray(np.asarray(ids, np.float32))
-    return Added(array_namespace(time_ids).concat(pooled, axis=0), time_ids)
+    return Added(pooled, backend.asarray(np.asarray(ids, np.float32)))
 
 
 def for_each(one: Array, num_pictures: int) -> Array:

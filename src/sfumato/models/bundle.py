@@ -12,7 +12,7 @@ from sfumato.models.low_res import LowResNoise
 from sfumato.models.text import TextTokenizer
 from sfumato.models.text_pair import TextPair
 from sfumato.recipe.adapters import ResolvedAdapters
-from sfumato.recipe.resolve import ModelDefaults
+from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.samplers.schedule import Schedule
 
 
@@ -28,6 +28,7 @@ class ModelBundle:
     `low_res` is there in models that make a small picture larger: how noise is put on it. `pair` reads the
     text of models that are told a pooled one, and `tokenizer` is then its first. `adapters` lie over the
     weights. `shown` is there in models that are edited by instructions: how they are shown a picture.
+    `refiner` ends what this model begins, see `sfumato.engine.refining`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelBundle:
     pair: TextPair | None = None
     adapters: ResolvedAdapters | None = None
     shown: Shown | None = None
+    refiner: "ModelBundle | None" = None
 
 
 def tiles_alike(bundle: ModelBundle, height: int, width: int) -> Tiling:

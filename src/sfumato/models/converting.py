@@ -17,10 +17,10 @@ import numpy as np
 
 from sfumato.errors import InputError, ModelFileError, OutputError
 from sfumato.imaging.writing import make_folder, output_error, write_file
+from sfumato.models.baking import NOTHING, Baked, notes_with
 from sfumato.models.files import LOW_RES, ModelFiles
-from sfumato.models.names import current_name
 from sfumato.models.network_files import Config, NetworkFiles, damaged
-from sfumato.models.original.names import VAE_MATRICES
+from sfumato.models.network_tensors import DTYPES, NetworkTensor, Tensors, shapes_in, tensors_of
 from sfumato.models.original.sidecar import sidecar_path
 from sfumato.models.original.writing import (
     Target,
@@ -31,15 +31,11 @@ from sfumato.models.original.writing import (
     unet_targets,
     vae_targets,
 )
-from sfumato.models.stored import Stored, changed, changed_shape
-from sfumato.models.tensor_file import KINDS, TensorFile, as_float32
-from sfumato.models.tensor_writer import ToWrite, from_float32, write_tensors
+from sfumato.models.tensor_writer import ToWrite, write_tensors
 from sfumato.models.text import TextTokenizer
 from sfumato.models.unsaid import sidecar_for
 from sfumato.models.vocabulary import CLIP_MERGES, clip_byte_pairs, merges_txt, vocab_json
 
-#: What `--dtype` may be.
-DTYPES: Final[Mapping[str, str]] = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 _STEMS: Final = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
 _NO_PARTS: Final = ("safety_checker", "feature_extractor", "image_encoder")
 #: Who wrote a configuration, and as what its weights were stored: neither is true any more.
@@ -58,58 +54,24 @@ class Converted:
     sidecar: Path | None = None
 
 
-@dataclass(frozen=True)
-class _Tensor:
-    """A tensor of a network, wherever it lies."""
-
-    file: TensorFile
-    stored: Stored
-
-    @property
-    def dtype(self) -> str:
-        return self.file.tensors[self.stored.key].dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return changed_shape(self.file.tensors[self.stored.key].shape, self.stored.change)
-
-    def bits(self, dtype: str) -> Any:
-        """Return its numbers as the kind `dtype`. Raises ModelFileError where they do not fit into it."""
-        mine = changed(self.file.bits(self.stored.key), self.stored.change)
-        if dtype == self.dtype:
-            return mine
-        numbers = as_float32(mine, self.dtype)
-        bits = from_float32(numbers, dtype)
-        if dtype == "F16" and (np.isinf(bits) & np.isfinite(numbers)).any():
-            raise ModelFileError(
-                f"{self.stored.key} holds numbers beyond what float16 can hold",
-                field="dtype",
-                value="float16",
-                hint="Use bfloat16 or float32.",
-            )
-        return bits
-
-
-Tensors = Mapping[str, _Tensor]
-
-
-def to_folder(files: ModelFiles, folder: Path, dtype: str | None = None) -> Converted:
-    """Write a model as the diffusers folder `folder`, its weights as `dtype` (None: as they are stored).
+def to_folder(files: ModelFiles, folder: Path, dtype: str | None = None, baked: Baked = NOTHING) -> Converted:
+    """Write a model as the diffusers folder `folder`, its weights as `dtype` (None: as they are stored), with
+    adapters `baked` in.
 
     Raises ModelFileError for weights that cannot be carried over, OutputError for a folder that cannot be
     written or is there already.
     """
     _check_new(folder)
     count = 0
+    notes = {"format": "pt", **notes_with(files, baked)}
     with _appearing(folder) as place:
         for network in files.networks:
-            tensors = tensors_of(network)
+            tensors = tensors_of(network, baked.changes.of(network.name))
             stem = _STEMS.get(network.name, "model")
             (place / network.name).mkdir()
             named = {_folder_name(network, name): one for name, one in tensors.items()}
-            write_tensors(
-                place / network.name / f"{stem}.safetensors", _as_they_are(named, dtype), {"format": "pt"}
-            )
+            said = notes if network is files.unet else {"format": "pt"}
+            write_tensors(place / network.name / f"{stem}.safetensors", _as_they_are(named, dtype), said)
             _write_json(place / network.name / "config.json", _fresh(network.config))
             count += len(tensors)
         _write_texts(files, place)
@@ -127,9 +89,9 @@ def to_folder(files: ModelFiles, folder: Path, dtype: str | None = None) -> Conv
     return Converted(folder, count, size)
 
 
-def to_single(files: ModelFiles, path: Path, dtype: str | None = None) -> Converted:
+def to_single(files: ModelFiles, path: Path, dtype: str | None = None, baked: Baked = NOTHING) -> Converted:
     """Write a model as the single file `path` of the original layout, its weights as `dtype` (None: as they
-    are stored). What such a file cannot say goes into a file beside it.
+    are stored), with adapters `baked` in. What such a file cannot say goes into a file beside it.
 
     Raises ModelFileError for a model that has no place in this layout, OutputError for a file that cannot be
     written or is there already.
@@ -137,22 +99,22 @@ def to_single(files: ModelFiles, path: Path, dtype: str | None = None) -> Conver
     _check_new(path)
     _check_new(sidecar_path(path))
     _check_vocabulary(files)
-    unet = tensors_of(files.unet)
+    unet = tensors_of(files.unet, baked.changes.of(files.unet.name))
     encoders = tuple(one for one in (files.text_encoder, files.text_encoder_2) if one is not None)
-    structure = diffusers_structure(_shapes(unet))
+    structure = diffusers_structure(shapes_in(unet))
     places = text_places(structure, tuple(one.class_name for one in encoders))
     if len(places) != len(encoders):
         raise damaged(files.unet.described, f"goes with {len(places)} text encoders, not {len(encoders)}")
-    written = list(_moved(unet, unet_targets(_shapes(unet), files.unet.weights), dtype))
+    written = list(_moved(unet, unet_targets(shapes_in(unet), files.unet.weights), dtype))
     vae = tensors_of(files.vae)
-    written += _moved(vae, vae_targets(_shapes(vae), files.vae.weights), dtype)
+    written += _moved(vae, vae_targets(shapes_in(vae), files.vae.weights), dtype)
     for encoder, (prefix, packed) in zip(encoders, places, strict=True):
-        texts = tensors_of(encoder)
-        targets = text_targets(_shapes(texts), encoder.weights, prefix, packed=packed)
+        texts = tensors_of(encoder, baked.changes.of(encoder.name))
+        targets = text_targets(shapes_in(texts), encoder.weights, prefix, packed=packed)
         written += _moved(texts, targets, dtype)
     said = sidecar_for(files, path, {one.name: (one.dtype, one.shape) for one in written})
     written += [_mark(name) for name in said.marks]
-    write_tensors(path, written, said.notes)
+    write_tensors(path, written, {**notes_with(files, baked), **said.notes})
     beside = None
     if said.sidecar:
         beside = sidecar_path(path)
@@ -167,7 +129,7 @@ def vae_to(vae: NetworkFiles, path: Path, dtype: str | None = None) -> Converted
     _check_new(path)
     tensors = tensors_of(vae)
     if path.suffix.lower() == ".safetensors":
-        written = list(_moved(tensors, vae_targets(_shapes(tensors), vae.weights, ""), dtype))
+        written = list(_moved(tensors, vae_targets(shapes_in(tensors), vae.weights, ""), dtype))
         write_tensors(path, written, {"format": "pt"})
         return Converted(path, len(written), path.stat().st_size)
     with _appearing(path) as place:
@@ -192,33 +154,6 @@ def with_vae(files: ModelFiles, vae: NetworkFiles) -> ModelFiles:
         key: files.vae.config[key] for key in ("scaling_factor", "sample_size") if key in files.vae.config
     }
     return replace(files, vae=replace(vae, config={**vae.config, **kept}))
-
-
-def tensors_of(network: NetworkFiles) -> Tensors:
-    """Return every tensor of a network by its name in today's diffusers and transformers."""
-    stored = network.stored
-    if stored is None:
-        file = TensorFile(network.weights)
-        stored = {key: Stored(network.weights, key) for key in file.tensors}
-        files = {network.weights: file}
-    else:
-        files = {path: TensorFile(path) for path in network.paths}
-    found: dict[str, _Tensor] = {}
-    for key, one in stored.items():
-        if key.endswith("position_ids"):  # a counter that old files stored
-            continue
-        name = current_name(key)
-        tensor = _Tensor(files[one.path], one)
-        if tensor.dtype not in KINDS:
-            raise damaged(one.path, f"holds {tensor.dtype} in {one.key} where fractions belong")
-        if network.name == "vae" and name.endswith(tuple(VAE_MATRICES)) and len(tensor.shape) == 4:
-            tensor = _Tensor(files[one.path], replace(one, change="matrix"))
-        found[name] = tensor
-    return found
-
-
-def _shapes(tensors: Tensors) -> dict[str, tuple[int, ...]]:
-    return {name: one.shape for name, one in tensors.items()}
 
 
 def _folder_name(network: NetworkFiles, name: str) -> str:
@@ -248,7 +183,7 @@ def _moved(tensors: Tensors, targets: Iterable[Target], dtype: str | None) -> It
         yield ToWrite(target.name, kind, shape, _bits(sources, kind, target))
 
 
-def _bits(sources: tuple[_Tensor, ...], kind: str, target: Target | None) -> Callable[[], Any]:
+def _bits(sources: tuple[NetworkTensor, ...], kind: str, target: Target | None) -> Callable[[], Any]:
     def read() -> Any:
         parts = [one.bits(kind) for one in sources]
         if target is not None and target.back == "transposed":

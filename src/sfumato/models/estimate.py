@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sfumato.models.files import ModelFiles
 from sfumato.models.network_files import NetworkFiles
@@ -19,17 +19,17 @@ from sfumato.models.stored import changed_shape
 #: Resident memory of a process that has imported a backend, and nothing else: measured.
 LIBRARIES: Final[Mapping[str, int]] = {"torch": 500_000_000, "openvino": 110_000_000}
 BYTES: Final[Mapping[str, int]] = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 2, "int8-full": 2}
-KINDS: Final[Mapping[str, str]] = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 LEAST_IN_8_BITS: Final = 64 * 1024  # numbers of a matrix that is worth it
-SCALES: Final = 1.02  # of matrices in 8 bits: the number that each of their rows is multiplied with
+SCALES: Final = 1 + 2 / 64  # bytes of a number in 8 bits, with the steps of groups of 64
 
 # What a step takes beside its activations: encoded texts, buffers of matrix products.
-STEP_BYTES: Final[Mapping[str, int]] = {"torch": 100_000_000, "openvino": 100_000_000}
-# Activations of a UNet, in the numbers that `_step_numbers` counts; and of a decoder, for each pixel and
-# channel of its second level (the widest thing at full size).
-STEP_FACTOR: Final[Mapping[str, float]] = {"float32": 1.4, "bfloat16": 0.95, "float16": 0.95}
-DECODE_FACTOR: Final[Mapping[str, float]] = {"torch": 3.7, "openvino": 3.7}
-DECODE_BYTES: Final = 96_000_000
+STEP_BYTES: Final[Mapping[str, int]] = {"torch": 100_000_000, "openvino": 195_000_000}
+# Activations of a UNet, in the numbers that `_step_numbers` counts. What openvino computes with is not freed
+# from one call to the next, and its attention holds more at once.
+STEP_FACTORS: Final[Mapping[str, float]] = {"torch float32": 1.4, "torch": 0.95, "openvino": 2.55}
+# Numbers of a decoder for each pixel and channel of its second level, the widest thing at full size.
+DECODE_FACTOR: Final[Mapping[str, float]] = {"torch": 3.7, "openvino": 5.0}
+DECODE_BYTES: Final[Mapping[str, int]] = {"torch": 96_000_000, "openvino": 0}
 
 
 @dataclass(frozen=True)
@@ -62,56 +62,64 @@ class Drawing:
 class Estimate:
     """Bytes of the memory of the device that draws. `libraries` are there before a model is, and on a GPU
     not counted. `loaded` is what is taken when a model is ready, libraries and all, `draw` the most while it
-    draws, and `loading` the most while it is loaded: the pages of its files as well, which the system takes
-    back when memory gets short.
+    draws, and `loading` the most while it is loaded: the pages of its files as well. Of `draw`, so many are
+    pages of `files` that are not needed again, which the system takes back when memory gets short.
     """
 
     libraries: int
     loaded: int
     loading: int
     draw: int
+    files: int = 0
 
     @property
     def needed(self) -> int:
         """What must be free before the model is loaded, where the libraries are there."""
-        return max(self.loaded, self.draw) - self.libraries
+        return max(self.loaded, self.draw - self.files) - self.libraries
 
 
 @dataclass(frozen=True)
 class _Network:
-    """Numbers of a network: in `matrices` that are worth eight bits, in all `others`, in the largest tensor,
-    and its bytes in the file; `same` are those of the kind that is computed in.
+    """Numbers of a network: in `matrices` and `kernels` of convolutions that are worth eight bits, in all
+    `others`, in the largest tensor; and its bytes in the file.
     """
 
     matrices: int
+    kernels: int
     others: int
     largest: int
     stored: int
 
-    def kept(self, each: int, eight_bits: bool) -> int:
-        """Return the bytes that the weights take with `each` of a number."""
-        if eight_bits:
-            return int(self.matrices * SCALES) + self.others * each
-        return (self.matrices + self.others) * each
+    def kept(self, each: int, packed: Literal["nothing", "matrices", "all"] = "nothing") -> int:
+        """Return the bytes that the weights take with `each` of a number, but of what is `packed`."""
+        small = 0 if packed == "nothing" else self.matrices
+        small += self.kernels if packed == "all" else 0
+        return int(small * SCALES) + (self.matrices + self.kernels + self.others - small) * each
 
 
 def estimate(files: ModelFiles, way: Way, drawing: Drawing) -> Estimate:
     """Return what loading a model and drawing with it takes. Raises ModelFileError for a file that cannot be
     read. Configurations are those of a model that `sfumato.models.load.find_model` has checked.
     """
-    networks = [_counted(one, _headers(files)) for one in files.networks]
-    unet, vae, *texts = networks
+    headers = {path: read_header(path) for one in files.networks for path in one.paths}
+    networks = [_counted(one, headers) for one in files.networks]
     each = BYTES[way.dtype]
-    vae_each = 4 if way.dtype == "float16" else each
+    packed: Literal["nothing", "matrices", "all"] = "nothing"
     if way.backend == "openvino":
-        eight = way.dtype in ("int8", "int8-full")
-        kept = [unet.kept(each, eight), vae.kept(each, False), *(one.kept(each, eight) for one in texts)]
-    else:
-        eight = way.storage not in ("whole", "auto")
-        kept = [unet.kept(each, eight), vae.kept(vae_each, False), *(one.kept(each, eight) for one in texts)]
+        packed = "matrices" if way.dtype == "int8" else "nothing"
+    elif way.storage not in ("whole", "auto"):
+        packed = "all"
+    unet, vae, *texts = networks
+    decoder = vae.kept(4 if way.dtype == "float16" else each, packed if way.backend == "torch" else "nothing")
+    kept = [unet.kept(each, packed), decoder, *(one.kept(each, packed) for one in texts)]
     step = step_bytes(files.unet.config, files.vae.config, way, drawing)
     decode = decode_bytes(files.vae.config, way, drawing)
     libraries = LIBRARIES[way.backend] if way.device == "cpu" else 0
+    if way.backend == "openvino":
+        # Graphs are compiled when they are first needed, and keep the file mapped that they were made of.
+        mapped = sum(one.stored for one in networks)
+        draw = libraries + sum(kept) + step + decode + mapped
+        return Estimate(libraries, libraries, libraries, draw, mapped)
     stays, step_weights, decode_weights = _resident(kept, networks, way)
     loaded = libraries + stays
     draw = libraries + max(step_weights + step, decode_weights + decode, stays)
@@ -122,7 +130,7 @@ def step_bytes(unet: Mapping[str, Any], vae: Mapping[str, Any], way: Way, drawin
     """Return the bytes that predicting a step takes beside the weights."""
     side = 2 ** (len(vae["block_out_channels"]) - 1)
     latents = math.ceil(drawing.width / side) * math.ceil(drawing.height / side)
-    factor = STEP_FACTOR.get(way.dtype, STEP_FACTOR["bfloat16"])
+    factor = STEP_FACTORS.get(f"{way.backend} {way.dtype}", STEP_FACTORS[way.backend])
     numbers = drawing.rows * latents * _step_numbers(unet) * factor
     return int(numbers * BYTES[way.dtype]) + STEP_BYTES[way.backend]
 
@@ -138,7 +146,7 @@ def decode_bytes(vae: Mapping[str, Any], way: Way, drawing: Drawing) -> int:
     each = 4 if way.dtype == "float16" else BYTES[way.dtype]
     numbers = latents * pixels * widths[min(1, len(widths) - 1)] * DECODE_FACTOR[way.backend]
     picture = drawing.width * drawing.height * 3 * 5  # as float32, and as bytes
-    return int(numbers * each) + DECODE_BYTES + picture
+    return int(numbers * each) + DECODE_BYTES[way.backend] + picture
 
 
 def _step_numbers(unet: Mapping[str, Any]) -> float:
@@ -162,10 +170,6 @@ def _step_numbers(unet: Mapping[str, Any]) -> float:
 def _resident(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> tuple[int, int, int]:
     """Return the bytes of weights that are in memory between drawings, during a step, and during decoding."""
     unet, vae, *texts = kept
-    if way.backend == "openvino":
-        # Graphs are compiled when they are first needed, and keep the file mapped that they were made of.
-        mapped = sum(one.stored for one in networks)
-        return 0, unet + sum(texts) + mapped - networks[1].stored, sum(kept) + mapped
     if way.offload == "component":
         return 0, max(unet, *texts), vae
     if way.offload == "sequential":
@@ -176,7 +180,7 @@ def _resident(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> tu
 
 def _loading(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> int:
     """Return the most that is in memory while weights are read: those so far, and the file of this one."""
-    if way.backend == "openvino" or way.device != "cpu":
+    if way.device != "cpu":
         return 0
     most = so_far = 0
     for mine, network in zip(kept, networks, strict=True):
@@ -185,30 +189,27 @@ def _loading(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> int
     return most
 
 
-def _headers(files: ModelFiles) -> dict[Path, Header]:
-    return {path: read_header(path) for one in files.networks for path in one.paths}
-
-
 def _counted(network: NetworkFiles, headers: Mapping[Path, Header]) -> _Network:
-    matrices = others = largest = stored = 0
-    for shape, bits in _tensors(network, headers):
+    counts = {"matrices": 0, "kernels": 0, "others": 0}
+    largest = stored = 0
+    for name, shape, bits in _tensors(network, headers):
         numbers = math.prod(shape)
         largest = max(largest, numbers)
         stored += numbers * bits // 8
-        if len(shape) > 1 and numbers >= LEAST_IN_8_BITS:
-            matrices += numbers
-        else:
-            others += numbers
-    return _Network(matrices, others, largest, stored)
+        worth = len(shape) in (2, 4) and numbers >= LEAST_IN_8_BITS and "embedding" not in name
+        counts[("matrices" if len(shape) == 2 else "kernels") if worth else "others"] += numbers
+    return _Network(**counts, largest=largest, stored=stored)
 
 
-def _tensors(network: NetworkFiles, headers: Mapping[Path, Header]) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Yield the shape of every tensor, and how many bits a number of it has in the file."""
+def _tensors(
+    network: NetworkFiles, headers: Mapping[Path, Header]
+) -> Iterator[tuple[str, tuple[int, ...], int]]:
+    """Yield name and shape of every tensor, and how many bits a number of it has in the file."""
     if network.stored is None:
         for name, tensor in headers[network.weights].tensors.items():
             if not name.endswith("position_ids"):
-                yield tensor.shape, BITS[tensor.dtype]
+                yield name, tensor.shape, BITS[tensor.dtype]
         return
-    for one in network.stored.values():
+    for name, one in network.stored.items():
         tensor = headers[one.path].tensors[one.key]
-        yield changed_shape(tensor.shape, one.change), BITS[tensor.dtype]
+        yield name, changed_shape(tensor.shape, one.change), BITS[tensor.dtype]

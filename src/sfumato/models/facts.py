@@ -263,7 +263,8 @@ def _summed(path: Path, kind: str, network: Path, says: Says) -> Facts:
         family, about = _unet(shapes, says, network)
     elif kind == CONTROLNET:
         family = _named(_by_width(kind, shapes))
-    metadata = next(iter(headers.values())).metadata if len(headers) == 1 else {}
+    own = next((header for one, header in headers.items() if one.parent == network), None)
+    metadata = {} if own is None else own.metadata
     return Facts(
         path,
         kind,

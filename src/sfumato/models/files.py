@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import ModelFileError
+from sfumato.models.joint_files import TRANSFORMER, find_third
 from sfumato.models.network_files import Config, NetworkFiles, find_network, read_json, required
 from sfumato.models.tiny_decoder_files import find_tiny_decoder
 from sfumato.models.vocabulary import CLIP_MERGES
@@ -28,6 +29,7 @@ PROJECTING = "CLIPTextModelWithProjection"  # the class of text encoders that ma
 # The parts of a text-to-image folder, the classes each may be, and the stem of its weights.
 NETWORKS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "unet": (("UNet2DConditionModel",), "diffusion_pytorch_model"),
+    "transformer": ((TRANSFORMER,), "diffusion_pytorch_model"),
     "vae": (("AutoencoderKL",), "diffusion_pytorch_model"),
     "text_encoder": (("CLIPTextModel", PROJECTING), "model"),
     "text_encoder_2": ((PROJECTING,), "model"),
@@ -59,6 +61,9 @@ class ModelFiles:
     `text_encoder`, and the same of its tokenizer. `index` is model_index.json. `token_maps` are the files
     special_tokens_map.json that say something else than the tokenizer's configuration, and are followed.
 
+    In Stable Diffusion 3 `unet` is a transformer (`sfumato.models.joint_files.is_transformer`), and
+    `text_encoder_3` is T5, with `pieces` as the file of its tokenizer, unless the folder goes without.
+
     Where all of it is one file of the original layout, `folder` is that file, and `single` what it says.
 
     Where another autoencoder is in the place of the model's, `vae` is that one, `vae_digest` its sha256
@@ -86,6 +91,8 @@ class ModelFiles:
     single: "SingleFile | None" = None
     own_vae: NetworkFiles | None = None
     vae_digest: str = ""
+    text_encoder_3: NetworkFiles | None = None
+    pieces: Path | None = None
 
     @property
     def settings_file(self) -> Path:
@@ -106,7 +113,7 @@ class ModelFiles:
     @property
     def networks(self) -> tuple[NetworkFiles, ...]:
         """Every network that decides what is drawn."""
-        known = self.unet, self.vae, self.text_encoder, self.text_encoder_2
+        known = self.unet, self.vae, self.text_encoder, self.text_encoder_2, self.text_encoder_3
         return tuple(one for one in known if one is not None)
 
     @property
@@ -138,7 +145,7 @@ class ModelFiles:
         if self.single is not None:
             return self._digest_of_single(self.single, known)
         parts = [path for one in self.own_networks for path in one.paths]
-        parts += [one for one in (self.merges, self.vocab_2, self.merges_2) if one is not None]
+        parts += [one for one in (self.merges, self.vocab_2, self.merges_2, self.pieces) if one is not None]
         parts += [self.folder / one.name / "config.json" for one in self.own_networks]
         parts += [self.folder / "scheduler" / "scheduler_config.json"]
         vocabularies = [self.vocab] if self.vocab_2 is None else [self.vocab, self.vocab_2]
@@ -187,12 +194,14 @@ def locate(folder: Path, *, whole: bool = True) -> ModelFiles:
     if folder.is_file():
         return _of_file(folder, whole=whole)
     index = read_json(folder, "model_index.json")
-    unet, vae = (_network(folder, name, index) for name in ("unet", "vae"))
+    drawing = "unet" if _named(index, "transformer") is None else "transformer"
+    unet, vae = (_network(folder, name, index) for name in (drawing, "vae"))
     first, *second = _text_parts(index)
     vocab, merges = locate_byte_pairs(folder, f"tokenizer{first}/")
     vocab_2, merges_2 = locate_byte_pairs(folder, "tokenizer_2/") if second else (None, None)
     tokenizer, token_map = _tokenizer(folder, f"tokenizer{first}")
     tokenizer_2, token_map_2 = _tokenizer(folder, "tokenizer_2") if second else (None, None)
+    third, pieces = find_third(folder, index)
     return ModelFiles(
         folder=folder,
         unet=unet,
@@ -212,6 +221,8 @@ def locate(folder: Path, *, whole: bool = True) -> ModelFiles:
         merges_2=merges_2,
         index=index,
         token_maps=tuple(one for one in (token_map, token_map_2) if one is not None),
+        text_encoder_3=third,
+        pieces=pieces,
     )
 
 
@@ -320,7 +331,7 @@ def _network(folder: Path, name: str, index: Config) -> NetworkFiles:
             f"model_index.json must name {' or '.join(wanted)} as its {name}",
             field="model",
             value=str(folder),
-            hint=f"It names {actual}; models built like Stable Diffusion 1, 2 and XL are supported.",
+            hint=f"It names {actual}; models built like Stable Diffusion 1, 2, 3 and XL are supported.",
         )
     config = read_json(folder, f"{name}/config.json")
     return find_network(folder / name, config, stem, actual)

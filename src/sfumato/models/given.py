@@ -13,7 +13,7 @@ from sfumato.errors import ModelFileError, RecipeError, closest
 from sfumato.models.autoencoders import find_vae
 from sfumato.models.digests import digests_of
 from sfumato.models.files import ModelFiles, no_vae
-from sfumato.models.load import FoundModel, read_defaults
+from sfumato.models.load import ENTROPIC_SIGMAS, FoundModel, read_defaults
 from sfumato.models.network_files import NetworkFiles
 from sfumato.models.places import CONFIG, VAE_BESIDE, WEIGHTS, Found, find_all, vae_beside
 from sfumato.recipe.image import Recipe
@@ -56,9 +56,9 @@ def with_given(
 ) -> FoundModel:
     """Return `found` with the autoencoder and the schedule that `recipe` asks for in the place of its own.
 
-    A model in one file whose recipe names no autoencoder gets the one that lies `beside` it, NAME.vae.
-    safetensors, and a note says so. `paths` False takes names only. Raises RecipeError for one that is not
-    there or does not fit, ModelFileError for a file that cannot be used, and for a model without any.
+    A model in one file whose recipe names no autoencoder gets the one that lies `beside` it and is called
+    NAME.vae.safetensors, and a note says so. `paths` False takes names only. Raises RecipeError for one that
+    is not there or does not fit, ModelFileError for a file that cannot be used, and for a model without any.
     """
     files, notes = found.files, list(found.notes)
     given = None
@@ -142,11 +142,15 @@ def with_schedule(files: ModelFiles, part: SchedulePart) -> ModelFiles:
         )
     if part.prediction is not None:
         config["prediction_type"] = _DIFFUSERS[part.prediction]
-    if part.zero_snr is not None:
+    defaults = files.defaults
+    if part.zero_snr is not None and part.zero_snr is not bool(config.get("rescale_betas_zero_snr")):
         config["rescale_betas_zero_snr"] = part.zero_snr
+        # What was measured on other noise levels.
+        measured = (ENTROPIC_SIGMAS, "spacing") if ENTROPIC_SIGMAS in defaults else ()
+        defaults = {key: value for key, value in defaults.items() if key not in measured}
     if part.zero_snr:
         config["timestep_spacing"] = "trailing"
-    return replace(files, scheduler=config)
+    return replace(files, scheduler=config, defaults=defaults)
 
 
 def _with_vae(files: ModelFiles, given: GivenVae) -> tuple[ModelFiles, list[str]]:
@@ -158,8 +162,8 @@ def _with_vae(files: ModelFiles, given: GivenVae) -> tuple[ModelFiles, list[str]
     mine, other = own.config.get("scaling_factor"), config.get("scaling_factor")
     if mine is not None and mine != other:
         notes.append(
-            f"The autoencoder {given.name} scales latents by {other:g}, and the model's by {mine:g}: it may be "
-            "one for another family of models."
+            f"The autoencoder {given.name} scales latents by {other:g}, and the model's by {mine:g}: it may "
+            "be one for another family of models."
         )
     vae = replace(network, name="vae", config=config)
     return replace(files, vae=vae, own_vae=own, vae_digest=given.digest), notes

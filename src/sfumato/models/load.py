@@ -23,8 +23,8 @@ from sfumato.models.text import TextTokenizer
 from sfumato.models.text_pair import TextPair
 from sfumato.models.tiling import latents_within
 from sfumato.models.told import told
+from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.recipe.parts import MixMode
-from sfumato.recipe.resolve import ModelDefaults
 from sfumato.recipe.values import MAX_CACHE_INTERVAL, MAX_GUIDANCE, MAX_SIZE, MAX_STEPS
 from sfumato.samplers.schedule import SPACINGS, Schedule
 from sfumato.samplers.solvers import SOLVERS
@@ -153,7 +153,7 @@ def make_bundle(
         name=found.defaults.name,
         folder=found.files.folder,
         digest=found.defaults.digest,
-        schedule=_schedule(found.files),
+        schedule=schedule_of(found.files),
         latent_channels=_number(found.files.vae, "latent_channels", LATENT_CHANNELS),
         downsample=downsampling(found.files),
         backend=backend,
@@ -198,7 +198,7 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
     networks that do not fit together.
     """
     _check(files)
-    trained = len(_schedule(files).alphas_cumprod)
+    trained = len(schedule_of(files).alphas_cumprod)
     factor = downsampling(files)
     native = _native_size(files, factor)
     low_res = low_res_noise(files)
@@ -309,7 +309,8 @@ def _check_sizes(files: ModelFiles, defaults: ModelDefaults, factor: int) -> Non
         raise damaged(path, f"holds no multiple of {defaults.multiple} in its sizes, {smallest} to {largest}")
 
 
-def _schedule(files: ModelFiles) -> Schedule:
+def schedule_of(files: ModelFiles) -> Schedule:
+    """Return the noise schedule of a checked model. Raises ModelFileError for one that cannot be used."""
     try:
         schedule = Schedule.from_diffusers_config(files.scheduler)
     except ModelFileError as error:

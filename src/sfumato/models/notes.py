@@ -15,6 +15,8 @@ MAX_JSON: Final = 4 * 2**20  # characters of JSON inside a text that are parsed
 MAX_WORDS: Final = 20
 MAX_LINE: Final = 200  # characters of a text that is shown in a line
 
+LORAS: Final = "sfumato.loras"  # adapters that were baked into a model, as a list in JSON
+MAX_LORAS: Final = 64
 _FREQUENCY: Final = "ss_tag_frequency"
 _PHRASE: Final = "modelspec.trigger_phrase"
 
@@ -23,6 +25,7 @@ _PHRASE: Final = "modelspec.trigger_phrase"
 class Notes:
     """What a file says of itself; None and empty for what it does not say. `words` are those of the captions
     it was trained with, the most frequent first, and how often they were seen; 0 where the author named them.
+    `loras` are adapters that `sfumato convert` baked in: as prompts would name them, and their sha256.
     """
 
     title: str | None = None
@@ -33,6 +36,7 @@ class Notes:
     base: str | None = None
     resolution: str | None = None
     words: tuple[tuple[str, int], ...] = ()
+    loras: tuple[tuple[str, str], ...] = ()
 
 
 def notes_of(metadata: Mapping[str, str]) -> Notes:
@@ -51,6 +55,7 @@ def notes_of(metadata: Mapping[str, str]) -> Notes:
         base=first("ss_sd_model_name", "modelspec.merged_from"),
         resolution=first("modelspec.resolution", "ss_resolution"),
         words=_words(metadata),
+        loras=_loras(metadata.get(LORAS, "")),
     )
 
 
@@ -73,6 +78,20 @@ def _words(metadata: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
                 counts[line(word, 60)] += count
     found = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     return tuple((named + [one for one in found if one[0]])[:MAX_WORDS])
+
+
+def _loras(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        found = json.loads(text) if 0 < len(text) <= MAX_JSON else []
+    except (ValueError, RecursionError):
+        return ()
+    if not isinstance(found, list):
+        return ()
+    return tuple(
+        (line(f"{one.get('name')}:{one.get('text_weight')}:{one.get('weight')}"), line(f"{one.get('digest')}"))
+        for one in found[:MAX_LORAS]
+        if isinstance(one, dict)
+    )
 
 
 def _object(text: str) -> dict[str, Any]:

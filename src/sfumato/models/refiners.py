@@ -9,7 +9,6 @@ from typing import Any
 from sfumato.errors import RecipeError
 from sfumato.models.files import ModelFiles
 from sfumato.models.load import LATENT_CHANNELS, SCALING_FACTOR, FoundModel, downsampling, find_model
-from sfumato.recipe.resolve_refining import Refiner
 from sfumato.settings import Settings
 
 
@@ -41,12 +40,6 @@ def check_latents(refiner: FoundModel, base: FoundModel) -> None:
                 refiner,
                 f"works on other latents than {base.defaults.name}: their {what} is {value}, not {ours[what]}",
             )
-
-
-def facts_of(found: FoundModel) -> Refiner:
-    """Return what resolving needs to know of a refiner."""
-    own = found.defaults
-    return Refiner(own.name, own.digest, own.told, own.text_layers, own.middle_attends)
 
 
 def _latents(files: ModelFiles) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """A safetensors file as numpy arrays: mapped, so that nothing is read before its time, and nothing copied."""
 
+import mmap
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -32,7 +34,9 @@ class TensorFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tensors: Mapping[str, Tensor] = read_header(path).tensors
-        self._bytes = np.memmap(path, np.uint8, "c")
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        self._bytes = np.frombuffer(self._map, np.uint8)
 
     def bits(self, key: str) -> Bits:
         """Return the numbers of `key`, of one of `KINDS`, as numpy holds them. Raises KeyError."""
@@ -42,6 +46,15 @@ class TensorFile:
         # Tensors need not begin at a multiple of their size; those that do not are copied.
         aligned = part if tensor.start % np.dtype(kind).itemsize == 0 else part.copy()
         return aligned.view(kind).reshape(tensor.shape)
+
+    def let_go(self, key: str) -> None:
+        """Have the system take the memory of `key` back: it is read again when it is used again, and what was
+        written to it is lost. Where the system cannot be told so, nothing happens.
+        """
+        if sys.platform != "win32":
+            tensor = self.tensors[key]
+            start = tensor.start // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_DONTNEED, start, tensor.end - start)
 
 
 def as_float32(bits: Bits, dtype: str) -> NDArray[np.float32]:

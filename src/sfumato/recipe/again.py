@@ -20,6 +20,8 @@ from sfumato.recipe.parts import (
     TextPart,
     VariationPart,
 )
+from sfumato.recipe.refining import ResolvedRefine
+from sfumato.recipe.resolve_refining import asked_refine
 from sfumato.recipe.resolved_parts import (
     ResolvedControl,
     ResolvedControls,
@@ -81,6 +83,8 @@ def recipe_of(resolved: Resolved) -> Recipe:
                 parts.append(asked_vae(part))
             case ResolvedAdapters():
                 parts.append(asked_adapters(part))
+            case ResolvedRefine():
+                parts = asked_refine(part, parts)
     return Recipe(
         version=resolved.version,
         model=resolved.model,

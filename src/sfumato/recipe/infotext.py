@@ -12,7 +12,7 @@ import re
 from typing import Any, Final
 
 from sfumato.errors import RecipeError
-from sfumato.recipe import adapters_text, hires_text, of_model
+from sfumato.recipe import adapters_text, hires_text, of_model, refining
 from sfumato.recipe.extras import from_pairs, to_pairs
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import (
@@ -73,6 +73,7 @@ def to_parameters(resolved: Resolved, *, software: str = "Sfumato") -> str:
     if resolved.extras is not None:
         pairs |= to_pairs(resolved.extras)
     pairs |= of_model.to_pairs(resolved.vae, resolved.schedule)
+    pairs |= refining.to_pairs(resolved.refine)
     pairs |= adapters_text.to_pairs(resolved.adapters)
     body = _body(adapters_text.with_marks(prompt, resolved.adapters), negative)
     if _read_prompts(body.split("\n"), pairs)[:2] != (prompt, negative):
@@ -126,6 +127,7 @@ def parse_parameters(text: str) -> Recipe:
     extras = from_pairs(pairs)
     parts += [] if extras is None else [extras]
     parts += of_model.from_pairs(pairs)
+    parts += refining.from_pairs(pairs)
     parts += [] if adapters is None else [adapters]
     return read_mapping({**data, "parts": parts}, Recipe)
 

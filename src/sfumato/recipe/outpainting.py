@@ -22,22 +22,30 @@ def window_size(recipe: Recipe, native: tuple[int, int], canvas: tuple[int, int]
 def reach_of(recipe: Recipe, native: tuple[int, int], canvas: tuple[int, int]) -> int:
     """Return how many pixels the recipe's extension adds to a side at a time; 0 when all is drawn at once.
 
-    `canvas` is the size of the extended picture. Raises RecipeError for a reach beside regions, controls or
-    windows.
+    `canvas` is the size of the extended picture. Raises RecipeError for a reach beside regions, controls,
+    windows or a refiner.
     """
     part = recipe.extend
     if part is None:
         return 0
     parts = {"regions": recipe.regions, "controls": recipe.control, "windows": recipe.windows}
     whole = [name for name, part in parts.items() if part is not None]
+    once = bool(whole) or recipe.refine is not None
     if part.reach is None:
         width, height = window_size(recipe, native, canvas)
         far = max(part.left, part.right) > AT_ONCE * width or max(part.top, part.bottom) > AT_ONCE * height
         across = [width] * (part.left + part.right > 0) + [height] * (part.top + part.bottom > 0)
-        return max(1, int(USUAL * min(across))) if far and not whole else 0
+        return max(1, int(USUAL * min(across))) if far and not once else 0
     if part.reach > 0 and whole:
         raise RecipeError(
             f"is not possible with {whole[0]}, which lie on the whole picture",
+            field="outpaint-step",
+            value=part.reach,
+            hint="Give 0: all at once.",
+        )
+    if part.reach > 0 and recipe.refine is not None:
+        raise RecipeError(
+            "is not possible with a refiner, which ends one drawing",
             field="outpaint-step",
             value=part.reach,
             hint="Give 0: all at once.",

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -18,10 +18,9 @@ from sfumato.recipe.labels import (
     spacing_name,
     split_sampler,
 )
-from sfumato.recipe.micro import TOLD_NOTHING, Told, check_guidance
-from sfumato.recipe.of_model import ResolvedVae, SchedulePart, check_found
+from sfumato.recipe.model_defaults import ModelDefaults
+from sfumato.recipe.of_model import check_found
 from sfumato.recipe.outpainting import check_reach, reach_of
-from sfumato.recipe.parts import MixMode, MixPart, MixPrompt, TextPart
 from sfumato.recipe.resolve_adapters import AdapterTable, resolve_adapters, without_marks
 from sfumato.recipe.resolve_edits import (
     STRENGTH,
@@ -37,60 +36,17 @@ from sfumato.recipe.resolve_edits import (
 )
 from sfumato.recipe.resolve_hires import resolve_hires, resolve_windows
 from sfumato.recipe.resolve_low_res import check_family, low_res_size, resolve_low_res
-from sfumato.recipe.resolve_refining import Refiner, check_refiner, resolve_told
-from sfumato.recipe.resolved_parts import ResolvedMix, ResolvedPart, ResolvedText, ResolvedVariation
+from sfumato.recipe.resolve_refining import resolve_told
+from sfumato.recipe.resolve_text import resolve_text
+from sfumato.recipe.resolved_parts import ResolvedPart, ResolvedVariation
 from sfumato.recipe.sources import SourceFacts
 from sfumato.recipe.validation import read_mapping
-from sfumato.recipe.values import MAX_SEED, MAX_SIZE, MAX_STEPS
+from sfumato.recipe.values import MAX_SEED, MAX_SIZE
 from sfumato.settings import Settings
 
 NO_SOURCES: Final[Sources] = MappingProxyType({})
 NO_CONTROLS: Final[Mapping[str, str]] = MappingProxyType({})
 NO_ADAPTERS: Final = AdapterTable()
-MIN_SHARE = 1e-6  # less of a prompt than this cannot be seen, and underflows sooner or later
-
-
-@dataclass(frozen=True)
-class ModelDefaults:
-    """What a model says about itself: its identity, the sizes it draws, and what it likes.
-
-    Sizes are pixels: multiples of `multiple` in [`min_size`, `max_size`]. `samplers` and `spacings` are the
-    names that can be asked for, `max_steps` the timesteps the model was trained on. `fast_...` is what a fast
-    recipe means with this model. One that `upscales` so many times is shown a small picture, on which at most
-    `max_noise_level` steps of noise were put; 0: it draws from words. `text_layers` is how many layers its
-    text encoder has, and `middle_attends` tells whether the middle of its UNet attends to itself. `told` is
-    what its UNet is told beside the text. An `instructed` one is shown a picture, and changes it as the
-    prompt says. `vae` and `schedule` are what a recipe has put in the place of the model's own: see
-    `sfumato.models.given`.
-    """
-
-    name: str
-    digest: str
-    width: int
-    height: int
-    multiple: int
-    min_size: int
-    max_size: int
-    steps: int
-    sampler: str
-    spacing: str
-    guidance: float
-    guidance_rescale: float
-    samplers: tuple[str, ...]
-    spacings: tuple[str, ...]
-    max_steps: int = MAX_STEPS
-    fast_cache_interval: int = 3
-    fast_guidance_start: float = 0.0
-    fast_guidance_stop: float = 1.0
-    mix_mode: MixMode = "branches"
-    upscales: int = 0
-    max_noise_level: int = 0
-    text_layers: int = 12
-    middle_attends: bool = True
-    told: Told = TOLD_NOTHING
-    instructed: bool = False
-    vae: ResolvedVae | None = None
-    schedule: SchedulePart | None = None
 
 
 def recipe_from_mapping(data: Mapping[str, object]) -> Recipe:
@@ -116,7 +72,7 @@ def resolve(
     sources: Sources = NO_SOURCES,
     controls: Mapping[str, str] = NO_CONTROLS,
     adapters: AdapterTable = NO_ADAPTERS,
-    refiner: Refiner | None = None,
+    refiner: ModelDefaults | None = None,
 ) -> Resolved:
     """Fill in what `recipe` leaves open, and check it against the model and, when given, the limits in
     `settings`. `sources` are the facts of the pictures that the recipe names, by the names it gives them,
@@ -140,8 +96,7 @@ def resolve(
             _check_pixels("outpaint", *canvas_size(recipe.extend, image), settings)
     sampler, spacing = _sampler(recipe, defaults)
     steps = _steps(recipe, defaults)
-    parts: list[ResolvedPart] = [*_parts(recipe, defaults)]
-    check_refiner(recipe, refiner, _only_text(parts))
+    parts: list[ResolvedPart] = [*resolve_text(recipe, defaults)]
     if recipe.regions is not None:
         parts.append(resolve_regions(recipe.regions, width, height, sources))
     if recipe.control is not None:
@@ -169,7 +124,7 @@ def resolve(
         known = defaults.name, defaults.text_layers
         extras = settled(recipe.extras, *known, attends=defaults.middle_attends)
         parts += [] if extras is None else [extras]
-    micro, refine = resolve_told(recipe, defaults.name, defaults.told, refiner)
+    micro, refine = resolve_told(recipe, parts, defaults.name, defaults.told, refiner)
     parts += [] if micro is None else [micro]
     check_found(recipe.vae, defaults.vae)
     parts += [one for one in (defaults.vae, defaults.schedule) if one is not None]
@@ -354,71 +309,3 @@ def _checked_seed(field: str, seed: int, count: int) -> int:
             hint="Give a smaller seed, or leave it out for a random one.",
         )
     return seed
-
-
-def _parts(recipe: Recipe, defaults: ModelDefaults) -> tuple[ResolvedText | ResolvedMix, ...]:
-    text, mix = recipe.text, recipe.mix
-    if text is None and mix is None and recipe.regions is not None:
-        text = TextPart(prompt="")  # what is in no region shows whatever the model likes
-    if mix is None:
-        return () if text is None else (_text(text, recipe.fast, defaults),)
-    shares = _shares(text, mix)
-    if text is None:
-        main, rest, shares = mix.prompts[0], mix.prompts[1:], shares[1:]
-        text = TextPart(prompt=main.prompt)
-    else:
-        rest = mix.prompts
-    if not rest:
-        return (_text(text, recipe.fast, defaults),)
-    prompts = tuple(
-        MixPrompt(prompt=item.prompt, ratio=share) for item, share in zip(rest, shares[1:], strict=True)
-    )
-    main_part = _text(text, recipe.fast, defaults)
-    return main_part, ResolvedMix(prompts=prompts, ratio=shares[0], mode=mix.mode or defaults.mix_mode)
-
-
-def _text(text: TextPart, fast: bool, defaults: ModelDefaults) -> ResolvedText:
-    rescale = defaults.guidance_rescale if text.guidance_rescale is None else text.guidance_rescale
-    start, stop = text.guidance_start, text.guidance_stop
-    if fast and start is None and stop is None and not defaults.told.guidance:
-        # One end of a window says little without the other, so a fast recipe fills both or none.
-        start, stop = defaults.fast_guidance_start, defaults.fast_guidance_stop
-    if defaults.told.guidance:
-        check_guidance(0.0 if start is None else start, 1.0 if stop is None else stop, defaults.name)
-    return ResolvedText(
-        prompt=text.prompt,
-        negative=text.negative,
-        guidance_rescale=rescale,
-        guidance_start=0.0 if start is None else start,
-        guidance_stop=1.0 if stop is None else stop,
-    )
-
-
-def _shares(text: TextPart | None, mix: MixPart) -> list[float]:
-    """Return the shares of the main prompt (0 when there is none) and of the mixed ones; they sum to one."""
-    mixed = [item.ratio for item in mix.prompts]
-    if text is None:
-        main = 0.0
-    elif mix.ratio is not None:
-        main = mix.ratio
-    else:
-        left = 1.0 - sum(mixed)
-        main = left if left > MIN_SHARE else 1.0
-    total = main + sum(mixed)
-    # Shares that already sum to one stay as they are, to the last bit: resolving twice changes nothing.
-    shares = [main, *mixed] if abs(total - 1.0) < 1e-9 else [share / total for share in (main, *mixed)]
-    for share, item in zip(shares[1:], mix.prompts, strict=True):
-        if share < MIN_SHARE:
-            raise _too_small(item.ratio)
-    if text is not None and shares[0] < MIN_SHARE:
-        raise _too_small(main)
-    return shares
-
-
-def _too_small(ratio: float) -> RecipeError:
-    return RecipeError(
-        "a ratio is too small beside the others",
-        field="mix",
-        value=ratio,
-        hint=f"Leave out what has less than {MIN_SHARE:g} of the picture.",
-    )

@@ -16,6 +16,7 @@ from sfumato.errors import RecipeError, closest
 from sfumato.recipe.extras import RANGES
 from sfumato.recipe.hires import RANGES as HIRES_RANGES
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.refining import RANGES as REFINE_RANGES
 from sfumato.recipe.values import (
     MAX_CACHE_INTERVAL,
     MAX_COUNT,
@@ -81,6 +82,7 @@ _RANGES: Final = MappingProxyType(
         "index": f"0 to {MAX_COUNT - 1}",
         "ratio": f"above 0 and up to {MAX_RATIO:g}",
         **HIRES_RANGES,
+        **REFINE_RANGES,
         "variation.strength": "0 to 1: 0 is the picture itself, 1 another one",
         "regions.regions.ratio": "above 0 and up to 1",
         "regions.feather": "0 to 1, a fraction of the shorter side",

@@ -39,7 +39,10 @@ class Extra:
     2307.01952, Section 2.2). `guidance` is the guidance scale `s` that a guidance-distilled UNet is told (Luo
     et al. 2023, arXiv 2310.04378, Section 4.1, whose `w` is `s - 1`). `down` and `mid` are a ControlNet's
     residuals, each `(B,C,h,w)`: `down` in the order in which the UNet makes its skip connections (Zhang et
-    al. 2023, arXiv 2302.05543). `label` is the class that a UNet with class embeddings is told, the noise
+    al. 2023, arXiv 2302.05543). `inside` are the features of a T2I-Adapter, each `(1 or B,C,h,w)`, in the
+    order of the down blocks, and maybe one for the middle (Mou et al. 2023, arXiv 2302.08453, Section 3.2);
+    they are added to what a block that attends has made last, before it makes that smaller, and to the output
+    of one that does not. `label` is the class that a UNet with class embeddings is told, the noise
     level of an upscaler's small picture. `freeu` weighs what the up blocks join; a `perturbed` call has the
     identity map in the place of every self-attention of the middle block (Ahn et al. 2024, arXiv 2403.17377,
     Section 4.1). The extra channels of an inpainting UNet are no extra: they are
@@ -52,6 +55,7 @@ class Extra:
     label: int | None = None
     down: tuple[Array, ...] = ()
     mid: Array | None = None
+    inside: tuple[Array, ...] = ()
     freeu: FreeU | None = None
     perturbed: bool = False
 
@@ -92,6 +96,18 @@ class ControlNetwork(Protocol):
         `x`, `t` and `context` are those of `predict`, but `x` without the further channels of an inpainting
         UNet; of `extra` only `pooled` and `time_ids` matter. `hint (1 or B,3,H,W)` is a picture in [0, 1] of
         the size that is drawn: H and W are h and w times the downsampling of the autoencoder.
+        """
+        ...
+
+
+class FeatureNetwork(Protocol):
+    """A T2I-Adapter, in the backend that opened it. Stateless as well."""
+
+    def features(self, hint: Array) -> tuple[Array, ...]:
+        """Return what `predict` takes as `extra.inside`, unweighted.
+
+        `hint (1 or B,C,H,W)` is a picture in [0, 1] of the size that is drawn, C as many channels as
+        `ControlFiles.hint_channels`. It depends on nothing else, so once a picture is enough.
         """
         ...
 
@@ -166,7 +182,7 @@ class Backend(Protocol):
         layer's channels without the skip's. With `features` None the whole UNet runs, and the output is that
         of `predict`; with the features of a step nearby only the time embedding, the first convolution, that
         one layer and what follows it run, and the same features come back (Ma et al. 2023, arXiv 2312.00858,
-        Section 3.2). Of `extra.down` only the first residual matters then, and `mid` does not. Features are
+        Section 3.2). Of `extra.down` only the first residual matters then, and `mid` and `inside` do not. Features are
         in whatever dtype the backend likes; rows may be cut from them and joined, and sums taken.
         """
         ...
@@ -177,6 +193,10 @@ class Backend(Protocol):
         The last few that were opened stay open. Raises ModelFileError for weights that do not fit their
         configuration, here or when it is first used, and InputError for one that this backend cannot run.
         """
+        ...
+
+    def t2i_adapter(self, files: ControlFiles) -> FeatureNetwork:
+        """Open a T2I-Adapter that fits the model. All else is as with `control`."""
         ...
 
     def adapted(self, changes: Changes) -> "Backend":

@@ -17,12 +17,12 @@ from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelW
 from sfumato.errors import InputError
 from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest
 from sfumato.models.backends import torch_altered, torch_text, torch_unet
-from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, Work
+from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, FeatureNetwork, Work
 from sfumato.models.backends.torch_adapted import adapted_copy
 from sfumato.models.backends.torch_weights import load_network
 from sfumato.models.controlnets import ControlFiles, Opened, faults_of_control
 from sfumato.models.files import ModelFiles
-from sfumato.models.memory import system_memory
+from sfumato.models.memory import DECODING, ENCODING, LOADING, PREDICTING, system_memory, tells_of_memory
 from sfumato.models.network_files import Config, NetworkFiles
 from sfumato.models.tiny_decoder import TinyDecoder, load_tiny_decoder
 
@@ -47,6 +47,7 @@ class TorchBackend:
     tiny: TinyDecoder | None = None
     graphs: bool = False
     controls: Opened[ControlNetwork] = field(default_factory=Opened)
+    t2i_adapters: Opened[FeatureNetwork] = field(default_factory=Opened)
     text_encoder_2: CLIPTextModelWithProjection | None = None
     networks: tuple[str, ...] = ("unet", "text_encoder", "text_encoder_2")  # what their files call them
     latest: "Latest[TorchBackend]" = field(default_factory=lambda: Latest["TorchBackend"]())
@@ -82,6 +83,7 @@ class TorchBackend:
     def to_numpy(self, x: torch.Tensor) -> NDArray[np.float32]:
         return x.detach().to("cpu", torch.float32).numpy()
 
+    @tells_of_memory(ENCODING)
     def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> torch.Tensor:
         with torch.no_grad():
             if skipped:
@@ -91,6 +93,7 @@ class TorchBackend:
             out = self.text_encoder(torch.tensor(ids, device=self.device))
             return out.last_hidden_state.float()
 
+    @tells_of_memory(ENCODING)
     def encode_pooled(
         self, ids: NDArray[np.int64], number: int = 0, skipped: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -99,6 +102,7 @@ class TorchBackend:
         with torch.no_grad():
             return torch_text.encode_pooled(encoder, torch.tensor(ids, device=self.device), skipped)
 
+    @tells_of_memory(PREDICTING)
     def predict(
         self, x: torch.Tensor, t: float, context: torch.Tensor, extra: Extra = NOTHING
     ) -> torch.Tensor:
@@ -113,6 +117,7 @@ class TorchBackend:
             torch.compiler.cudagraph_mark_step_begin()
             return torch_unet.predict(self.unet, inputs).to(torch.float32, copy=True)
 
+    @tells_of_memory(PREDICTING)
     def predict_reusing(
         self,
         x: torch.Tensor,
@@ -137,6 +142,15 @@ class TorchBackend:
 
         return self.controls.get(files, load)
 
+    def t2i_adapter(self, files: ControlFiles) -> FeatureNetwork:
+        def load() -> FeatureNetwork:
+            from sfumato.models.backends.torch_t2i import TorchT2I, build_t2i
+
+            with faults_of_control():
+                return TorchT2I(load_network(files.network, build_t2i, self.device, self.dtype))
+
+        return self.t2i_adapters.get(files, load)
+
     def adapted(self, changes: Changes) -> "TorchBackend":
         def network(place: int, before: Any) -> Any:
             mine = changes.of(self.networks[place])
@@ -153,18 +167,21 @@ class TorchBackend:
 
         return self.latest.get(changes.fingerprint, make)
 
+    @tells_of_memory(DECODING)
     def encode_image(self, pixels: NDArray[np.float32]) -> torch.Tensor:
         with torch.no_grad():
             posterior = self.vae.encode(self.asarray(pixels).to(self.vae.dtype), return_dict=False)[0]
             scale, shift = self._scaling
             return (posterior.mean.float() - shift) * scale
 
+    @tells_of_memory(DECODING)
     def decode(self, latents: torch.Tensor) -> NDArray[np.float32]:
         with torch.no_grad():
             scale, shift = self._scaling
             z: Any = (latents / scale + shift).to(self.vae.dtype)
             return self.to_numpy(self.vae.decode(z, return_dict=False)[0])
 
+    @tells_of_memory(DECODING)
     def decode_tiny(self, latents: torch.Tensor) -> NDArray[np.float32]:
         assert self.tiny is not None  # see has_tiny_decoder
         return self.to_numpy(self.tiny(latents))
@@ -208,6 +225,8 @@ class TorchBackend:
             down=tuple(one.to(self.dtype) for one in down),
             mid=None if mid is None else mid.to(self.dtype),
             labels=labels,
+            # The middle takes it only where the rows are as many.
+            inside=tuple(one.to(self.dtype).expand(x.shape[0], -1, -1, -1) for one in extra.inside),
         )
 
     @property
@@ -216,6 +235,7 @@ class TorchBackend:
         return config.scaling_factor, 0.0 if config.shift_factor is None else config.shift_factor
 
 
+@tells_of_memory(LOADING)
 def load_torch(files: ModelFiles, device: str, dtype: str, compiling: str = "off") -> TorchBackend:
     """Load the networks of a checked folder.
 

@@ -26,7 +26,7 @@ class Inputs:
 
     `guidance (B,G)` is the embedded guidance scale, `added` SDXL's conditions by diffusers' names; `down` and
     `mid` are a ControlNet's residuals, of all skip connections and of the middle, or both empty.
-    `labels (B,)` are classes.
+    `labels (B,)` are classes; `inside` the features of a T2I-Adapter, `(B,C,h,w)` each.
     """
 
     x: torch.Tensor
@@ -37,6 +37,7 @@ class Inputs:
     down: tuple[torch.Tensor, ...]
     mid: torch.Tensor | None
     labels: torch.Tensor | None = None
+    inside: tuple[torch.Tensor, ...] = ()
 
 
 def predict(unet: UNet2DConditionModel, inputs: Inputs) -> torch.Tensor:
@@ -50,6 +51,7 @@ def predict(unet: UNet2DConditionModel, inputs: Inputs) -> torch.Tensor:
         added_cond_kwargs=inputs.added,
         down_block_additional_residuals=inputs.down or None,
         mid_block_additional_residual=inputs.mid,
+        down_intrablock_additional_residuals=list(inputs.inside) or None,  # diffusers empties the list
         return_dict=False,
     )[0]
 
@@ -119,14 +121,21 @@ def _deep(
     parts: Any, inputs: Inputs, emb: torch.Tensor, context: torch.Tensor, h: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the features, and the first skip connection with what a ControlNet adds to it."""
-    skips = [h]
+    skips, inside = [h], list(inputs.inside)
     for block in parts.down_blocks:
-        h, made = _block(block, h, emb, context)
+        attends = getattr(block, "has_cross_attention", False)  # see _block
+        # A block that attends adds it before it makes smaller what it has made.
+        own = {"additional_residuals": inside.pop(0)} if inside and attends else {}
+        h, made = _block(block, h, emb, context, **own)
+        if inside and not attends:
+            h = h + inside.pop(0)
+            made = (*made[:-1], h)
         skips += made
     if inputs.down:
         skips = [skip + more for skip, more in zip(skips, inputs.down, strict=True)]
     if parts.mid_block is not None:
         h = _block(parts.mid_block, h, emb, context)
+        h = h + inside.pop(0) if inside else h
     if inputs.mid is not None:
         h = h + inputs.mid
     for block in parts.up_blocks[:-1]:

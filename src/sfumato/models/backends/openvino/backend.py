@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sfumato.errors import InputError, OutputError
 from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest, NetworkChanges
-from sfumato.models.backends.base import NOTHING, Extra, Work
+from sfumato.models.backends.base import NOTHING, Extra, FeatureNetwork, Work
 from sfumato.models.backends.openvino.altered import AS_IT_IS, Altered, freeu_factors
 from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
 from sfumato.models.backends.openvino.cache import CachePlace, GraphCache, Maker, builder_version
@@ -42,7 +42,7 @@ from sfumato.models.backends.openvino.unet import (
 from sfumato.models.backends.openvino.weights import Weights, weights_of
 from sfumato.models.controlnets import ControlFiles, Opened
 from sfumato.models.files import ModelFiles
-from sfumato.models.memory import system_memory
+from sfumato.models.memory import DECODING, ENCODING, PREDICTING, system_memory, tells_of_memory
 from sfumato.models.network_files import NetworkFiles
 
 ACTIVATIONS_PER_CHANNEL: Final = 60  # see the torch backend
@@ -131,19 +131,23 @@ class OpenVinoBackend:
                 if is_small(control.files.network):
                     control.network.store(STORED_BYTES)
 
+    @tells_of_memory(ENCODING)
     def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> Floats:
         rows, tokens = ids.shape
         return self.text_encoder.run(self._text_graph((rows, tokens), skipped), {"ids": ids})[0]
 
+    @tells_of_memory(ENCODING)
     def encode_pooled(
         self, ids: NDArray[np.int64], number: int = 0, skipped: int = 0
     ) -> tuple[Floats, Floats | None]:
         """Raises InputError: see `sfumato.models.backends.openvino.support`."""
         raise InputError("makes no pooled text", field="backend", value="openvino", hint="Use torch.")
 
+    @tells_of_memory(PREDICTING)
     def predict(self, x: Floats, t: float, context: Floats, extra: Extra = NOTHING) -> Floats:
         return self._predict("whole", x, t, context, None, extra)[0]
 
+    @tells_of_memory(PREDICTING)
     def predict_reusing(
         self, x: Floats, t: float, context: Floats, features: Floats | None, extra: Extra = NOTHING
     ) -> tuple[Floats, Floats]:
@@ -160,6 +164,15 @@ class OpenVinoBackend:
             return open_control(files, network, int8=self._int8)
 
         return self.controls.get(files, load)
+
+    def t2i_adapter(self, files: ControlFiles) -> FeatureNetwork:
+        """Raises InputError: see `sfumato.engine.controls.suited`."""
+        raise InputError(
+            "the compiled backend does not run T2I-Adapters",
+            field="control",
+            value=files.folder.name,
+            hint="Use the backend torch.",
+        )
 
     def adapted(self, changes: Changes) -> "OpenVinoBackend":
         def network(name: str, of: NetworkFiles, before: Network) -> Network:
@@ -181,6 +194,7 @@ class OpenVinoBackend:
 
         return self.latest.get(changes.fingerprint, make)
 
+    @tells_of_memory(DECODING)
     def encode_image(self, pixels: Floats) -> Floats:
         network = self.files.vae
         shape = _any_of_large(network, (pixels.shape[0], 3, *pixels.shape[2:]), keep=1)
@@ -193,11 +207,13 @@ class OpenVinoBackend:
         scale, shift = self._scaling
         return (mean - np.float32(shift)) * np.float32(scale)
 
+    @tells_of_memory(DECODING)
     def decode(self, latents: Floats) -> Floats:
         scale, shift = self._scaling
         unscaled = latents / np.float32(scale) + np.float32(shift)
         return self.decoder.run(self._decoder_graph(latents.shape), {"latents": unscaled})[0]
 
+    @tells_of_memory(DECODING)
     def decode_tiny(self, latents: Floats) -> Floats:
         network = self.files.tiny_decoder
         if network is None or self.tiny_decoder is None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sfumato.models.backends.openvino.cache import HEAD_BYTES, GraphCache
 from sfumato.models.backends.openvino.runtime import ov
+from sfumato.models.memory import ran_out
 from sfumato.models.network_files import NetworkFiles, damaged
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -114,7 +115,9 @@ class Network:
             return None
         try:
             return self._core.import_model(ov.Tensor(stored), "CPU", self._options_of(graph)), stored
-        except RuntimeError:
+        except RuntimeError as error:
+            if ran_out(error):
+                raise
             self._cache.reject(self._name, graph.key)
             return None
 
@@ -123,6 +126,8 @@ class Network:
             model, weights = graph.build()
             compiled = self._core.compile_model(model, "CPU", self._options_of(graph))
         except RuntimeError as error:
+            if ran_out(error):
+                raise
             # What openvino says is long; its last line names the cause.
             lines = [line for line in str(error).splitlines() if line.strip()]
             what = f"does not fit its config.json ({lines[-1].strip() if lines else error})"

@@ -1,0 +1,100 @@
+"""Models whose network is a transformer that attends to picture and text together (MMDiT, Esser et al. 2024,
+arXiv 2403.03206, Section 4): Stable Diffusion 3 and 3.5, told from the others by their files and checked.
+
+Such a folder has a `transformer` in the place of the `unet`, and a third text encoder, T5, which may be left
+out (Section 5.3.2 of the paper).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sfumato.errors import ModelFileError
+from sfumato.models.network_files import Config, NetworkFiles, damaged, find_network, read_json
+
+if TYPE_CHECKING:
+    from sfumato.models.files import ModelFiles
+
+TRANSFORMER: Final = "SD3Transformer2DModel"
+T5: Final = "T5EncoderModel"
+PROJECTING: Final = "CLIPTextModelWithProjection"
+THIRD: Final = "text_encoder_3"
+PIECES: Final = "tokenizer_3/tokenizer.json"
+SENTENCEPIECE: Final = "tokenizer_3/spiece.model"
+
+# What diffusers takes where a configuration is silent.
+DEFAULTS: Final[Config] = {
+    "in_channels": 16,
+    "patch_size": 2,
+    "pos_embed_max_size": 96,
+    "joint_attention_dim": 4096,
+    "pooled_projection_dim": 2048,
+    "num_attention_heads": 18,
+    "attention_head_dim": 64,
+    "num_layers": 18,
+}
+
+
+def is_transformer(network: NetworkFiles) -> bool:
+    """Tell whether `network` is a transformer in the place of a UNet."""
+    return network.class_name == TRANSFORMER
+
+
+def setting(network: NetworkFiles, key: str) -> int:
+    """Return a number of a transformer's configuration, a key of `DEFAULTS`. Raises ModelFileError."""
+    value: Any = network.config.get(key, DEFAULTS[key])
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise damaged(network.described, f"holds no usable {key} ({value!r})")
+    return value
+
+
+def find_third(folder: Path, index: Config) -> tuple[NetworkFiles | None, Path | None]:
+    """Return the third text encoder of a folder and the file of its tokenizer; None for both where
+    `model_index.json` has none. Raises ModelFileError.
+    """
+    entry = index.get(THIRD)
+    name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
+    if name is None:
+        return None, None
+    if name != T5:
+        raise damaged(folder / "model_index.json", f"names {name} as its {THIRD}, which is not supported")
+    pieces = folder / PIECES
+    if not pieces.is_file() and (folder / SENTENCEPIECE).is_file():
+        raise ModelFileError(
+            "tokenizer_3 holds spiece.model alone, which is not read",
+            field="model",
+            value=str(folder),
+            hint="Copy tokenizer_3/tokenizer.json of any Stable Diffusion 3 folder into it: all have the same.",
+        )
+    read_json(folder, PIECES)
+    return find_network(folder / THIRD, read_json(folder, f"{THIRD}/config.json"), "model", T5), pieces
+
+
+def check_joint(files: "ModelFiles") -> None:
+    """Refuse parts of a model with a transformer that do not fit together. Raises ModelFileError."""
+    network = files.unet
+    latents = files.vae.config.get("latent_channels", 4)
+    taken = setting(network, "in_channels")
+    if taken != latents or network.config.get("out_channels", 16) not in (taken, None):
+        raise damaged(network.described, "disagrees with vae/config.json on channels")
+    second = files.text_encoder_2
+    if second is None or files.text_encoder.class_name != PROJECTING or files.text_encoder.name == second.name:
+        what = f"must name {PROJECTING} as text_encoder and as text_encoder_2"
+        raise damaged(files.folder / "model_index.json", what)
+    clips = files.text_encoder, second
+    pooled = [one.config.get("projection_dim", 512) for one in clips]
+    if sum(pooled) != setting(network, "pooled_projection_dim"):
+        what = f"takes a pooled text of {setting(network, 'pooled_projection_dim')} numbers, not {sum(pooled)}"
+        raise damaged(network.described, what)
+    width = setting(network, "joint_attention_dim")
+    widths = [one.config.get("hidden_size", 512) for one in clips]
+    if sum(widths) > width:
+        raise damaged(network.described, f"attends to {width} numbers, not to {sum(widths)}")
+    third = files.text_encoder_3
+    if third is not None and third.config.get("d_model", 512) != width:
+        what = f"attends to {width} numbers, and {THIRD}/config.json has {third.config.get('d_model', 512)}"
+        raise damaged(network.described, what)
+
+
+def largest_side(network: NetworkFiles) -> int:
+    """Return how many latents a side may have: the transformer knows so many places."""
+    return setting(network, "pos_embed_max_size") * setting(network, "patch_size")
