@@ -21,7 +21,7 @@ from sfumato.errors import SfumatoError
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:
-    from sfumato.engine.events import Done, Picture, Started, StepDone
+    from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
     from sfumato.engine.run import run
     from sfumato.recipe.image import Recipe, Resolved
     from sfumato.recipe.parts import (
@@ -58,6 +58,7 @@ __all__ = [
     "SfumatoError",
     "Started",
     "StepDone",
+    "SteppedDown",
     "TextPart",
     "VariationPart",
     "__version__",
@@ -80,7 +81,7 @@ _PARTS = (
 _HOMES = {
     **dict.fromkeys(("Recipe", "Resolved"), "sfumato.recipe.image"),
     **dict.fromkeys(_PARTS, "sfumato.recipe.parts"),
-    **dict.fromkeys(("Started", "StepDone", "Picture", "Done"), "sfumato.engine.events"),
+    **dict.fromkeys(("Started", "StepDone", "SteppedDown", "Picture", "Done"), "sfumato.engine.events"),
     "run": "sfumato.engine.run",
 }
 

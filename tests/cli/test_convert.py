@@ -80,6 +80,9 @@ class Payload:
         (["{place}/model.safetensors", "out", "--dtype", "float15"], "dtype"),
         (["{place}/model.safetensors", "out", "--only", "unet"], "only: is not known"),
         (["{place}/model.safetensors", "out", "--only", "vae", "--vae", "x"], "not possible with --only"),
+        (["{place}/model.safetensors", "out", "--only", "vae", "--lora", "x"], "not possible with --only"),
+        (["{place}/model.safetensors", "out", "--lora", "nobody:0.5"], "unknown adapter"),
+        (["{place}/model.safetensors", "out", "--lora", "x:much"], "an adapter cannot be read"),
         (["{place}/model.safetensors", "out", "--vae", "{place}/none.safetensors"], "is missing"),
         (["{place}/nothing.safetensors", "out"], "unknown model"),
         (["bundled", "out.safetensors"], "its words are not CLIP's"),
@@ -101,3 +104,35 @@ def test_what_cannot_be_done_is_one_line_and_writes_nothing(
     assert line.startswith("error: ")
     assert "\n" not in line
     assert not list(tmp_path.iterdir())
+
+
+def test_loras_are_baked_in_and_shown(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "lora_unet_down_blocks_0_attentions_0_proj_in"
+    shape = networks_of(place / "model", "unet")["down_blocks.0.attentions.0.proj_in.weight"].shape
+    lora = {
+        f"{name}.lora_up.weight": torch.ones(shape[0], 1),
+        f"{name}.lora_down.weight": torch.ones(1, shape[1]),
+    }
+    save_file(lora, tmp_path / "ink.safetensors")
+    save_file({"lora_unet_else.lora_up.weight": torch.ones(2, 1), **lora}, tmp_path / "more.safetensors")
+    model, done = str(place / "model.safetensors"), tmp_path / "out.safetensors"
+    monkeypatch.chdir(tmp_path)
+    assert (
+        run(["convert", model, str(done), "--lora", "ink.safetensors:0.5", "--lora", "more.safetensors"]) == 0
+    )
+    assert "1 of its 2 modules are not in this model" in capsys.readouterr().err
+    before, after = load_file(model), load_file(done)
+    changed = {key for key in after if not torch.equal(before[key], after[key])}
+    assert changed == {"model.diffusion_model.input_blocks.1.1.proj_in.weight"}
+    for key in changed:
+        assert torch.equal(after[key], (before[key].float() + 1.5).half())
+    assert run(["models", "info", str(done)]) == 0
+    said = capsys.readouterr().out
+    assert "ink:0.5:0.5 (" in said
+    assert "more:1.0:1.0 (" in said
+    assert run(["convert", str(done), str(tmp_path / "folder")]) == 0
+    assert run(["models", "info", str(tmp_path / "folder"), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out.partition("\n")[2])
+    assert [one["lora"] for one in facts["says"]["loras"]] == ["ink:0.5:0.5", "more:1.0:1.0"]

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sfumato.cli.outputs import free_path, plan_outputs, slug
+from sfumato.cli.outputs import plan_outputs
 from sfumato.engine.events import Picture
 from sfumato.errors import OutputError
 from sfumato.imaging.metadata import read_metadata
@@ -20,31 +20,6 @@ PIXELS = np.zeros((8, 8, 3), np.uint8)
 def resolved(prompt: str | None = "a frog", **fields: Any) -> Resolved:
     parts = () if prompt is None else (TextPart(prompt=prompt),)
     return resolve(Recipe(parts=parts, seed=7, **fields), tiny_bundle().defaults)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "name"),
-    [
-        ("A frog, on a beach!", "a-frog-on-a-beach"),
-        ("a (red:1.3) house [in snow:at night:0.4]", "a-red-house-in-snow-at-night"),
-        ("ein schöner Frosch", "ein-schöner-frosch"),
-        ("../../etc/passwd\x00", "etc-passwd"),
-        ("one two three four five six seven eight nine ten", "one-two-three-four-five-six-seven-eight"),
-        ("x" * 1000, "x" * 40),
-        ("🐸", "picture"),
-        ("", "picture"),
-        (None, "picture"),
-    ],
-)
-def test_names_tell_the_prompt(prompt: str | None, name: str) -> None:
-    assert slug(resolved(prompt)) == name
-
-
-def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
-    for name in ("a.png", "a-2.png"):
-        (tmp_path / name).touch()
-    assert free_path(tmp_path / "a.png") == tmp_path / "a-3.png"
-    assert free_path(tmp_path / "b.png") == tmp_path / "b.png"
 
 
 def test_without_an_output_pictures_get_new_names_here(here: Path) -> None:

@@ -12,7 +12,9 @@ from family_parity import psnr
 from recording import Recorder
 from sfumato.engine.conditions import compile_plan
 from sfumato.engine.controls import digests_of, find_controls
+from sfumato.engine.edits import encode
 from sfumato.engine.events import Picture, StepDone
+from sfumato.engine.hires import prepare_passes
 from sfumato.engine.instructing import rows_of
 from sfumato.engine.plan import UNCONDITIONAL
 from sfumato.engine.run import draw
@@ -126,6 +128,26 @@ def test_weights_are_those_of_the_paper() -> None:
     assert not both.conditioning.blind
 
 
+@pytest.mark.parametrize("prompt", ["frog", "frog AND snow :0.3 AND sea :-0.5", "[frog:snow:0.5]", "a :-2"])
+def test_weights_and_references_sum_to_one_at_every_step_and_place(prompt: str) -> None:
+    parts = (
+        TextPart(prompt=prompt, negative="snow", guidance_start=0.25, guidance_stop=0.75),
+        MixPart(prompts=(MixPrompt(prompt="rabbit", ratio=0.3),)),
+        RegionsPart(regions=(Region(prompt="tree", area="left", ratio=0.5),)),
+    )
+    resolved, _ = planned(
+        FIRST, *parts, ImagePart(source=picture()), steps=8, guidance=5.0, image_guidance=2.0
+    )
+    branches = compile_plan(resolved).branches
+    for step in range(8):
+        active = [one for one in branches if step in one.steps]
+        assert sum(one.weight for one in active) == pytest.approx(1)
+        assert sum(one.reference for one in active) == pytest.approx(1)
+        assert sum(weight for one in active for weight, _ in one.maps) == pytest.approx(0)
+        blind = sum(one.weight for one in active if one.conditioning.blind)
+        assert blind == pytest.approx(-1 if 2 <= step < 6 else 0)
+
+
 def test_a_window_is_of_all_guidance() -> None:
     text = TextPart(prompt=NIGHT.prompt, guidance_stop=0.5)
     assert rows(FIRST, text, **{**SHORT, "steps": 4}) == [3, 3, 1, 1]
@@ -165,12 +187,12 @@ def test_mixed_and_placed_instructions_share_what_they_are_guided_from() -> None
 
 
 def test_the_picture_decides_the_size_and_a_fit() -> None:
-    wide = ImagePart(source=picture(0, 128, 64))
+    wide = ImagePart(source=picture(0, 120, 60))
     resolved, _ = planned(FIRST, NIGHT, wide)
-    assert (resolved.width, resolved.height) == (88, 48)
+    assert (resolved.width, resolved.height) == (128, 64)
     assert resolved.image is not None
     assert (resolved.image.strength, resolved.image_guidance, resolved.guidance) == (1.0, 1.5, 7.5)
-    assert drawn(FIRST, NIGHT, image=wide, **SHORT).shape == (48, 88, 3)
+    assert drawn(FIRST, NIGHT, image=wide, **SHORT).shape == (64, 128, 3)
     fitted = wide.model_copy(update={"fit": "fill"})
     assert drawn(FIRST, NIGHT, image=fitted, width=64, height=64, **SHORT).shape == (64, 64, 3)
 
@@ -188,17 +210,12 @@ def test_less_strength_begins_with_the_picture() -> None:
 
 
 def test_all_strength_begins_with_noise_alone() -> None:
-    resolved, inputs = planned(FIRST, NIGHT, ImagePart(source=picture()), **SHORT)
-    other, others = planned(FIRST, NIGHT, ImagePart(source=picture(1)), **SHORT)
-    begun = [
-        next(event.step.before for event in draw(run, instructed_bundle(FIRST), inputs=of) if _step(event))
-        for run, of in ((resolved, inputs), (other, others))
-    ]
+    begun: list[Any] = []
+    for seed in (0, 1):
+        resolved, inputs = planned(FIRST, NIGHT, ImagePart(source=picture(seed)), **SHORT)
+        events = draw(resolved, instructed_bundle(FIRST), inputs=inputs)
+        begun.append(next(event.step.before for event in events if isinstance(event, StepDone)))
     np.testing.assert_array_equal(*begun)
-
-
-def _step(event: object) -> bool:
-    return isinstance(event, StepDone)
 
 
 def test_a_mask_keeps_the_rest_bit_for_bit() -> None:
@@ -208,37 +225,32 @@ def test_a_mask_keeps_the_rest_bit_for_bit() -> None:
     assert psnr(ours[:, :24], original[:, :24]) < 40
 
 
-def test_windows_reuse_and_a_larger_drawing_see_the_picture_too() -> None:
+def test_windows_reused_features_and_extras_go_with_it() -> None:
     wide = ImagePart(source=picture(0, 128, 64))
     ours = drawn(FIRST, NIGHT, WindowsPart(size=64), image=wide, width=128, height=64, **SHORT)
     assert ours.shape == (64, 128, 3)
     fast = drawn(FIRST, NIGHT, cache_interval=2, **SHORT)
     assert 20 < psnr(fast, drawn(FIRST, NIGHT, **SHORT)) < 60
-    again = HiresPart(scale=2.0, strength=1.0, method="lanczos", keep=0.0)
-    larger = [drawn(FIRST, NIGHT, again, image=ImagePart(source=picture(seed)), **SHORT) for seed in (0, 1)]
-    assert larger[0].shape == (128, 128, 3)
-    assert psnr(*larger) < 40
     extras = ExtrasPart(tiling="both", pag=1.0, apg=Apg())
     assert drawn(FIRST, NIGHT, extras, guidance=1.0, **SHORT).std() > 5
 
 
 def test_a_larger_drawing_is_shown_the_picture_at_its_own_size() -> None:
-    again = HiresPart(scale=2.0, strength=0.5, method="lanczos")
-    resolved, inputs = planned(FIRST, NIGHT, again, ImagePart(source=picture()), **SHORT)
-    shown: list[tuple[int, ...]] = []
-
-    class Watching(Recorder):
-        def predict(self, x: Any, t: float, context: Any, *more: Any) -> Any:
-            shown.append(tuple(x.shape))
-            # Of the rows of one branch, those without the picture have zeros in its place.
-            assert (x[-1, 4:] == 0).all() or (x[0, 4:] != 0).any()
-            return super().predict(x, t, context, *more)
-
-    backend = Watching(instructed_bundle(FIRST).backend)
-    list(draw(resolved, replace(instructed_bundle(FIRST), backend=backend), inputs=inputs))
-    assert shown[:3] == [(3, 8, 8, 8)] * 3
-    assert len(shown) > 3
-    assert {shape[1] for shape in shown} == {8}
+    bundle, again = instructed_bundle(FIRST), HiresPart(scale=1.5, strength=0.5, method="lanczos")
+    source = ImagePart(source=picture(0, 96, 96))
+    resolved, inputs = planned(FIRST, NIGHT, again, source, **{**SHORT, "steps": 2})
+    (one,) = prepare_passes(resolved, bundle, inputs, (), ())
+    pixels = np.asarray(Image.open(picture(0, 96, 96)))
+    latents = encode(bundle, pixels, tiled=True)
+    assert bundle.shown is not None
+    assert one.plan.channels is not None
+    np.testing.assert_allclose(one.plan.channels, bundle.shown.of(latents))
+    assert one.plan.max_branches == 3
+    larger = [event.pixels for event in draw(resolved, bundle, inputs=inputs) if isinstance(event, Picture)]
+    assert larger[0].shape == (96, 96, 3)
+    other = resolved.model_copy(update={"image_guidance": 4.0})
+    others = [event.pixels for event in draw(other, bundle, inputs=inputs) if isinstance(event, Picture)]
+    assert psnr(*larger, *others) < 50
 
 
 def test_a_controlnet_steers_it(tmp_path: Path) -> None:
@@ -290,7 +302,13 @@ def test_the_compiled_backend_draws_the_same(tmp_path: Path) -> None:
 def test_model_and_recipe_go_together() -> None:
     resolved, inputs = planned(FIRST, NIGHT, ImagePart(source=picture()), **SHORT)
     with pytest.raises(RecipeError, match="model: is not edited by instructions"):
-        list(draw(resolved, tiny_bundle(), inputs=inputs))
+        list(
+            draw(
+                resolved.model_copy(update={"model_digest": tiny_bundle().digest}),
+                tiny_bundle(),
+                inputs=inputs,
+            )
+        )
     plain = resolved.model_copy(update={"image_guidance": None})
     with pytest.raises(RecipeError, match="model: is edited by instructions"):
         list(draw(plain, instructed_bundle(FIRST), inputs=inputs))

@@ -11,15 +11,14 @@ import pytest
 from safetensors import safe_open
 
 from sfumato.errors import ModelFileError, RecipeError, SfumatoError
+from sfumato.models.control_fit import check_fit, misfit
 from sfumato.models.controlnets import (
     KEPT,
     ControlFiles,
     Opened,
-    check_fit,
     find_controlnet,
     known_controlnets,
     locate_controlnet,
-    misfit,
 )
 from sfumato.models.files import ModelFiles, locate
 from sfumato.models.folders import find_folder

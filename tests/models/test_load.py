@@ -279,11 +279,3 @@ def test_digests_of_large_files_are_remembered(tmp_path: Path, monkeypatch: pyte
     body[-1] ^= 1
     weights.write_bytes(body)
     assert find_model(str(saved), settings).defaults.digest != plain
-
-
-def test_a_model_that_edits_on_demand_is_named(tmp_path: Path) -> None:
-    folder = shutil.copytree(tiny_folder(), tmp_path / "tiny")
-    path = folder / "unet" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "in_channels": 8}))
-    with pytest.raises(ModelFileError, match="as instruct-pix2pix does"):
-        find_model(str(folder), tiny_settings())

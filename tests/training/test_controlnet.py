@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from judged import needs_font
 from sfumato.errors import InputError, ModelFileError, RecipeError
 from sfumato.imaging.annotators import edges
-from sfumato.models.controlnets import locate_controlnet, misfit
+from sfumato.models.control_fit import misfit
+from sfumato.models.controlnets import locate_controlnet
 from sfumato.models.files import locate
 from sfumato.recipe.train import ControlNetStage, TrainRecipe
 from sfumato.scenes import scene

@@ -59,9 +59,10 @@ def convert(
     """Turn a single file into a diffusers folder, a folder into a single file, or change how it is stored.
 
     Single files are of the layout that Stable Diffusion was published in, which A1111 and ComfyUI read. Of
-    the tensors nothing changes, not a bit, unless --dtype says so. What training left in the file (averages,
-    optimisers) and networks that are not drawn with stay behind. What a single file cannot say goes into
-    NAME.sfumato.json beside it. What is baked in is in the metadata. Pickles (.ckpt, .pt, .bin) are refused, never opened. Prints the path.
+    the tensors nothing changes, not a bit, unless --dtype, --vae or --lora says so. What training left in the
+    file (averages, optimisers) and networks that are not drawn with stay behind. What a single file cannot
+    say goes into NAME.sfumato.json beside it; which LoRAs were baked in, into the metadata. Pickles (.ckpt,
+    .pt, .bin) are refused, never opened. Prints the path.
     """
     from sfumato.cli.converting import convert_model
 

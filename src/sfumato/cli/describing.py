@@ -4,6 +4,7 @@ from sfumato.cli.adapters import adapters_in_words
 from sfumato.cli.extras import extras_in_words
 from sfumato.cli.micro import micro_in_words
 from sfumato.cli.of_model import of_model_in_words
+from sfumato.cli.refining import refine_in_words
 from sfumato.errors import shown
 from sfumato.recipe.image import Resolved
 from sfumato.recipe.resolved_parts import Source
@@ -88,6 +89,8 @@ def _edits(resolved: Resolved) -> dict[str, str]:
     if resolved.adapters is not None:
         lines |= adapters_in_words(resolved.adapters)
     lines |= of_model_in_words(resolved)
+    if resolved.refine is not None:
+        lines |= refine_in_words(resolved.refine)
     if resolved.windows is not None:
         lines["windows"] = f"{resolved.windows.size} pixels, overlap {resolved.windows.overlap:.0%}"
     hires = resolved.hires

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
 from sfumato.cli.describing import shares
 from sfumato.cli.outputs import Outputs, plan_outputs
-from sfumato.engine.events import Done, Event, Picture, Started, StepDone
+from sfumato.engine.events import Done, Event, Picture, Started, StepDone, SteppedDown
 from sfumato.engine.gathering import TRUSTED, Trust, gather
 from sfumato.engine.run import STAGES, draw
 from sfumato.engine.seeing import Watched
@@ -145,6 +145,10 @@ def _follow(event: Event, progress: Bar, previews: tuple[Path, ...], drawn: Draw
             if event.preview is not None:
                 for index, pixels in zip(event.indices, event.preview, strict=True):
                     write_file(previews[index], encode_picture(pixels, ".png"))
+        case SteppedDown():
+            drawn.warnings += event.warnings
+            for warning in event.warnings:
+                warn(warning)
         case Done():
             drawn.seconds = dict(event.seconds)
             drawn.warnings += event.warnings

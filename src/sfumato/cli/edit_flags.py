@@ -39,8 +39,8 @@ ImageGuidance = Annotated[
     str | None,
     typer.Option(
         metavar="X",
-        help="With a model that edits by instructions (instruct-pix2pix): how strictly to follow the picture, "
-        "1 to 100, or off for other models; 1.5.",
+        help="How strictly a model that edits by instructions (instruct-pix2pix) follows the picture, 1 to "
+        "100; 1.5. off: as other models have it.",
         rich_help_panel=FROM,
     ),
 ]

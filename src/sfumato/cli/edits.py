@@ -11,6 +11,7 @@ from sfumato.cli.larger import with_larger
 from sfumato.cli.micro import with_micro
 from sfumato.cli.numbers import optional_real, optional_whole, real, whole
 from sfumato.cli.of_model import with_of_model
+from sfumato.cli.refining import with_refining
 from sfumato.errors import RecipeError
 from sfumato.recipe.areas import parse_area
 from sfumato.recipe.values import MAX_CONTROLS, MAX_REGIONS
@@ -55,6 +56,7 @@ def with_edits(parts: Parts, flags: Flags) -> Parts:
         parts["image"] = {**parts["image"], "fit": None}  # of the drawing before, which had another size
     parts = _with_variation(parts, flags)
     parts = with_larger(_with_controls(_with_regions(parts, flags), flags), flags)
+    parts = with_refining(parts, flags)
     return with_adapters(with_of_model(with_micro(with_extras(parts, flags), flags), flags), flags)
 
 

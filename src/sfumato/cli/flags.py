@@ -17,6 +17,7 @@ from sfumato.cli import (
     larger_flags,
     micro_flags,
     of_model_flags,
+    refining_flags,
 )
 from sfumato.settings import Settings
 
@@ -264,6 +265,8 @@ class Flags:
     vae: str | None = None
     prediction: str | None = None
     zero_snr: bool | None = None
+    refiner: str | None = None
+    refine_from: str | None = None
     seed: str | None = None
     count: str | None = None
     size: str | None = None
@@ -336,6 +339,8 @@ OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
         "vae": of_model_flags.Vae,
         "prediction": of_model_flags.Prediction,
         "zero_snr": of_model_flags.ZeroSnr,
+        "refiner": refining_flags.Refiner,
+        "refine_from": refining_flags.RefineFrom,
         "seed": Seed,
         "count": Count,
         "size": Size,

@@ -11,19 +11,20 @@ from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
 from sfumato.cli.drawing import seconds_text
 from sfumato.cli.flags import Flags
 from sfumato.cli.numbers import real, whole
-from sfumato.cli.outputs import SOFTWARE, Outputs, free_path, slug
+from sfumato.cli.outputs import Outputs
 from sfumato.cli.recipes import naming, read_recipe, trust_of, with_flags
-from sfumato.engine.events import Done, Picture, Started, StepDone
+from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
 from sfumato.engine.gathering import Gathered, gather
+from sfumato.engine.keeping import free_path, metadata_of, slug
 from sfumato.engine.morph import draw_frames
 from sfumato.engine.own_folder import OwnFolder
 from sfumato.errors import InterruptedRun, PictureError, RecipeError
 from sfumato.imaging.animation import Frames, check_animation, write_animation
 from sfumato.imaging.inputs import keep_inputs
-from sfumato.imaging.metadata import PictureMetadata, read_metadata
+from sfumato.imaging.metadata import read_metadata
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import find_model
-from sfumato.recipe.codec import from_json, to_json, to_parameters
+from sfumato.recipe.codec import from_json, to_json
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.morph import Morph, durations_of, frames_of
 from sfumato.recipe.resolve import random_seed
@@ -174,6 +175,8 @@ class _Drawn:
                         progress.update(event.finished_steps, event.total_steps)
                     case Picture():
                         self._keep(event)
+                    case SteppedDown():
+                        self._warn(event.warnings)
                     case Done():
                         self.seconds = {**event.seconds, **bundle.seconds}
                         stages = [name for name in self.seconds if name != "total"]
@@ -182,13 +185,7 @@ class _Drawn:
 
     def write(self, path: Path) -> None:
         first = self.plan.frames[0]
-        metadata = PictureMetadata(
-            resolved_json=to_json(first),
-            parameters=to_parameters(first, software=SOFTWARE),
-            software=SOFTWARE,
-            backend=self.backend,
-            morph_json=to_json(self.plan.morph),
-        )
+        metadata = replace(metadata_of(first, self.backend), morph_json=to_json(self.plan.morph))
         durations = self.plan.durations[: len(self.frames)]
         write_animation(path, self.frames, durations, metadata)
 

@@ -1,24 +1,15 @@
 """Where pictures go: decided and checked before anything is drawn."""
 
-import re
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
-from sfumato import __version__
 from sfumato.engine.events import Picture
+from sfumato.engine.keeping import free_path, metadata_of, slug
 from sfumato.errors import OutputError, RecipeError
 from sfumato.imaging.io import FORMAT_OF, check_output, save_picture
-from sfumato.imaging.metadata import PictureMetadata
-from sfumato.recipe.codec import to_json, to_parameters
 from sfumato.recipe.image import Resolved
 
-SOFTWARE = f"Sfumato {__version__}"
-MAX_SLUG = 40
 PREVIEW = ".preview.png"
-
-# What is left of the prompt language's signs once brackets are taken for spaces: a weight or a step.
-_NUMBER = re.compile(r":\s*[\d.]+")
 
 
 @dataclass(frozen=True)
@@ -35,13 +26,7 @@ class Outputs:
         path = self.paths[picture.index]
         if not self.replace:
             path = free_path(path)  # somebody else may have taken the name meanwhile
-        metadata = PictureMetadata(
-            resolved_json=to_json(picture.resolved),
-            parameters=to_parameters(picture.resolved, software=SOFTWARE),
-            software=SOFTWARE,
-            backend=backend,
-        )
-        save_picture(picture.pixels, path, metadata)
+        save_picture(picture.pixels, path, metadata_of(picture.resolved, backend))
         return path
 
     def previews(self) -> tuple[Path, ...]:
@@ -106,25 +91,6 @@ def wanted_suffix(format_: str | None, output: Path | None, otherwise: str) -> s
             hint="Leave one of them out.",
         )
     return suffix
-
-
-def slug(resolved: Resolved) -> str:
-    """Return a file name's worth of the prompt: its words in lower case, at most 40 characters."""
-    text = "" if resolved.text is None else resolved.text.prompt[: 10 * MAX_SLUG]
-    words = re.findall(r"\w+", _NUMBER.sub(" ", text.lower()))
-    name = ""
-    for word in words:
-        longer = f"{name}-{word}" if name else word[:MAX_SLUG]
-        if len(longer) > MAX_SLUG:
-            break
-        name = longer
-    return name or "picture"
-
-
-def free_path(path: Path) -> Path:
-    """Return `path`, or the first of "name-2", "name-3", ... that does not exist."""
-    names = (path if n == 1 else path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(1))
-    return next(name for name in names if not name.exists())
 
 
 def _numbers(resolved: Resolved) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sfumato.cli import extras, micro, of_model
+from sfumato.cli import extras, micro, of_model, refining
 from sfumato.cli.console import warn
 from sfumato.cli.edits import with_edits
 from sfumato.cli.flags import Flags
@@ -51,6 +51,7 @@ _BY_FLAG = {
     **extras.BY_FLAG,
     **micro.BY_FLAG,
     **of_model.BY_FLAG,
+    **refining.BY_FLAG,
     "adapters.adapters": "lora",
     **{f"extend.{side}": "outpaint" for side in ("left", "right", "top", "bottom")},
     "extend.reach": "outpaint-step",
@@ -67,6 +68,7 @@ _OF_PICTURES = (
     "vae",
     "schedule",
     "adapters",
+    "refine",
 )  # what can be drawn without any prompt
 _CONTROL = re.compile(r"control\.controls\[(\d+)\](?:\.(\w+))?")
 _MIXED = re.compile(r"mix\.prompts\[(\d+)\]")
@@ -209,7 +211,9 @@ def read_picture(picture: Path, settings: Settings | None = None) -> tuple[Recip
             f"{picture} was drawn by another program: what its parameters do not say is left to the "
             "model, and the new picture will look different"
         )
-        return (recipe if settings is None else _with_known_model(recipe, settings)), None
+        if settings is not None:
+            recipe = refining.with_known_refiner(_with_known_model(recipe, settings), settings)
+        return recipe, None
     return recipe_of(single(resolved)), resolved
 
 
@@ -217,8 +221,8 @@ def _with_known_model(recipe: Recipe, settings: Settings) -> Recipe:
     if is_known(recipe.model, settings):
         return recipe
     warn(f"there is no model {shown(recipe.model)} here: --model chooses another than {BUNDLED}")
-    # An autoencoder and a schedule belong to weights as well.
-    parts = tuple(part for part in recipe.parts if part.kind not in ("vae", "schedule"))
+    # An autoencoder, a schedule and a refiner belong to weights as well.
+    parts = tuple(part for part in recipe.parts if part.kind not in ("vae", "schedule", "refine"))
     recipe = recipe.model_copy(update={"parts": parts})
     changes = {"model": BUNDLED, "image_guidance": None}
     return _without_clip_skip(recipe).model_copy(update=changes)

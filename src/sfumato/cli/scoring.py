@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sfumato.cli.console import bar, result, result_json, table, talk, warn
 from sfumato.cli.numbers import whole
-from sfumato.cli.outputs import free_path
+from sfumato.engine.keeping import free_path
 from sfumato.errors import InterruptedRun, SfumatoError
 from sfumato.evaluation import Budget, EvaluationStarted, Judged, Report, draw_grid, table_rows, to_json
 from sfumato.evaluation import evaluate as evaluation_of

@@ -14,9 +14,10 @@ from PIL import Image
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
 from sfumato.cli.crossing import Axis, Cell, Named, cross, layout_of
 from sfumato.cli.flags import Flags
-from sfumato.cli.outputs import Outputs, slug
+from sfumato.cli.outputs import Outputs
 from sfumato.cli.recipes import read_resolved
-from sfumato.engine.events import Done, Picture, Started, StepDone
+from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
+from sfumato.engine.keeping import slug
 from sfumato.engine.run import draw
 from sfumato.errors import InterruptedRun, OutputError, PictureError, RecipeError
 from sfumato.imaging.inputs import keep_inputs
@@ -72,7 +73,7 @@ def draw_grid_to_folder(
     try:
         with bar("loading the model") as progress:
             if missing:
-                bundle = load(named.found, named.settings)
+                bundle = load(named.found, _settings_for(missing, named))
                 _draw_cells(missing, bundle, named, paths, progress)
                 bundle.backend.store()
     except KeyboardInterrupt:
@@ -87,6 +88,17 @@ def draw_grid_to_folder(
         return
     result(str(folder / SHEET))
     result(str(folder / PAGE))
+
+
+def _settings_for(cells: Sequence[Cell], named: Named) -> Settings:
+    """Return settings with a backend that runs what steers any of the cells."""
+    settings = named.settings
+    for cell in cells:
+        if cell.recipe.control is not None:
+            from sfumato.engine.controls import suited
+
+            settings = suited(named.gathered(cell.recipe).controls, settings)
+    return settings
 
 
 def _draw_cells(
@@ -120,7 +132,7 @@ def _draw_cells(
                         progress.update(finished + event.finished_steps, total)
                     case Picture():
                         outputs.save(event, backend)
-                    case Done():
+                    case Done() | SteppedDown():
                         said = _warn_once(event.warnings, said)
         finished += cell.resolved.steps
 

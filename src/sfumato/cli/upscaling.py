@@ -19,7 +19,8 @@ from typing import Final
 from PIL import Image
 
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
-from sfumato.cli.outputs import SOFTWARE, wanted_suffix
+from sfumato.cli.outputs import wanted_suffix
+from sfumato.engine.keeping import SOFTWARE
 from sfumato.errors import (
     InputError,
     InterruptedRun,

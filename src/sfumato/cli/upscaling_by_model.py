@@ -15,9 +15,10 @@ from PIL import Image
 
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
 from sfumato.cli.numbers import optional_real, optional_whole
-from sfumato.cli.outputs import SOFTWARE, free_path, wanted_suffix
+from sfumato.cli.outputs import wanted_suffix
 from sfumato.cli.upscaling import Asked, Job, naming_one, plan_jobs, tag_of
-from sfumato.engine.events import Picture, Started, StepDone
+from sfumato.engine.events import Picture, Started, StepDone, SteppedDown
+from sfumato.engine.keeping import SOFTWARE, free_path
 from sfumato.engine.run import draw
 from sfumato.errors import InterruptedRun, RecipeError, SfumatoError
 from sfumato.imaging.inputs import Inputs, keep_inputs, read_inputs
@@ -135,7 +136,7 @@ def _make(one: Planned, bundle: ModelBundle, asked: Asked, progress: Bar) -> Pat
     with closing(draw(one.resolved, bundle, inputs=one.inputs)) as events:
         for event in events:
             match event:
-                case Started():
+                case Started() | SteppedDown():
                     for warning in event.warnings:
                         warn(warning)
                 case StepDone():

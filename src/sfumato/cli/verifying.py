@@ -23,7 +23,7 @@ from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import find_model
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.image import Resolved
-from sfumato.settings import BACKENDS, DEVICES, DTYPES, Settings
+from sfumato.settings import BACKENDS, DEVICES, DTYPES, STORAGES, Settings
 
 TOLERANCE = 1  # of 255: what rounding may do
 UNNAMED = "torch cpu float32"  # drew the pictures that name no backend: there was no other then
@@ -121,7 +121,7 @@ def as_drawn(drew: str, settings: Settings) -> Settings:
     """
     if not is_backend(drew):
         return settings
-    backend, device, dtype = without_number(drew).split()
+    backend, device, dtype, *stored = without_number(drew).split()
     if settings.backend not in ("auto", backend) or without_number(settings.device) not in ("auto", device):
         return settings
     return replace(
@@ -129,15 +129,18 @@ def as_drawn(drew: str, settings: Settings) -> Settings:
         backend=backend,
         device=device if settings.device == "auto" else settings.device,
         dtype=dtype if settings.dtype == "auto" else settings.dtype,
+        storage=stored[0] if stored and settings.storage == "auto" else settings.storage,
     )
 
 
 def is_backend(name: str) -> bool:
-    """Tell whether a name out of a picture is that of a backend: "torch cuda:0 float16"."""
+    """Tell whether a name out of a picture is that of a backend: "torch cuda:0 float16", or with how weights
+    are kept, "torch cpu float32 int8".
+    """
     words = without_number(name).split(" ")
-    known = (BACKENDS, DEVICES, DTYPES)
-    return len(words) == 3 and all(
-        word != "auto" and word in names for word, names in zip(words, known, strict=True)
+    known = (BACKENDS, DEVICES, DTYPES, STORAGES)
+    return 3 <= len(words) <= 4 and all(
+        word != "auto" and word in names for word, names in zip(words, known, strict=False)
     )
 
 

@@ -69,6 +69,11 @@ class Animator:
             write_animation(path, frames, durations, self._metadata(picture))
         self._paths.append(path)
 
+    def again(self, indices: tuple[int, ...]) -> None:
+        for index in indices:
+            for steps in self._frames.pop(index, []):
+                steps.close()
+
     def finish(self) -> tuple[Path, ...]:
         return tuple(self._paths)
 

@@ -148,6 +148,13 @@ def _unet_of(bundle: ModelBundle) -> Any:
         raise _needs_torch(bundle) from error
     if not isinstance(bundle.backend, TorchBackend):
         raise _needs_torch(bundle)
+    if bundle.defaults.joint:
+        raise InputError(
+            "words are traced in UNets, and this model is a transformer (Stable Diffusion 3)",
+            field="attention",
+            value=bundle.name,
+            hint="Leave it out, or use another model.",
+        )
     if not cross_layers(bundle.backend.unet):
         raise InputError("this model does not attend to words", field="attention", value=bundle.name)
     return bundle.backend.unet

@@ -72,6 +72,9 @@ class AttentionFolder:
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
         write_file(home / NUMBERS, text.encode("utf-8", "backslashreplace"))
 
+    def again(self, indices: tuple[int, ...]) -> None:
+        """The recorder forgets by itself."""
+
     def finish(self) -> tuple[Path, ...]:
         self._complete = True
         assert self._started is not None

@@ -60,6 +60,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class SteppedDown:
+    """Memory ran out, and the run goes on with less at a time: `warnings` say how. The pictures `indices` are
+    those that are not finished; steps that were seen of them come again.
+    """
+
+    indices: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Done:
     """The last event. `seconds` by stage: import, load, encode, steps, preview, decode, and their total.
 
@@ -71,5 +81,5 @@ class Done:
     warnings: tuple[str, ...] = ()
 
 
-Event: TypeAlias = Started | StepDone | Picture | Done
+Event: TypeAlias = Started | StepDone | Picture | SteppedDown | Done
 Events: TypeAlias = Generator[Event, None, None]  # an Iterator[Event] that can be closed early

@@ -89,6 +89,10 @@ class Gathered:
         """Load the model, which `ahead` may have begun, ready for `resolved`. Raises as
         `sfumato.models.load.load` does, and as `over`.
         """
+        if self.controls:
+            from sfumato.engine.controls import suited
+
+            settings = suited(self.controls, settings)
         return self.over(resolved, load(self.found, settings, ahead), settings)
 
     def over(self, resolved: Resolved, bundle: ModelBundle, settings: Settings) -> ModelBundle:

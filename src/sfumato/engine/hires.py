@@ -28,7 +28,7 @@ from sfumato.imaging.inputs import Inputs
 from sfumato.imaging.resize import lanczos
 from sfumato.imaging.tiles import plan as plan_tiles
 from sfumato.models.backends.base import Array
-from sfumato.models.bundle import ModelBundle
+from sfumato.models.bundle import ModelBundle, rows_within
 from sfumato.models.controlnets import ControlFiles
 from sfumato.models.upscalers import Upscaler, load_upscaler, upscale
 from sfumato.recipe.hires import ResolvedHires
@@ -122,7 +122,7 @@ class Pass:
         return denoise(denoiser, solver, sigmas, begun.latents + fresh * sigmas[first], noise, first)
 
     def _denoiser(self, shared: Denoiser, begun: Enlarged, levels: Sequence[float], rows: int) -> Denoiser:
-        most = self.bundle.backend.max_rows(*self.windows.size(*self.shape[1:]))
+        most = rows_within(self.bundle, *self.windows.size(*self.shape[1:]))
         return replace(
             shared,
             plan=replace(self.plan, project=(*self.plan.project, *self._keeping(begun, levels))),

@@ -16,7 +16,7 @@ import numpy as np
 
 from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
-from sfumato.engine.events import Done, Events, Picture, Started, StepDone
+from sfumato.engine.events import Done, Events, Picture, Started, StepDone, SteppedDown
 from sfumato.engine.loop import denoise
 from sfumato.engine.noise import noise_source, picture_seeds, starting_noise
 from sfumato.engine.plan import Branch, Conditioning, Plan
@@ -29,7 +29,7 @@ from sfumato.errors import RecipeError
 from sfumato.imaging.inputs import NO_INPUTS, Inputs
 from sfumato.models import tiling
 from sfumato.models.backends.base import Array, Backend, Work
-from sfumato.models.bundle import ModelBundle
+from sfumato.models.bundle import ModelBundle, rows_within
 from sfumato.recipe.image import Resolved
 from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.noise import picture_noise
@@ -101,6 +101,8 @@ def draw_frames(
                         )
                     case Picture():
                         yield event if number is None else replace(event, index=number)
+                    case SteppedDown():
+                        yield event if number is None else replace(event, indices=(number,))
                     case Done():
                         late += [one for one in event.warnings if one not in (*warnings, *late)]
                         seconds = {stage: seconds[stage] + event.seconds[stage] for stage in STAGES}
@@ -137,7 +139,7 @@ def _batches(group: list[_Frame], bundle: ModelBundle) -> list[list[_Frame]]:
     plan = group[0].plan
     if plan is None:
         return [[one] for one in group]
-    max_rows = bundle.backend.max_rows(*latent_shape(group[0].resolved, bundle)[1:])
+    max_rows = rows_within(bundle, *latent_shape(group[0].resolved, bundle)[1:])
     size = batch_size(plan, max_rows)
     return [group[at : at + size] for at in range(0, len(group), size)]
 
@@ -148,7 +150,7 @@ def _together(batch: list[_Frame], bundle: ModelBundle) -> Events:
     first = batch[0].resolved
     plans = [one.plan for one in batch if one.plan is not None]
     shape = latent_shape(first, bundle)
-    max_rows = bundle.backend.max_rows(*shape[1:])
+    max_rows = rows_within(bundle, *shape[1:])
     tile = tiling.tile_within(*shape[1:], bundle.max_latents)
     began = time.perf_counter()
     spoken = replace(plans[0], branches=tuple(branch for plan in plans for branch in plan.branches))

@@ -15,7 +15,7 @@ from sfumato.engine.texts import Texts
 from sfumato.engine.windows import Windows, windows_of
 from sfumato.imaging.inputs import Inputs
 from sfumato.models.backends.base import Array
-from sfumato.models.bundle import ModelBundle
+from sfumato.models.bundle import ModelBundle, rows_within
 from sfumato.models.controlnets import ControlFiles
 from sfumato.models.text import Tokens, encode_equal_length, tokenise
 from sfumato.models.text_pair import encode_pairs
@@ -67,7 +67,7 @@ def batch_of(resolved: Resolved, bundle: ModelBundle, index: int) -> tuple[int, 
         from sfumato.engine.wrapping import larger, margin_of
 
         seen = larger(seen, margin_of(plan.tiling, *seen))
-    size = batch_size(plan, bundle.backend.max_rows(*seen))
+    size = batch_size(plan, rows_within(bundle, *seen))
     first = index - index % size
     return tuple(range(first, min(first + size, resolved.count)))
 

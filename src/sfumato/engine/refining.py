@@ -27,7 +27,7 @@ from sfumato.engine.wrapping import continued
 from sfumato.errors import RecipeError
 from sfumato.imaging.inputs import Inputs
 from sfumato.models.backends.base import Array
-from sfumato.models.bundle import ModelBundle
+from sfumato.models.bundle import ModelBundle, rows_within
 from sfumato.models.load import FoundModel, load
 from sfumato.recipe.image import Resolved
 from sfumato.recipe.resolved_parts import ResolvedPart
@@ -142,7 +142,8 @@ class Refining:
         denoiser = replace(self.denoiser, plan=plan, features=Features())
         with closing(denoise(denoiser, solver, sigmas, self._over(x), noise, self.first)) as steps:
             for step in steps:
-                yield replace(step, before=self._back(step.before), x=self._back(step.x), x0=self._back(step.x0))
+                x, x0, past = (self._back(one) for one in (step.x, step.x0, step.before))
+                yield replace(step, x=x, x0=x0, before=past)
 
     def kept(self, edit: Edit | None, noise: Array, levels: Sequence[float]) -> tuple[KeepKnown, ...]:
         """Return what the refiner keeps of a picture in which not all is drawn anew: as `Edit.keeping`, but
@@ -170,7 +171,7 @@ def prepare_refining(
     Raises RecipeError as `hand_over` does, and PictureError for a picture that is missing.
     """
     refiner = bundle.refiner
-    assert refiner is not None and resolved.refine is not None  # see `sfumato.engine.run.draw`
+    assert refiner is not None  # see `sfumato.engine.run.draw`
     first = hand_over(resolved, bundle.schedule, refiner.schedule)
     own = _own(resolved, refiner)
     plan = compile_plan(own, first)
@@ -184,7 +185,7 @@ def prepare_refining(
     seen = seen if windows is None else windows.size(*shape[1:])
     skipped = 0 if resolved.extras is None else resolved.extras.skipped_layers
     texts, warnings = encode_plan(plan, tokenise_plan(plan, refiner), refiner, skipped)
-    max_rows = refiner.backend.max_rows(*seen)
+    max_rows = rows_within(refiner, *seen)
     denoiser = Denoiser(refiner.backend, refiner.schedule, plan, texts, max_rows, windows=windows)
     refining = Refining(bundle, refiner, denoiser, first, resolved.first_step, shape)
     alone = {"adapters": resolved.adapters, "ControlNets": resolved.control}
@@ -201,4 +202,3 @@ def _own(resolved: Resolved, refiner: ModelBundle) -> Resolved:
         parts.append(micro)
     told = {"embedded": refiner.defaults.told.guidance, "parts": tuple(parts)}
     return resolved.model_copy(update=told)
-

@@ -37,12 +37,13 @@ from sfumato.engine.preparing import (
 )
 from sfumato.engine.preview import Previewer, previewer_of, to_uint8
 from sfumato.engine.steering import NO_CONTROLS, Controls
+from sfumato.engine.stepping_down import Stairs
 from sfumato.engine.windows import ROWS
-from sfumato.errors import NumericalError, RecipeError
+from sfumato.errors import NumericalError, OutOfMemoryError, RecipeError
 from sfumato.imaging.inputs import NO_INPUTS, Inputs
 from sfumato.models import tiling
 from sfumato.models.backends.base import Array, Work
-from sfumato.models.bundle import ModelBundle, tiles_alike
+from sfumato.models.bundle import ModelBundle, rows_within, tiles_alike
 from sfumato.models.load import find_model
 from sfumato.recipe.extras import Axes
 from sfumato.recipe.image import Recipe, Resolved
@@ -103,9 +104,40 @@ def draw(
     pictures and the ControlNets that the recipe names. `preview_every` n sends an approximate picture with
     every n-th step, 0 none. `looking` are projections that measure and change nothing, `attending`
     watches the network's attention. Yields Started, then per batch StepDone for every step and Picture for
-    every picture, then Done. Raises NumericalError when a latent or a pixel is not finite, PictureError for a
-    picture that is missing or a mask that cannot be used.
+    every picture, then Done. Where memory runs out, SteppedDown, and from the batch that was begun on the
+    same with less at a time: see `sfumato.engine.stepping_down`. Raises NumericalError when a latent or a
+    pixel is not finite, PictureError for a picture that is missing or a mask that cannot be used,
+    OutOfMemoryError when less cannot be asked for.
     """
+    wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
+    stairs = Stairs(resolved, bundle, wanted, may_offload=attending is None)
+    while True:
+        try:
+            drawing = _draw(
+                resolved, stairs.bundle, stairs.left, inputs, controls, preview_every, looking, attending
+            )
+            with closing(drawing) as events:
+                for event in events:
+                    passed = stairs.passed(event)
+                    if passed is not None:
+                        yield passed
+            return
+        except OutOfMemoryError as error:
+            down = stairs.down(error)
+        yield down
+
+
+def _draw(
+    resolved: Resolved,
+    bundle: ModelBundle,
+    wanted: tuple[int, ...],
+    inputs: Inputs,
+    controls: Controls,
+    preview_every: int,
+    looking: tuple[Projection, ...],
+    attending: Attending | None,
+) -> Events:
+    """Do what `draw` does, with the memory that there is."""
     if resolved.model_digest != bundle.digest:
         raise RecipeError(
             "is not the model this recipe was resolved for",
@@ -135,7 +167,6 @@ def draw(
         )
     clock = _Clock()
     known = {*bundle.notes, *bundle.backend.notes}
-    wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
     solver = solver_of(resolved.sampler).with_eta(resolved.eta)
     with clock("encode"):
@@ -157,7 +188,7 @@ def draw(
         from sfumato.engine.wrapping import continued
 
         plan, steering, seen, tile = continued(plan, steering, shape[1:], most, bundle.downsample)
-    max_rows = bundle.backend.max_rows(*seen)
+    max_rows = rows_within(bundle, *seen)
     finer: tuple[Pass, ...] = ()
     if resolved.hires is not None:
         from sfumato.engine.hires import prepare_passes

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.engine.events import Done, Event, Events, Picture, Started, StepDone
+from sfumato.engine.events import Done, Event, Events, Picture, Started, StepDone, SteppedDown
 from sfumato.engine.loop import Step
 from sfumato.engine.preview import fit_previewer
 from sfumato.models import tiling
@@ -52,6 +52,10 @@ class Watcher(Protocol):
     def look(self, look: Look, /) -> None: ...
 
     def picture(self, picture: Picture, /) -> None: ...
+
+    def again(self, indices: tuple[int, ...], /) -> None:
+        """Forget the steps of pictures that are not finished: they come again."""
+        ...
 
     def finish(self) -> tuple[Path, ...]:
         """Write what was asked for, and return where it is. Raises OutputError."""
@@ -93,6 +97,10 @@ def watched(
                 case Picture():
                     for watcher in watchers:
                         watcher.picture(event)
+                case SteppedDown():
+                    first = None
+                    for watcher in watchers:
+                        watcher.again(event.indices)
                 case _:
                     pass
             yield event

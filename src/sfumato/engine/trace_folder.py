@@ -84,6 +84,11 @@ class TraceFolder:
             pictured = Pictured(tuple(places), tuple(noisy), tuple(clean))
             write_file(home / PAGE, trace_page(rows, picture.resolved, started.backend, pictured).encode())
 
+    def again(self, indices: tuple[int, ...]) -> None:
+        for index in indices:
+            self._rows.pop(index, None)
+            self._pictured.pop(index, None)
+
     def finish(self) -> tuple[Path, ...]:
         self._complete = True
         assert self._started is not None

@@ -6,9 +6,10 @@ code does not need Python's lock, so both go on at once. Imports nothing heavy i
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sfumato.errors import ModelFileError
 from sfumato.models.backends.selection import choose
 from sfumato.models.files import ModelFiles, locate
 from sfumato.models.folders import find_folder
@@ -37,7 +38,7 @@ def begin(name_or_path: str, settings: Settings, *, rows: int = 0, reusing: bool
     """
     try:
         folder = find_folder(name_or_path, settings)
-        files = locate(folder)
+        files, _ = with_previews(locate(folder), settings)
         # Read while openvino is imported; whoever asks for the digest next has it at once.
         threading.Thread(target=_read_ahead, args=(files,), name="digest").start()
         if choose(files, settings).backend != "openvino":
@@ -48,6 +49,21 @@ def begin(name_or_path: str, settings: Settings, *, rows: int = 0, reusing: bool
     except Exception:
         return None
     return Ahead(files, settings, backend)
+
+
+def with_previews(files: ModelFiles, settings: Settings) -> tuple[ModelFiles, tuple[str, ...]]:
+    """Return `files` with the decoder for previews that people have for such a model, where it brings none,
+    and sentences for people about one that cannot be used.
+    """
+    if files.tiny_decoder is not None:
+        return files, ()
+    from sfumato.models.tiny_decoder_files import published_tiny_decoder
+
+    try:
+        tiny = published_tiny_decoder(files.folder, files.vae.config, settings)
+    except ModelFileError as error:
+        return files, (f"Previews do without their decoder: {error}",)
+    return replace(files, tiny_decoder=tiny), ()
 
 
 def _read_ahead(files: ModelFiles) -> None:

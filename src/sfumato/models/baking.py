@@ -1,7 +1,7 @@
 """Bake adapters into the weights of a model: what is written has them for good, and says so.
 
-The arithmetic is that of adapters that are laid over a model (`sfumato.models.adapters.kinds`), and so are the
-results: in float32, rounded once to what is written.
+The arithmetic is that of adapters that are laid over a model (`sfumato.models.adapters.kinds`), and so are
+the results: in float32, rounded once to what is written.
 """
 
 import json
@@ -55,8 +55,8 @@ def bake(asked: Sequence[Adapter], files: ModelFiles, settings: Settings) -> Bak
     """Find the adapters `asked`, names or files, and read what they do to the model `files`.
 
     Their factors are in memory then; each changed tensor is computed when it is written. Raises RecipeError
-    for one that is not there, ModelFileError for one that cannot be used, that is a word instead, or that fits
-    nothing of the model.
+    for one that is not there, ModelFileError for one that cannot be used, that is a word instead, or that
+    fits nothing of the model.
     """
     if not asked:
         return NOTHING

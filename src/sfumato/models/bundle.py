@@ -29,6 +29,7 @@ class ModelBundle:
     text of models that are told a pooled one, and `tokenizer` is then its first. `adapters` lie over the
     weights. `shown` is there in models that are edited by instructions: how they are shown a picture.
     `refiner` ends what this model begins, see `sfumato.engine.refining`.
+    `max_rows` may be in one call of the network where its memory ran out; None leaves it to the backend.
     """
 
     name: str
@@ -49,6 +50,13 @@ class ModelBundle:
     adapters: ResolvedAdapters | None = None
     shown: Shown | None = None
     refiner: "ModelBundle | None" = None
+    max_rows: int | None = None
+
+
+def rows_within(bundle: ModelBundle, height: int, width: int) -> int:
+    """Return how many rows of latents `height` x `width` one call of the network may hold, at least 1."""
+    most = bundle.backend.max_rows(height, width)
+    return most if bundle.max_rows is None else min(most, bundle.max_rows)
 
 
 def tiles_alike(bundle: ModelBundle, height: int, width: int) -> Tiling:

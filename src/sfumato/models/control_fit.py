@@ -5,6 +5,7 @@ from typing import Any, Final
 from sfumato.errors import RecipeError
 from sfumato.models.controlnets import DEFAULTS, ControlFiles
 from sfumato.models.files import ModelFiles
+from sfumato.models.joint_files import is_transformer
 from sfumato.models.network_files import Config
 from sfumato.models.original.t2i_adapter import LARGE, LIGHT
 
@@ -34,6 +35,8 @@ def misfit(control: ControlFiles, model: ModelFiles) -> str | None:
     """
     if control.kind == "T2I-Adapter":
         return _misfit_of_adapter(control.network.config, model)
+    if is_transformer(model.unet):
+        return "it steers UNets, and the model is a transformer (Stable Diffusion 3)"
     ours, unet, vae = {**DEFAULTS, **control.network.config}, model.unet.config, model.vae.config
     theirs = _whole(unet)
     if ours["in_channels"] != vae.get("latent_channels", 4):

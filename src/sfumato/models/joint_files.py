@@ -63,7 +63,7 @@ def find_third(folder: Path, index: Config) -> tuple[NetworkFiles | None, Path |
             "tokenizer_3 holds spiece.model alone, which is not read",
             field="model",
             value=str(folder),
-            hint="Copy tokenizer_3/tokenizer.json of any Stable Diffusion 3 folder into it: all have the same.",
+            hint="Copy tokenizer_3/tokenizer.json of another Stable Diffusion 3 into it: they are the same.",
         )
     read_json(folder, PIECES)
     return find_network(folder / THIRD, read_json(folder, f"{THIRD}/config.json"), "model", T5), pieces
@@ -77,13 +77,19 @@ def check_joint(files: "ModelFiles") -> None:
     if taken != latents or network.config.get("out_channels", 16) not in (taken, None):
         raise damaged(network.described, "disagrees with vae/config.json on channels")
     second = files.text_encoder_2
-    if second is None or files.text_encoder.class_name != PROJECTING or files.text_encoder.name == second.name:
+    if (
+        second is None
+        or files.text_encoder.class_name != PROJECTING
+        or files.text_encoder.name == second.name
+    ):
         what = f"must name {PROJECTING} as text_encoder and as text_encoder_2"
         raise damaged(files.folder / "model_index.json", what)
     clips = files.text_encoder, second
     pooled = [one.config.get("projection_dim", 512) for one in clips]
     if sum(pooled) != setting(network, "pooled_projection_dim"):
-        what = f"takes a pooled text of {setting(network, 'pooled_projection_dim')} numbers, not {sum(pooled)}"
+        what = (
+            f"takes a pooled text of {setting(network, 'pooled_projection_dim')} numbers, not {sum(pooled)}"
+        )
         raise damaged(network.described, what)
     width = setting(network, "joint_attention_dim")
     widths = [one.config.get("hidden_size", 512) for one in clips]

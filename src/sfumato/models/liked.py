@@ -8,7 +8,9 @@ from typing import Final
 
 from sfumato.models.files import ModelFiles
 from sfumato.models.instructed import instructed
+from sfumato.models.joint_files import is_transformer
 from sfumato.models.low_res import upscales
+from sfumato.models.network_files import Config
 from sfumato.models.told import told
 
 
@@ -23,6 +25,9 @@ class Liked:
 
 
 SD: Final = Liked()
+JOINT: Final = Liked(28, "euler", "flow", 7.0)  # Stable Diffusion 3 medium
+JOINT_LARGE: Final = Liked(28, "euler", "flow", 3.5)  # 3.5 large
+JOINT_DUAL: Final = Liked(40, "euler", "flow", 4.5)  # 3.5 medium, whose first layers attend twice
 UPSCALER: Final = Liked(guidance=9.0)
 INSTRUCTED: Final = Liked(guidance=7.5)
 XL: Final = Liked(guidance=5.0)
@@ -39,6 +44,8 @@ _FEW: Final = {
 
 def liked_by(files: ModelFiles) -> Liked:
     """Return how the model of a checked folder likes to be drawn with; raises ModelFileError as `told`."""
+    if is_transformer(files.unet):
+        return _joint(files.unet.config)
     tells = told(files)
     kind = files.scheduler.get("_class_name")
     if kind == "LCMScheduler":
@@ -53,3 +60,12 @@ def liked_by(files: ModelFiles) -> Liked:
     if instructed(files) and not tells.sizes:
         return INSTRUCTED
     return XL if tells.sizes else SD
+
+
+def _joint(transformer: Config) -> Liked:
+    """Return what suits a transformer. Turbo ones cannot be told from those that they were made of: their
+    files are alike but for the weights.
+    """
+    if transformer.get("dual_attention_layers"):
+        return JOINT_DUAL
+    return JOINT if transformer.get("qk_norm") is None else JOINT_LARGE

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from sfumato.errors import MissingExtraError, ModelFileError
-from sfumato.models.ahead import Ahead, load_compiled
+from sfumato.models.ahead import Ahead, load_compiled, with_previews
 from sfumato.models.backends.base import Backend
 from sfumato.models.backends.selection import INSTALL_TORCH, choose
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.files import ModelFiles, locate, no_vae
 from sfumato.models.folders import find_folder, is_known, known_folders
 from sfumato.models.instructed import instructed, shown
+from sfumato.models.joint_files import check_joint, is_transformer, largest_side, setting
 from sfumato.models.liked import liked_by
 from sfumato.models.low_res import low_res_noise, upscales
 from sfumato.models.memory import system_memory
@@ -85,15 +86,16 @@ def find_model(name_or_path: str, settings: Settings, *, paths: bool = True) -> 
     started = time.perf_counter()
     folder = find_folder(name_or_path, settings, paths=paths)
     files = locate(folder, whole=False)  # a recipe may give what a file lacks
+    files, notes = with_previews(files, settings)
     # A path is nobody else's business, and pictures carry the name.
     resolved = folder.resolve()
     own = resolved.stem if files.single is not None else resolved.name
     name = name_or_path if is_known(name_or_path, settings) else own
     defaults = read_defaults(files, name=name, digest=digest_of(files, settings))
     tokenizer = TextTokenizer.load(files)
-    pair = TextPair.load(files, tokenizer) if defaults.told.sizes else None
+    pair = TextPair.load(files, tokenizer) if defaults.told.sizes or defaults.joint else None
     tokenizer = tokenizer if pair is None else pair.tokenizers[0]
-    return FoundModel(files, tokenizer, defaults, time.perf_counter() - started, pair)
+    return FoundModel(files, tokenizer, defaults, time.perf_counter() - started, pair, notes)
 
 
 def digest_of(files: ModelFiles, settings: Settings) -> str:
@@ -131,7 +133,14 @@ def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> M
         except ModuleNotFoundError as error:
             raise MissingExtraError(f"{error.name} is not installed", hint=INSTALL_TORCH) from error
         imported = time.perf_counter()
-        backend = load_torch(found.files, settings.device, settings.dtype, settings.torch_compile)
+        backend = load_torch(
+            found.files,
+            settings.device,
+            settings.dtype,
+            settings.torch_compile,
+            settings.offload,
+            settings.storage,
+        )
         memory = backend.memory
     loaded = time.perf_counter()
     seconds = {"import": imported - started, "load": loaded - imported + found.seconds}
@@ -203,16 +212,21 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
     native = _native_size(files, factor)
     low_res = low_res_noise(files)
     liked = liked_by(files)
+    joint = is_transformer(files.unet)
+    caching = 1 if joint else MAX_CACHE_INTERVAL
     # What zero terminal SNR needs; those that have some signal left are used without.
     zero_snr = files.scheduler.get("rescale_betas_zero_snr") is True
     rescaled = zero_snr and files.scheduler.get("prediction_type") == "v_prediction" and low_res is None
     largest = MAX_SIDE if low_res is None else MAX_UPSCALED
+    patch = setting(files.unet, "patch_size") if joint else 1
+    if joint:
+        largest = min(largest, largest_side(files.unet) * factor)
     defaults = ModelDefaults(
         name=name,
         digest=digest,
         width=_default(files, "width", native, 1, MAX_SIZE),
         height=_default(files, "height", native, 1, MAX_SIZE),
-        multiple=_default(files, "multiple", factor, 1, MAX_SIZE),
+        multiple=_default(files, "multiple", factor * patch, 1, MAX_SIZE),
         min_size=_default(files, "min_size", min(native, 8 * factor), 1, MAX_SIZE),
         max_size=_default(files, "max_size", max(native, largest), 1, MAX_SIZE),
         steps=_default(files, "steps", min(liked.steps, trained), 1, min(MAX_STEPS, trained)),
@@ -221,10 +235,10 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         guidance=_default(files, "guidance", liked.guidance, 0, MAX_GUIDANCE),
         guidance_rescale=_default(files, "guidance_rescale", 0.7 if rescaled else 0.0, 0, 1),
         samplers=tuple(SOLVERS),
-        spacings=tuple(SPACINGS),
+        spacings=tuple(name for name, row in SPACINGS.items() if joint or not row.flow),
         max_steps=min(MAX_STEPS, trained),
         fast_cache_interval=_default(
-            files, "fast_cache_interval", ModelDefaults.fast_cache_interval, 1, MAX_CACHE_INTERVAL
+            files, "fast_cache_interval", 1 if joint else ModelDefaults.fast_cache_interval, 1, caching
         ),
         fast_guidance_start=_default(files, "fast_guidance_start", ModelDefaults.fast_guidance_start, 0, 1),
         fast_guidance_stop=_default(files, "fast_guidance_stop", ModelDefaults.fast_guidance_stop, 0, 1),
@@ -232,6 +246,7 @@ def read_defaults(files: ModelFiles, *, name: str, digest: str) -> ModelDefaults
         upscales=0 if low_res is None else factor,
         max_noise_level=0 if low_res is None else low_res.max_level,
         text_layers=_text_layers(files),
+        joint=joint,
         middle_attends=files.unet.config.get("mid_block_type", ATTENDING_MIDDLE) == ATTENDING_MIDDLE,
         told=told(files),
         instructed=instructed(files),
@@ -266,6 +281,19 @@ def _listed(name: str, folder: Path) -> ListedModel:
 
 def _check(files: ModelFiles) -> None:
     """Refuse networks that would fail only while drawing, or draw noise."""
+    if is_transformer(files.unet):
+        check_joint(files)
+    else:
+        _check_unet(files)
+    vae = files.vae
+    scale, shift = vae.config.get("scaling_factor", SCALING_FACTOR), vae.config.get("shift_factor")
+    if not _is_finite(scale) or scale <= 0:
+        raise damaged(_config(vae), f"holds no usable scaling_factor ({scale!r})")
+    if shift is not None and not _is_finite(shift):
+        raise damaged(_config(vae), f"holds no usable shift_factor ({shift!r})")
+
+
+def _check_unet(files: ModelFiles) -> None:
     unet, vae = files.unet, files.vae
     channels = _number(vae, "latent_channels", LATENT_CHANNELS)
     own = inpaints(files) or upscales(files) or instructed(files)
@@ -288,11 +316,6 @@ def _check(files: ModelFiles) -> None:
             raise damaged(_config(unet), what)
     if files.text_encoder_2 is not None and not told(files).sizes:
         raise damaged(_config(unet), "takes no pooled text, and there are two text encoders")
-    scale, shift = vae.config.get("scaling_factor", SCALING_FACTOR), vae.config.get("shift_factor")
-    if not _is_finite(scale) or scale <= 0:
-        raise damaged(_config(vae), f"holds no usable scaling_factor ({scale!r})")
-    if shift is not None and not _is_finite(shift):
-        raise damaged(_config(vae), f"holds no usable shift_factor ({shift!r})")
 
 
 def _check_sizes(files: ModelFiles, defaults: ModelDefaults, factor: int) -> None:

@@ -88,7 +88,10 @@ def _loras(text: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(found, list):
         return ()
     return tuple(
-        (line(f"{one.get('name')}:{one.get('text_weight')}:{one.get('weight')}"), line(f"{one.get('digest')}"))
+        (
+            line(f"{one.get('name')}:{one.get('text_weight')}:{one.get('weight')}"),
+            line(f"{one.get('digest')}"),
+        )
         for one in found[:MAX_LORAS]
         if isinstance(one, dict)
     )

@@ -7,7 +7,7 @@ models, by a symbolic link, is not followed: it is found with a problem, and has
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -42,7 +42,7 @@ PLACES: Final[Mapping[Kind, Sequence[str]]] = {
     "checkpoint": (*_both("Stable-diffusion", "checkpoints", "diffusers", "Diffusers"), *_invoke("main")),
     "lora": (*_both("Lora", "LyCORIS", "loras"), *_invoke("lora")),
     "embedding": (*_both("embeddings"), "../embeddings", *_invoke("embedding")),
-    "vae": (*_both("VAE", "vae", "VAE-approx", "vae_approx"), *_invoke("vae")),
+    "vae": (*_both("VAE", "vae", "VAE-approx", "vae_approx", "VAE-taesd"), *_invoke("vae")),
     "controlnet": (
         *_both("ControlNet", "controlnet", "controlnets", "t2i_adapter"),
         "extensions/sd-webui-controlnet/models",
@@ -98,6 +98,18 @@ def vae_beside(path: Path) -> Path | None:
     """Return the autoencoder that lies beside the single file `path` and is called after it, where one is."""
     beside = path.with_name(f"{path.stem}{VAE_BESIDE}{WEIGHTS}")
     return beside if beside != path and beside.is_file() else None
+
+
+def in_vae_places(names: Sequence[str], settings: Settings, wanted: Callable[[Path], bool]) -> Path | None:
+    """Return the first file or folder of one of these names that lies directly in a place of autoencoders, or
+    in a folder of models, is `wanted` and does not lead out; None where there is none.
+    """
+    inside = [_resolved(root) for root in roots(settings)]
+    for place in places(settings, "vae"):
+        for path in (place.path / name for name in names):
+            if wanted(path) and _leads_inside(path, inside):
+                return path
+    return None
 
 
 def places(settings: Settings, *kinds: Kind, loose: bool = True) -> tuple[Place, ...]:

@@ -12,7 +12,9 @@ from sfumato.models.load import LATENT_CHANNELS, SCALING_FACTOR, FoundModel, dow
 from sfumato.settings import Settings
 
 
-def find_refiner(name_or_path: str, base: FoundModel, settings: Settings, *, paths: bool = True) -> FoundModel:
+def find_refiner(
+    name_or_path: str, base: FoundModel, settings: Settings, *, paths: bool = True
+) -> FoundModel:
     """Find the refiner called `name_or_path`, as `sfumato.models.load.find_model` does, and check that it can
     go on where `base` stops.
 
@@ -36,10 +38,8 @@ def check_latents(refiner: FoundModel, base: FoundModel) -> None:
     theirs, ours = _latents(refiner.files), _latents(base.files)
     for what, value in theirs.items():
         if value != ours[what]:
-            raise _unfit(
-                refiner,
-                f"works on other latents than {base.defaults.name}: their {what} is {value}, not {ours[what]}",
-            )
+            others = f"works on other latents than {base.defaults.name}"
+            raise _unfit(refiner, f"{others}: their {what} is {value}, not {ours[what]}")
 
 
 def _latents(files: ModelFiles) -> dict[str, Any]:

@@ -46,13 +46,13 @@ class LongText:
         if files.text_encoder_3 is None or path is None:
             return cls(None, 0, 0, width)
         pieces = _read(path)
-        ids = [pieces.token_to_id(mark) for mark in (END, PAD)]
-        if None in ids:
+        end, pad = (pieces.token_to_id(mark) for mark in (END, PAD))
+        if end is None or pad is None:
             raise damaged(path, f"does not hold {END} and {PAD}")
         known = files.text_encoder_3.config.get("vocab_size", 32128)
         if not isinstance(known, int) or max(pieces.get_vocab().values(), default=0) >= known:
             raise damaged(path, f"holds tokens the text encoder does not have (it has {known})")
-        return cls(pieces, ids[0], ids[1], width)
+        return cls(pieces, end, pad, width)
 
     def tokenise(self, prompt: Prompt) -> Tokens:
         """Return the tokens `(1, LENGTH)` of a prompt and their weights. Parts between BREAK are one text."""

@@ -48,7 +48,8 @@ class TextPair:
         within_vocabulary(tokenizer, files.vocab_2, second)
         # Both make chunks of one length, as their texts lie side by side.
         length = min(first.max_length, tokenizer.max_length)
-        return cls((replace(first, max_length=length), replace(tokenizer, max_length=length)), zero_empty, long)
+        both = replace(first, max_length=length), replace(tokenizer, max_length=length)
+        return cls(both, zero_empty, long)
 
 
 @dataclass(frozen=True, eq=False)

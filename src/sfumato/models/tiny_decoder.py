@@ -1,7 +1,7 @@
 """The tiny decoder: latents to pictures for previews, at a fraction of the cost of the autoencoder's decoder.
 
-Its network is the decoder half of diffusers' AutoencoderTiny, as TAESD was published. A folder holds
-`config.json` and safetensors; only the tensors `decoder.*` are read, an encoder beside them is left alone.
+Its network is the decoder half of diffusers' AutoencoderTiny, as TAESD was published. Only the tensors
+`decoder.*` are read, an encoder beside them is left alone; `sfumato.models.tiny_decoder_files` finds them.
 """
 
 import json
@@ -86,10 +86,14 @@ def load_tiny_decoder(files: NetworkFiles, device: torch.device, dtype: torch.dt
         with torch.device("meta"):
             net = build_decoder(files.config)
         with safe_open(files.weights, framework="pt") as file:
+            # A safetensors file is no mapping.
+            keys = {key: key for key in file.keys()}  # noqa: SIM118
+            if files.stored is not None:
+                keys = {name: one.key for name, one in files.stored.items()}
             weights = {
-                key.removeprefix(_PREFIX): file.get_tensor(key).to(device, dtype)
-                for key in file.keys()  # noqa: SIM118 - a safetensors file is no mapping
-                if key.startswith(_PREFIX)
+                name.removeprefix(_PREFIX): file.get_tensor(key).to(device, dtype)
+                for name, key in keys.items()
+                if name.startswith(_PREFIX)
             }
         net.load_state_dict(weights, strict=True, assign=True)
     # A configuration and a list of tensors can disagree in as many ways as there are layers.

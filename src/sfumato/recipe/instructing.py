@@ -1,4 +1,4 @@
-"""What a recipe asks of a model that is edited by instructions, resolved: part of `sfumato.recipe.resolve`."""
+"""Models that are edited by instructions, and what goes with them: part of `sfumato.recipe.resolve`."""
 
 from typing import Final
 

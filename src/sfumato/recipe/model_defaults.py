@@ -17,9 +17,9 @@ class ModelDefaults:
     recipe means with this model. One that `upscales` so many times is shown a small picture, on which at most
     `max_noise_level` steps of noise were put; 0: it draws from words. `text_layers` is how many layers its
     text encoder has, and `middle_attends` tells whether the middle of its UNet attends to itself. `told` is
-    what its UNet is told beside the text. An `instructed` one is shown a picture, and changes it as the
-    prompt says. `vae` and `schedule` are what a recipe has put in the place of the model's own: see
-    `sfumato.models.given`.
+    what its UNet is told beside the text. A `joint` one is a transformer in the place of a UNet. An
+    `instructed` one is shown a picture, and changes it as the prompt says. `vae` and `schedule` are what a
+    recipe has put in the place of the model's own: see `sfumato.models.given`.
     """
 
     name: str
@@ -45,6 +45,7 @@ class ModelDefaults:
     max_noise_level: int = 0
     text_layers: int = 12
     middle_attends: bool = True
+    joint: bool = False
     told: Told = TOLD_NOTHING
     instructed: bool = False
     vae: ResolvedVae | None = None

@@ -28,9 +28,9 @@ Start = Annotated[float, Strict(), Field(gt=0.0, lt=1.0)]
 
 
 class RefinePart(BaseModel):
-    """Another model that draws the end of the picture: the refiner of Stable Diffusion XL (Podell et al. 2023,
-    arXiv 2307.01952, Section 2.5), or any that was trained on the same latents. That each draws the noise
-    levels it is best at is Balaji et al. 2022, arXiv 2211.01324.
+    """Another model that draws the end of the picture: the refiner of Stable Diffusion XL (Podell et al.
+    2023, arXiv 2307.01952, Section 2.5), or any that was trained on the same latents. That each draws the
+    noise levels it is best at is Balaji et al. 2022, arXiv 2211.01324.
 
     It draws every step whose timestep lies below the share 1 - `start` of those that the recipe's model was
     trained on, so 0.8 leaves it the last fifth. `model` is a name, or a folder or file; with a `digest`, the

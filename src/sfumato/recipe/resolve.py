@@ -35,6 +35,7 @@ from sfumato.recipe.resolve_edits import (
     resolve_regions,
 )
 from sfumato.recipe.resolve_hires import resolve_hires, resolve_windows
+from sfumato.recipe.resolve_joint import check_joint
 from sfumato.recipe.resolve_low_res import check_family, low_res_size, resolve_low_res
 from sfumato.recipe.resolve_refining import resolve_told
 from sfumato.recipe.resolve_text import resolve_text
@@ -87,6 +88,8 @@ def resolve(
     if settings is not None:
         _check_limits(recipe, settings)
     check_family(recipe, defaults.name, defaults.upscales)
+    if defaults.joint:
+        check_joint(recipe, defaults.name)
     image_guidance = resolve_image_guidance(recipe, defaults.name, instructed=defaults.instructed)
     image = image_facts(recipe, sources)
     width, height = _sizes(recipe, defaults, image, sources)

@@ -6,10 +6,13 @@ from sfumato.recipe.image import Recipe
 
 def check_joint(recipe: Recipe, model: str) -> None:
     """Refuse what is made for UNets, in a recipe for the transformer called `model`. Raises RecipeError."""
-    extras = recipe.extras
+    extras, control = recipe.extras, recipe.control
     asked: tuple[tuple[str, object | None], ...] = (
         ("cache_interval", recipe.cache_interval if (recipe.cache_interval or 1) > 1 else None),
-        ("control", None if recipe.control is None else ", ".join(one.model for one in recipe.control.controls)),
+        (
+            "control",
+            None if recipe.control is None else ", ".join(one.model for one in recipe.control.controls),
+        ),
         ("lora", None if recipe.adapters is None else "given"),
         ("freeu", None if extras is None or extras.freeu is None else "given"),
         ("pag", None if extras is None else extras.pag or None),

@@ -42,7 +42,7 @@ def asked_refine(part: ResolvedRefine, others: Sequence[Part]) -> list[Part]:
     models are told.
     """
     told = [one for one in others if isinstance(one, MicroPart)]
-    kept = [one for one in others if not isinstance(one, MicroPart)]
+    kept: list[Part] = [one for one in others if not isinstance(one, MicroPart)]
     if part.micro is not None:
         told.insert(0, part.micro)
     fields: dict[str, Any] = {}
@@ -84,4 +84,3 @@ def _is_told(field: str, told: Told) -> bool:
     if field in _SCORES:
         return told.score
     return told.sizes and not (told.score and field in _TARGETS)
-

@@ -1,9 +1,9 @@
 """Flow matching in the coordinates of the solvers.
 
-A network of flow matching was trained on `z = (1 - s) * x0 + s * noise` and predicts `noise - x0` (Esser et al.
-2024, arXiv 2403.03206, Section 2 and "Rectified Flow" in Section 3). `x = z / (1 - s)` is `x0 + sigma * noise`
-with `sigma = s / (1 - s)`: an Euler step along the flow is the Euler step of these coordinates, and every
-solver takes flows as it is.
+A network of flow matching was trained on `z = (1 - s) * x0 + s * noise` and predicts `noise - x0` (Esser et
+al. 2024, arXiv 2403.03206, Section 2 and "Rectified Flow" in Section 3). `x = z / (1 - s)` is `x0 + sigma *
+noise` with `sigma = s / (1 - s)`: an Euler step along the flow is the Euler step of these coordinates, and
+every solver takes flows as it is.
 """
 
 from collections.abc import Mapping

@@ -126,7 +126,7 @@ class Schedule:
 
     @classmethod
     def flow(cls, shift: float = 1.0, num_train_timesteps: int = 1000) -> "Schedule":
-        """Return the schedule of a network of flow matching, see `sfumato.samplers.flow.alphas_cumprod_of`."""
+        """Return the schedule of a network of flow matching: see `sfumato.samplers.flow`."""
         return cls(flow.alphas_cumprod_of(shift, num_train_timesteps), "flow")
 
     @classmethod
@@ -209,7 +209,7 @@ class Schedule:
         return float(round(t)) if abs(t - round(t)) < 1e-6 else t
 
     def sigma_of(self, t: float) -> float:
-        """Return the noise level of a fractional timestep, clamped to those there are: the inverse of `t_of`."""
+        """Return the noise level of a fractional timestep, clamped to the table: the inverse of `t_of`."""
         if self.prediction == "flow":
             return flow.sigma_of(t, self.sigma_min, self.sigma_max, len(self.sigmas))
         return float(sigma_at(self.sigmas, t))
@@ -240,8 +240,8 @@ def grid(schedule: Schedule, num_steps: int, spacing: str) -> tuple[float, ...]:
 
 
 def scale_in(x: Array, sigma: float | Array, prediction: Prediction) -> Array:
-    """Return the network input `(B,C,h,w)`: `x / sqrt(1 + sigma^2)`, of variance about one, or for a flow `x /
-    (1 + sigma)`. `sigma` a float or `(B,)`."""
+    """Return the network input `(B,C,h,w)`: `x / sqrt(1 + sigma^2)`, of variance about one, and `x / (1 +
+    sigma)` for a flow. `sigma` a float or `(B,)`."""
     alpha, _ = _flow_shares(sigma, x) if prediction == "flow" else _alpha_sigma(sigma, x)
     return x * alpha
 

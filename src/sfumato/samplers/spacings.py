@@ -148,7 +148,7 @@ def flow(table: Floats, num_steps: int, steps_offset: int) -> Floats:
     `table` is that of `Schedule.flow`: with u even in training timesteps sigma is `shift u / (1 - u)`.
     """
     shift = table[0] * (len(table) - 1)
-    u = np.linspace(1, table[0] / (1 + table[0]), num_steps)
+    u: Floats = np.linspace(1, table[0] / (1 + table[0]), num_steps, dtype=np.float64)
     return np.append(table[-1], shift * u[1:] / (1 - u[1:]))
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from sfumato.errors import ModelFileError
 from sfumato.models.adapters.blocks import BASE, block_of, original_modules
 from sfumato.models.adapters.kinds import Shape
 from sfumato.models.files import ModelFiles
+from sfumato.models.joint_files import is_transformer
 from sfumato.models.names import current_name
 from sfumato.models.network_files import NetworkFiles
 from sfumato.models.safetensors_header import read_header
@@ -88,8 +90,15 @@ class Target:
 
 def target_of(files: ModelFiles) -> Target:
     """Return what adapters are laid over in the model `files`. Raises ModelFileError for a file that cannot
-    be read.
+    be read, and for a model that is no UNet.
     """
+    if is_transformer(files.unet):
+        raise ModelFileError(
+            "adapters are laid over UNets, and this model is a transformer (Stable Diffusion 3)",
+            field="lora",
+            value=files.folder.name,
+            hint="Leave them out, embeddings as well, or use another model.",
+        )
     networks = [one for one in files.networks if one.name in _FLAT]
     return target_with({one.name: shapes_of(one) for one in networks})
 

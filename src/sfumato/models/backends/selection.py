@@ -67,7 +67,7 @@ def choose(files: ModelFiles, settings: Settings) -> Choice:
     root = Path(environ.get("SYSTEMROOT", "C:/Windows") if sys.platform == "win32" else "/")
     seen = looking and gpu_in_sight(root, sys.platform, platform.machine())
     gpu = _usable_gpu() if seen and missing is None else None
-    if settings.backend == "torch" or _kind(settings) in GPUS or gpu is not None:
+    if settings.backend == "torch" or _kind(settings) in GPUS or gpu is not None or _only_torch(settings):
         return decide(settings, Facts(missing, gpu, seen))
     from sfumato.models.backends.openvino.support import unsupported
 
@@ -83,6 +83,22 @@ def decide(settings: Settings, facts: Facts) -> Choice:
     needed is not installed.
     """
     on_gpu = _kind(settings) in GPUS
+    only_torch = _only_torch(settings)
+    if only_torch is not None and (settings.backend == "openvino" or settings.dtype in EIGHT_BITS):
+        field, value = only_torch
+        if settings.backend == "openvino":
+            raise InputError(
+                "is for the backend torch",
+                field=field,
+                value=value,
+                hint=f"Leave out {field}, or let the backend be chosen.",
+            )
+        raise InputError(
+            f"is for openvino, and the {field} {value} for torch",
+            field="precision",
+            value=settings.dtype,
+            hint="Use bf16 or f32; the storage int8 has torch keep weights of eight bits.",
+        )
     if settings.dtype in EIGHT_BITS and (settings.backend == "torch" or on_gpu):
         raise InputError(
             "only openvino draws with weights of eight bits, on the processor",
@@ -98,6 +114,8 @@ def decide(settings: Settings, facts: Facts) -> Choice:
         return _torch(f"the device {settings.device} was asked for", facts)
     if facts.gpu is not None:
         return _torch(f"fastest here; the GPU is {facts.gpu}", facts)
+    if only_torch is not None:
+        return _torch(f"the one with the {only_torch[0]} {only_torch[1]}", facts)
     obstacle = facts.unsupported if facts.broken is None else facts.broken
     if settings.dtype == "float16":
         obstacle = "float16 is not compiled (bf16 and f32 are)"
@@ -172,6 +190,13 @@ def _why_openvino(settings: Settings, facts: Facts) -> str:
     if facts.missing is not None:
         return 'fastest without torch; for the GPU: pip install "sfumato[torch]"'
     return "fastest here; this torch cannot use the GPU"
+
+
+def _only_torch(settings: Settings) -> tuple[str, str] | None:
+    """Return the field and the value of a setting that only torch can follow; None where there is none."""
+    if settings.offload not in ("auto", "none"):
+        return "offload", settings.offload
+    return None if settings.storage in ("auto", "whole") else ("storage", settings.storage)
 
 
 def _kind(settings: Settings) -> str:

@@ -4,6 +4,7 @@ Gradients are switched off inside every call with `no_grad`. `inference_mode` wo
 its tensors can never be trained on later, and neither may surround a `yield`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,9 +20,11 @@ from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest
 from sfumato.models.backends import torch_altered, torch_text, torch_unet
 from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, FeatureNetwork, Work
 from sfumato.models.backends.torch_adapted import adapted_copy
-from sfumato.models.backends.torch_weights import load_network
+from sfumato.models.backends.torch_offload import Keeping
+from sfumato.models.backends.torch_weights import TEXT, VAE, load_network
 from sfumato.models.controlnets import ControlFiles, Opened, faults_of_control
 from sfumato.models.files import ModelFiles
+from sfumato.models.joint_files import is_transformer
 from sfumato.models.memory import DECODING, ENCODING, LOADING, PREDICTING, system_memory, tells_of_memory
 from sfumato.models.network_files import Config, NetworkFiles
 from sfumato.models.tiny_decoder import TinyDecoder, load_tiny_decoder
@@ -33,6 +36,7 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 # side.
 ACTIVATIONS_PER_CHANNEL = 60
 MAX_ROWS = 64
+NOT_COMPILED = "With offloading or weights in eight bits, torch.compile makes no kernels."
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +55,13 @@ class TorchBackend:
     text_encoder_2: CLIPTextModelWithProjection | None = None
     networks: tuple[str, ...] = ("unet", "text_encoder", "text_encoder_2")  # what their files call them
     latest: "Latest[TorchBackend]" = field(default_factory=lambda: Latest["TorchBackend"]())
+    keeping: Keeping | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        return f"torch {self.device} {str(self.dtype).removeprefix('torch.')}"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return ()
+        stored = "" if self.keeping is None or self.keeping.storage == "whole" else f" {self.keeping.storage}"
+        return f"torch {self.device} {str(self.dtype).removeprefix('torch.')}{stored}"
 
     @property
     def has_tiny_decoder(self) -> bool:
@@ -138,7 +141,7 @@ class TorchBackend:
             from sfumato.models.backends.torch_control import TorchControl, build_control
 
             with faults_of_control():
-                return TorchControl(load_network(files.network, build_control, self.device, self.dtype))
+                return TorchControl(self._beside(files.network, build_control))
 
         return self.controls.get(files, load)
 
@@ -147,7 +150,7 @@ class TorchBackend:
             from sfumato.models.backends.torch_t2i import TorchT2I, build_t2i
 
             with faults_of_control():
-                return TorchT2I(load_network(files.network, build_t2i, self.device, self.dtype))
+                return TorchT2I(self._beside(files.network, build_t2i))
 
         return self.t2i_adapters.get(files, load)
 
@@ -229,6 +232,10 @@ class TorchBackend:
             inside=tuple(one.to(self.dtype).expand(x.shape[0], -1, -1, -1) for one in extra.inside),
         )
 
+    def _beside(self, files: NetworkFiles, build: Callable[[Config], Any]) -> Any:
+        """Return a network that works beside the UNet."""
+        return load_network(files, build, self.device, self.dtype, keeping=self.keeping)
+
     @property
     def _scaling(self) -> tuple[float, float]:
         config = _config(self.vae)
@@ -236,13 +243,21 @@ class TorchBackend:
 
 
 @tells_of_memory(LOADING)
-def load_torch(files: ModelFiles, device: str, dtype: str, compiling: str = "off") -> TorchBackend:
+def load_torch(
+    files: ModelFiles,
+    device: str,
+    dtype: str,
+    compiling: str = "off",
+    offload: str = "auto",
+    storage: str = "auto",
+) -> TorchBackend:
     """Load the networks of a checked folder.
 
     `device`: auto, cpu, mps, cuda or cuda:N. `dtype`: auto, float32, float16 or bfloat16; auto is float32 on
     a CPU and float16 on a GPU. The autoencoder runs in float32 when the rest runs in float16, because common
     ones overflow it. `compiling` is `Settings.torch_compile`: kernels are made when a shape is first drawn,
-    which takes a minute or more; steps that reuse features run without.
+    which takes a minute or more; steps that reuse features run without. `offload` and `storage` are those of
+    `Settings`, "auto" being none and whole; networks that are kept otherwise run without such kernels.
 
     Raises ModelFileError for weights that do not fit their configuration, InputError for a device this
     machine does not have.
@@ -253,14 +268,16 @@ def load_torch(files: ModelFiles, device: str, dtype: str, compiling: str = "off
     layout = torch.channels_last if place.type == "cpu" else torch.contiguous_format
     kind = DTYPES["float32" if place.type == "cpu" else "float16"] if dtype == "auto" else DTYPES[dtype]
     vae_kind = torch.float32 if kind == torch.float16 else kind
-    unet = load_network(files.unet, _unet, place, kind)
-    graphs = compiling == "graphs" and place.type == "cuda"
-    if compiling != "off":
+    joint = is_transformer(files.unet)
+    keeping = Keeping.asked(offload, storage)
+    unet = load_network(files.unet, _transformer if joint else _unet, place, kind, keeping=keeping)
+    graphs = compiling == "graphs" and place.type == "cuda" and keeping is None
+    if compiling != "off" and keeping is None:
         unet.compile(mode="reduce-overhead" if graphs else "default")
-    return TorchBackend(
+    loaded = TorchBackend(
         unet=unet,
-        vae=load_network(files.vae, _vae, place, vae_kind, layout),
-        text_encoder=_text_encoder(files.text_encoder, place, kind),
+        vae=load_network(files.vae, _vae, place, vae_kind, layout, keeping, VAE),
+        text_encoder=_text_encoder(files.text_encoder, place, kind, keeping),
         device=place,
         dtype=kind,
         tiny=None if files.tiny_decoder is None else load_tiny_decoder(files.tiny_decoder, place, kind),
@@ -268,8 +285,15 @@ def load_torch(files: ModelFiles, device: str, dtype: str, compiling: str = "off
         networks=(files.unet.name, files.text_encoder.name, "text_encoder_2"),
         text_encoder_2=None
         if files.text_encoder_2 is None
-        else _text_encoder(files.text_encoder_2, place, kind),
+        else _text_encoder(files.text_encoder_2, place, kind, keeping),
+        keeping=keeping,
+        notes=() if compiling == "off" or keeping is None else (NOT_COMPILED,),
     )
+    if not joint:
+        return loaded
+    from sfumato.models.backends.torch_joint import load_joint  # most models are UNets
+
+    return load_joint(files, loaded)
 
 
 def _config(network: Any) -> Any:
@@ -280,12 +304,21 @@ def _unet(config: Config) -> Any:
     return UNet2DConditionModel.from_config(dict(config))
 
 
+def _transformer(config: Config) -> Any:
+    from sfumato.models.backends.torch_joint import build_transformer  # most models are UNets
+
+    return build_transformer(config)
+
+
 def _vae(config: Config) -> Any:
     return AutoencoderKL.from_config(dict(config))
 
 
-def _text_encoder(files: NetworkFiles, device: torch.device, dtype: torch.dtype) -> Any:
-    return load_network(files, torch_text.builder(files.class_name), device, dtype)
+def _text_encoder(
+    files: NetworkFiles, device: torch.device, dtype: torch.dtype, keeping: Keeping | None
+) -> Any:
+    build = torch_text.builder(files.class_name)
+    return load_network(files, build, device, dtype, keeping=keeping, group=TEXT)
 
 
 def _device(name: str) -> torch.device:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from sfumato.models.adapters.changes import TOKENS, NetworkChanges
+from sfumato.models.backends.torch_offload import KEPT_LAYERS, describe
 from sfumato.models.names import current_name
 
 NetworkT = TypeVar("NetworkT", bound=torch.nn.Module)
@@ -20,21 +21,31 @@ _OLD_END = 2  # transformers then takes the largest token for the end, as CLIP's
 def adapted_copy(network: NetworkT, changes: NetworkChanges) -> NetworkT:
     """Return `network` with `changes` laid over its weights, each computed in float32 and rounded to the
     weight's own dtype. Kernels that torch.compile made for the network are not used.
+
+    Weights in eight bits are widened, changed and packed again: left whole, those that an adapter changes
+    would take as much memory as the model without eight bits. Weights that are read for every use from a file
+    are changed at every use.
     """
-    shared = {id(one): one for one in (*network.parameters(), *network.buffers())}
+    shared: dict[int, Any] = {id(one): one for one in (*network.parameters(), *network.buffers())}
+    shared |= {id(layer.kept): layer.kept for layer in network.modules() if isinstance(layer, KEPT_LAYERS)}
     result = copy.deepcopy(network, shared)
     for name, weight in network.named_parameters():
         key = current_name(name)
         if key not in changes:
             continue
-        numbers = weight.detach().to("cpu", torch.float32).numpy()
-        made = torch.from_numpy(changes.applied(key, numbers)).to(weight.device, weight.dtype)
         owner, _, leaf = name.rpartition(".")
         module: Any = result.get_submodule(owner)
-        setattr(module, leaf, torch.nn.Parameter(made, requires_grad=False))
+        if leaf == "weight" and type(module) in KEPT_LAYERS:
+            module.kept = module.kept.laid_over(changes, key)
+        else:
+            numbers = weight.detach().to("cpu", torch.float32).numpy()
+            made = torch.from_numpy(changes.applied(key, numbers)).to(weight.device, weight.dtype)
+            setattr(module, leaf, torch.nn.Parameter(made, requires_grad=False))
         if key == TOKENS and changes.words is not None:
-            module.num_embeddings = len(made)
-            _mark_end(result, len(numbers) - 1)
+            module.num_embeddings = len(weight) + len(changes.words)
+            if weight.is_meta:
+                describe(module, (module.num_embeddings, *weight.shape[1:]), weight.dtype)
+            _mark_end(result, len(weight) - 1)
     return result
 
 

@@ -7,6 +7,7 @@ import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
 
 from sfumato.models.backends.base import NOTHING, Extra
+from sfumato.models.memory import PREDICTING, tells_of_memory
 from sfumato.models.network_files import Config
 
 
@@ -16,6 +17,7 @@ class TorchControl:
 
     network: ControlNetModel
 
+    @tells_of_memory(PREDICTING)
     def residuals(
         self,
         x: torch.Tensor,

@@ -14,11 +14,12 @@ from transformers.models.t5.modeling_t5 import T5EncoderModel
 
 from sfumato.errors import InputError
 from sfumato.models.adapters.changes import Changes
-from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra
+from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, FeatureNetwork
 from sfumato.models.backends.torch import MAX_ROWS, TorchBackend
 from sfumato.models.backends.torch_weights import load_network
 from sfumato.models.controlnets import ControlFiles
 from sfumato.models.files import ModelFiles
+from sfumato.models.memory import ENCODING, PREDICTING, tells_of_memory
 from sfumato.models.network_files import Config, NetworkFiles
 from sfumato.models.safetensors_header import read_header
 from sfumato.models.stored import Stored
@@ -40,6 +41,7 @@ class JointBackend(TorchBackend):
 
     text_encoder_3: T5EncoderModel | None = None
 
+    @tells_of_memory(ENCODING)
     def encode_pooled(
         self, ids: NDArray[np.int64], number: int = 0, skipped: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -51,6 +53,7 @@ class JointBackend(TorchBackend):
             embedded = network.shared(torch.tensor(ids, device=self.device))
             return network.encoder(inputs_embeds=embedded).last_hidden_state.float(), None
 
+    @tells_of_memory(PREDICTING)
     def predict(
         self, x: torch.Tensor, t: float, context: torch.Tensor, extra: Extra = NOTHING
     ) -> torch.Tensor:
@@ -81,6 +84,9 @@ class JointBackend(TorchBackend):
         raise _refused("cache_interval")
 
     def control(self, files: ControlFiles) -> ControlNetwork:
+        raise _refused("control")
+
+    def t2i_adapter(self, files: ControlFiles) -> FeatureNetwork:
         raise _refused("control")
 
     def adapted(self, changes: Changes) -> "TorchBackend":
@@ -143,13 +149,11 @@ def _check_extra(extra: Extra) -> None:
     for field, given in (
         ("freeu", extra.freeu is not None),
         ("pag", extra.perturbed),
-        ("control", bool(extra.down) or extra.mid is not None),
+        ("control", bool(extra.down or extra.inside) or extra.mid is not None),
     ):
         if given:
             raise _refused(field)
 
 
 def _refused(field: str) -> InputError:
-    return InputError(
-        "is made for UNets, and this model is a transformer", field=field, hint="Leave it out."
-    )
+    return InputError("is made for UNets, and this model is a transformer", field=field, hint="Leave it out.")

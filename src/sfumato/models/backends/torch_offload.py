@@ -282,6 +282,9 @@ KEPT: Final[dict[type[nn.Module], type[nn.Module]]] = {
 }
 
 
+KEPT_LAYERS: Final = (KeptLinear, KeptConv2d, KeptEmbedding)
+
+
 def keep(layer: nn.Module, kept: Kept, shape: Shape, dtype: torch.dtype) -> None:
     """Have `layer`, of a class in `KEPT`, take its weight from `kept`; `shape` and `dtype` are what it says
     of its weight from now on.

@@ -20,10 +20,12 @@ LARGEST_FLOAT8: Final = 448.0
 _SMALLEST: Final = 2.0**-120  # the step of a channel of zeros: anything but nothing
 _SIGNIFICANT: Final = 256.0  # steps have 8 significant bits, as bfloat16 has: they multiply exactly
 
-#: Parts of a network that are small and that everything goes through: they stay whole.
+#: Parts of a UNet, a transformer or a ControlNet that are small and that everything goes through: they stay
+#: whole.
 WHOLE_PARTS: Final = (
     *("conv_in", "conv_out", "time_embedding", "add_embedding", "class_embedding"),
-    *("controlnet_cond_embedding", "time_embed", "label_emb"),
+    *("controlnet_cond_embedding", "pos_embed", "time_text_embed", "context_embedder"),
+    *("norm_out", "proj_out"),
 )
 
 
@@ -73,7 +75,7 @@ def packs(name: str, layer: torch.nn.Module) -> bool:
     linear layer and convolution but the first, the last, and those that embed times and sizes.
     """
     known = isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)
-    return known and not any(part in WHOLE_PARTS for part in name.split("."))
+    return known and name.partition(".")[0] not in WHOLE_PARTS
 
 
 def packed(weight: torch.Tensor, storage: str, dtype: torch.dtype) -> Packed:

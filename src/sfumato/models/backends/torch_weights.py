@@ -13,7 +13,6 @@ from typing import Any, Final
 import torch
 from safetensors import SafetensorError, safe_open
 
-from sfumato.models.memory import ran_out
 from sfumato.models.backends.torch_offload import (
     KEPT,
     InFile,
@@ -25,6 +24,7 @@ from sfumato.models.backends.torch_offload import (
     on_host,
 )
 from sfumato.models.backends.torch_storage import packs, whole
+from sfumato.models.memory import ran_out
 from sfumato.models.names import current_name
 from sfumato.models.network_files import Config, NetworkFiles, damaged
 from sfumato.models.stored import Shape, Stored, changed, changed_shape
@@ -69,6 +69,8 @@ def load_network(
         try:
             _bring(network, found, device, keeping, group)
         except (OSError, ValueError, RuntimeError) as error:
+            if ran_out(error):
+                raise
             raise damaged(files.weights, f"cannot be read ({error})") from error
     _fill_positions(network, device)
     return network.requires_grad_(False).eval()

@@ -95,7 +95,7 @@ def read_control(path: Path) -> Part:
 def _refuse_relatives(header: Header, path: Path) -> None:
     for about, hint, tells in _RELATIVES:
         if tells(header.tensors):
-            raise _refused(path, f"is {about}, and is not drawn with", hint)
+            raise _refused(path, f"is {about}, which is not supported", hint)
 
 
 def _refuse_pooling(path: Path) -> None:
@@ -109,7 +109,7 @@ def _refuse_pooling(path: Path) -> None:
         except OSError:
             continue
         if _POOLED.search(text):
-            raise _refused(path, f"is pooled over the whole picture ({beside.name}), which is not drawn with")
+            raise _refused(path, f"is pooled over the whole picture ({beside.name}), which is not supported")
 
 
 def _neither(header: Header, path: Path) -> ModelFileError:

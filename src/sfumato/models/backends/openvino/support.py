@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sfumato.models.files import ModelFiles
+from sfumato.models.joint_files import is_transformer
 from sfumato.models.network_files import NetworkFiles
 
 # What diffusers and transformers assume where a configuration is silent, and what of it can be built. A value
@@ -51,7 +52,8 @@ def unsupported(files: ModelFiles) -> str | None:
     it can.
     """
     return (
-        _pooled(files)
+        _transformer(files)
+        or _pooled(files)
         or _unknown(files.unet, _UNET)
         or _unknown_blocks(files.unet, _BLOCKS)
         or _only_cross(files.unet)
@@ -59,6 +61,12 @@ def unsupported(files: ModelFiles) -> str | None:
         or _unknown_blocks(files.vae, _VAE_BLOCKS)
         or _unknown(files.text_encoder, _TEXT)
     )
+
+
+def _transformer(files: ModelFiles) -> str | None:
+    if is_transformer(files.unet):
+        return "its network is a transformer, and graphs of UNets are built"
+    return None
 
 
 def _pooled(files: ModelFiles) -> str | None:
