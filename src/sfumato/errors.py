@@ -63,6 +63,14 @@ class ModelFileError(InputError):
     """A model is missing, damaged, or in a format that is refused (a pickle)."""
 
 
+class BusyError(SfumatoError):
+    """The server has too much to do already; nothing was accepted. The same may work a little later."""
+
+
+class NotFoundError(InputError):
+    """What was asked for by its number or name is not there, or belongs to somebody else."""
+
+
 class OutputError(InputError):
     """The result cannot be written: missing or read-only folder, full disk, unknown format."""
 

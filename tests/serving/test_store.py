@@ -33,12 +33,18 @@ def test_a_new_file_is_up_to_date_and_remembers(path: Path) -> None:
 
 def test_changes_happen_together_or_not_at_all(path: Path) -> None:
     store = Store(path)
-    with pytest.raises(OutputError, match="UNIQUE"), store.writing() as connection:
-        connection.execute(JOB, ("a", 1))
-        connection.execute(JOB, ("a", 2))
-    with pytest.raises(KeyboardInterrupt), store.writing() as connection:
-        connection.execute(JOB, ("b", 1))
-        raise KeyboardInterrupt
+
+    def twice(problem: BaseException | None) -> None:
+        with store.writing() as connection:
+            connection.execute(JOB, ("a", 1))
+            if problem is not None:
+                raise problem
+            connection.execute(JOB, ("a", 2))
+
+    with pytest.raises(OutputError, match="UNIQUE"):
+        twice(None)
+    with pytest.raises(KeyboardInterrupt):
+        twice(KeyboardInterrupt())
     assert ids(store) == []
     store.close()
 

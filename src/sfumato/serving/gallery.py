@@ -1,0 +1,252 @@
+"""Everything that was made: pictures in a folder, and what is known of them in the store.
+
+The folder is the truth: a picture says itself what drew it, so what the store lost is found again when a
+gallery opens, and what somebody removed from the folder is gone. Pictures are named by number here, never by
+path, and belong to one owner.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import Row
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.engine.keeping import free_path, metadata_of, slug
+from sfumato.errors import NotFoundError, SfumatoError
+from sfumato.imaging.decode import opened
+from sfumato.imaging.fitting import resize
+from sfumato.imaging.io import encode_picture, open_picture, save_picture
+from sfumato.imaging.metadata import read_metadata
+from sfumato.imaging.writing import make_folder, write_file
+from sfumato.recipe.codec import from_json
+from sfumato.recipe.image import Resolved
+from sfumato.serving.store import Store
+
+THUMBNAIL: Final = 320  # pixels of the longer side
+MOST_PIXELS: Final = 2**28  # pictures here were drawn here, whatever the limits are now
+THUMBNAILS: Final = ".thumbnails"
+MOST_FOUND: Final = 500
+_COLUMNS: Final = "id, name, owner, created, prompt, model, seed, width, height, favourite, binned"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A picture in the gallery. `created` and `binned`, when it was thrown away or None, are seconds since
+    1970; `width` and `height` pixels.
+    """
+
+    id: int
+    path: Path
+    created: float
+    prompt: str
+    model: str
+    seed: int
+    width: int
+    height: int
+    favourite: bool
+    binned: float | None
+
+
+class Gallery:
+    """The pictures in `folder`, which `store` remembers; for several threads.
+
+    `now` tells the time in seconds since 1970. Raises OutputError where the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, store: Store, now: Callable[[], float] = time.time) -> None:
+        make_folder(folder)
+        self.folder = folder.resolve()
+        self._store = store
+        self._now = now
+        self._naming = threading.Lock()
+
+    def add(
+        self, pixels: NDArray[np.uint8], resolved: Resolved, backend: str, owner: str, job: str | None = None
+    ) -> Kept:
+        """Keep a picture, uint8 `(H,W,3)`, that `backend` drew of `resolved` for `owner`, and return what it
+        is here. Raises OutputError; then nothing was kept.
+        """
+        created = self._now()
+        day = self.folder / datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d")
+        make_folder(day)
+        with self._naming:
+            # The file first: a row without a picture would be a promise that nobody can keep.
+            path = free_path(day / f"{slug(resolved)}-{resolved.picture_seed}.png")
+            save_picture(pixels, path, metadata_of(resolved, backend))
+        height, width = pixels.shape[:2]
+        return self._remember(path, resolved, (width, height), owner, created, job)
+
+    def get(self, number: int, owner: str) -> Kept:
+        """Return a picture of `owner`. Raises NotFoundError, for other people's pictures as well."""
+        rows = self._store.read(
+            f"SELECT {_COLUMNS} FROM pictures WHERE id = ? AND owner = ?", (number, owner)
+        )
+        kept = next(iter(self._there(rows)), None)
+        if kept is None:
+            raise NotFoundError("there is no such picture", field="picture", value=number)
+        return kept
+
+    def search(
+        self,
+        owner: str,
+        words: str = "",
+        *,
+        model: str | None = None,
+        favourites: bool = False,
+        binned: bool = False,
+        before: int | None = None,
+        limit: int = 60,
+    ) -> tuple[Kept, ...]:
+        """Return pictures of `owner`, the newest first: those whose prompt or model holds every one of
+        `words`, in any case; of one `model`; only `favourites`; those in the bin instead of the others;
+        older than the picture `before`. At most `limit`.
+        """
+        asked = ["owner = ?", f"binned IS {'NOT ' if binned else ''}NULL"]
+        values: list[object] = [owner]
+        for word in words.split():
+            asked.append("(prompt LIKE ? ESCAPE '\\' OR model LIKE ? ESCAPE '\\')")
+            values += [like := f"%{_escaped(word)}%", like]
+        if model is not None:
+            asked.append("model = ?")
+            values.append(model)
+        if favourites:
+            asked.append("favourite = 1")
+        if before is not None:
+            asked.append("id < ?")
+            values.append(before)
+        values.append(max(1, min(limit, MOST_FOUND)))
+        where = " AND ".join(asked)
+        rows = self._store.read(
+            f"SELECT {_COLUMNS} FROM pictures WHERE {where} ORDER BY id DESC LIMIT ?", values
+        )
+        return self._there(rows)
+
+    def models(self, owner: str) -> tuple[str, ...]:
+        """Return the models that drew the pictures of `owner`, by name."""
+        rows = self._store.read(
+            "SELECT DISTINCT model FROM pictures WHERE owner = ? ORDER BY model", (owner,)
+        )
+        return tuple(row["model"] for row in rows)
+
+    def count(self, owner: str) -> int:
+        """Return how many pictures `owner` has, without those in the bin."""
+        query = "SELECT count(*) AS number FROM pictures WHERE owner = ? AND binned IS NULL"
+        return self._store.read(query, (owner,))[0]["number"]
+
+    def mark(self, numbers: Iterable[int], owner: str, *, favourite: bool) -> None:
+        """Make pictures of `owner` favourites, or no longer."""
+        self._change("favourite = ?", int(favourite), numbers, owner)
+
+    def bin(self, numbers: Iterable[int], owner: str) -> None:
+        """Put pictures of `owner` into the bin: they stay on disk until it is emptied."""
+        self._change("binned = ?", self._now(), numbers, owner)
+
+    def restore(self, numbers: Iterable[int], owner: str) -> None:
+        """Take pictures of `owner` out of the bin."""
+        self._change("binned = ?", None, numbers, owner)
+
+    def empty_bin(self, owner: str) -> int:
+        """Remove the files of the pictures in the bin of `owner`, and return how many there were."""
+        removed = 0
+        while binned := self.search(owner, binned=True, limit=MOST_FOUND):
+            for one in binned:
+                one.path.unlink(missing_ok=True)
+                self._thumbnail(one.id).unlink(missing_ok=True)
+                self._store.write("DELETE FROM pictures WHERE id = ?", (one.id,))
+            removed += len(binned)
+        return removed
+
+    def thumbnail(self, kept: Kept) -> Path:
+        """Return a small JPEG of a picture, made when it is first asked for. Raises PictureError for a
+        damaged picture, and OutputError.
+        """
+        path = self._thumbnail(kept.id)
+        if not path.is_file():
+            pixels = np.asarray(open_picture(kept.path, MOST_PIXELS))
+            scale = min(1.0, THUMBNAIL / max(kept.width, kept.height))
+            width, height = (max(1, round(side * scale)) for side in (kept.width, kept.height))
+            make_folder(path.parent)
+            write_file(path, encode_picture(resize(pixels, width, height), ".jpg"))
+        return path
+
+    def resolved(self, kept: Kept) -> Resolved:
+        """Return the recipe in a picture. Raises PictureError and RecipeError."""
+        return from_json(read_metadata(kept.path).resolved_json, Resolved)
+
+    def sweep(self, owner: str) -> int:
+        """Find pictures in the folder that the store does not know, give them to `owner`, and return how many
+        there were. Files that are no pictures of ours are left alone.
+        """
+        known = {row["name"] for row in self._store.read("SELECT name FROM pictures")}
+        found = 0
+        for path in sorted(self.folder.glob("*/*.png")):
+            if self._name(path) in known or path.is_symlink():
+                continue
+            with suppress(SfumatoError, OSError):
+                resolved = from_json(read_metadata(path).resolved_json, Resolved)
+                with opened(path) as image:
+                    size = image.size
+                self._remember(path, resolved, size, owner, path.stat().st_mtime, None)
+                found += 1
+        return found
+
+    def _remember(
+        self,
+        path: Path,
+        resolved: Resolved,
+        size: tuple[int, int],
+        owner: str,
+        created: float,
+        job: str | None,
+    ) -> Kept:
+        prompt = "" if resolved.text is None else resolved.text.prompt
+        seed = resolved.picture_seed
+        (row,) = self._store.write(
+            "INSERT INTO pictures (name, owner, created, prompt, model, seed, width, height, job) "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+            (self._name(path), owner, created, prompt, resolved.model, seed, *size, job),
+        )
+        return self._kept(row)
+
+    def _change(self, what: str, value: float | None, numbers: Iterable[int], owner: str) -> None:
+        with self._store.writing() as connection:
+            for number in numbers:
+                query = f"UPDATE pictures SET {what} WHERE id = ? AND owner = ?"
+                connection.execute(query, (value, number, owner))
+
+    def _there(self, rows: Iterable[Row]) -> tuple[Kept, ...]:
+        """Return the pictures of `rows` whose files are still there."""
+        kept = [self._kept(row) for row in rows]
+        return tuple(one for one in kept if one.path.is_file())
+
+    def _kept(self, row: Row) -> Kept:
+        return Kept(
+            id=row["id"],
+            path=self.folder / row["name"],
+            created=row["created"],
+            prompt=row["prompt"],
+            model=row["model"],
+            seed=row["seed"],
+            width=row["width"],
+            height=row["height"],
+            favourite=bool(row["favourite"]),
+            binned=row["binned"],
+        )
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _thumbnail(self, number: int) -> Path:
+        return self.folder / THUMBNAILS / f"{number}.jpg"
+
+
+def _escaped(word: str) -> str:
+    """Return `word` as LIKE takes it for itself."""
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,43 @@
+"""A piece of work for the server, and what is to be seen of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from sfumato.recipe.image import Recipe
+
+State: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
+FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Pictures that `owner` wants: the `recipe`, and how it goes. A new value for everything that happens;
+    `version` counts them.
+
+    `position` is how many jobs are drawn before it, 0 for one that is drawn or finished. `steps` of
+    `total_steps` are done, `seconds_left` is a guess, None without a ground for one. `previews` are JPEGs of
+    pictures that are not finished, by their index in the recipe; `pictures` the numbers in the gallery of
+    those that are. `problem` says in one line why it failed, `warnings` what could not be done as asked.
+    """
+
+    id: str
+    owner: str
+    recipe: Recipe
+    created: float
+    state: State = "queued"
+    version: int = 0
+    position: int = 0
+    steps: int = 0
+    total_steps: int = 0
+    seconds_left: float | None = None
+    previews: Mapping[int, bytes] = field(default_factory=dict[int, bytes])
+    pictures: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    problem: str | None = None
+    attempts: int = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINISHED

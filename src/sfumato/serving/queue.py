@@ -1,0 +1,281 @@
+"""The one queue of a server: one job is drawn at a time, whoever asks, and nobody is forgotten.
+
+Owners take turns, so that a hundred jobs of one do not keep another waiting for more than one. What was
+accepted is in the store before the caller hears of it: a server that was stopped, or fell over, goes on with
+it. Threads wait here for news of a job; nobody is called back.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from sfumato.engine.events import Done, Event, Events, Picture, Started, StepDone
+from sfumato.errors import BusyError, NotFoundError, OutputError, SfumatoError
+from sfumato.imaging.io import encode_picture
+from sfumato.recipe.codec import from_json, to_json
+from sfumato.recipe.image import Recipe
+from sfumato.serving.gallery import Gallery
+from sfumato.serving.jobs import Job
+from sfumato.serving.store import Store
+
+MOST_WAITING: Final = 200  # jobs of all owners
+MOST_EACH: Final = 20
+MOST_REMEMBERED: Final = 200  # finished jobs, so that who looks away for a while still sees the end
+MOST_ATTEMPTS: Final = 3  # a job that takes the server down with it is not tried for ever
+PREVIEWS: Final = 10  # of a picture, at most: each costs a rough decoding
+PATIENCE: Final = 0.5  # seconds between looks at whether a waiting thread is still wanted
+_LOG: Final = logging.getLogger("sfumato.serving")
+_UNEXPECTED: Final = "Something went wrong that should not; the server's log has the details."
+
+
+class JobQueue:
+    """Draws jobs one after another, in a thread of its own.
+
+    `draw(recipe, preview_every)` draws one, as `sfumato.engine.run.run` does; finished pictures go into
+    `gallery`. Errors that are not the user's go into the log of "sfumato.serving".
+    """
+
+    def __init__(self, draw: Callable[[Recipe, int], Events], gallery: Gallery, store: Store) -> None:
+        self._draw, self._gallery, self._store = draw, gallery, store
+        self._news = threading.Condition()
+        self._jobs: dict[str, Job] = {}
+        self._waiting: dict[str, deque[str]] = {}  # by owner; owners in the order of their turns
+        self._stopped: set[str] = set()  # jobs that are to be cancelled
+        self._ended: deque[str] = deque()
+        self._usual = 0.0  # seconds that jobs took lately
+        self._number = 0
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="sfumato-drawing", daemon=True)
+        self._take_up()
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop drawing; what is not finished is taken up when a queue opens on this store again."""
+        with self._news:
+            self._closing = True
+            self._news.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(self, recipe: Recipe, owner: str) -> Job:
+        """Accept a job. Raises BusyError when too many are waiting, OutputError when it cannot be kept."""
+        with self._news:
+            mine = len(self._waiting.get(owner, ()))
+            everyone = sum(len(one) for one in self._waiting.values())
+            if self._closing or mine >= MOST_EACH or everyone >= MOST_WAITING:
+                what = f"{mine} of yours" if mine >= MOST_EACH else f"{everyone}"
+                reason = "the server is closing" if self._closing else f"{what} are waiting already"
+                raise BusyError(reason, field="job", hint="Try again in a while, or cancel one.")
+            job = Job(secrets.token_urlsafe(12), owner, recipe, time.time())
+            self._number += 1
+            self._store.write(
+                "INSERT INTO jobs (id, owner, number, created, recipe, state) "
+                "VALUES (?, ?, ?, ?, ?, 'queued')",
+                (job.id, owner, self._number, job.created, to_json(recipe)),
+            )
+            self._enqueue(job)
+            return self._jobs[job.id]
+
+    def get(self, number: str, owner: str) -> Job:
+        """Return how a job of `owner` goes. Raises NotFoundError, for other people's jobs as well."""
+        with self._news:
+            job = self._jobs.get(number)
+            if job is None or job.owner != owner:
+                raise NotFoundError("there is no such job", field="job", value=number)
+            return job
+
+    def of(self, owner: str) -> tuple[Job, ...]:
+        """Return the jobs of `owner` that are remembered, the oldest first."""
+        with self._news:
+            return tuple(one for one in self._jobs.values() if one.owner == owner)
+
+    def follow(self, number: str, owner: str, version: int = -1) -> Generator[Job, None, None]:
+        """Yield what happens to a job, from after `version` until it is finished: the newest news each time,
+        not all. Raises NotFoundError.
+        """
+        while True:
+            with self._news:
+                job = self.get(number, owner)
+                if job.version <= version:
+                    if job.finished:
+                        return
+                    self._news.wait(PATIENCE)
+                    job = self.get(number, owner)
+            if job.version > version:
+                version = job.version
+                yield job
+            if job.finished:
+                return
+
+    def cancel(self, number: str, owner: str) -> Job:
+        """Cancel a job, at the next step if it is being drawn; one that is finished stays as it is. Raises
+        NotFoundError.
+        """
+        with self._news:
+            job = self.get(number, owner)
+            if job.state == "queued":
+                self._waiting[owner].remove(number)
+                self._end(job, "cancelled")
+            elif job.state == "running":
+                self._stopped.add(number)
+            return self._jobs[number]
+
+    def _take_up(self) -> None:
+        """Go on with what an earlier queue left."""
+        rows = self._store.read("SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY number")
+        (last,) = self._store.read("SELECT max(number) AS number FROM jobs")
+        self._number = last["number"] or 0
+        with self._news:
+            for row in rows:
+                attempts = row["attempts"]
+                try:
+                    recipe = from_json(row["recipe"], Recipe)
+                except SfumatoError as error:  # written by another version
+                    self._settle(row["id"], "failed", str(error))
+                    continue
+                job = Job(row["id"], row["owner"], recipe, row["created"], attempts=attempts)
+                if attempts >= MOST_ATTEMPTS:
+                    self._jobs[job.id] = job
+                    self._end(job, "failed", f"the server stopped {attempts} times while it was drawn")
+                else:
+                    self._enqueue(job)
+
+    def _enqueue(self, job: Job) -> None:
+        self._jobs[job.id] = job
+        self._waiting.setdefault(job.owner, deque()).append(job.id)
+        self._reorder()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            began = time.monotonic()
+            try:
+                self._make(job)
+            except SfumatoError as error:
+                self._finish(job.id, "failed", str(error))
+            except Exception:  # whatever it is, the next job has a right to its turn
+                _LOG.exception("A job failed")
+                self._finish(job.id, "failed", _UNEXPECTED)
+            took = time.monotonic() - began
+            self._usual = took if self._usual == 0 else 0.7 * self._usual + 0.3 * took
+
+    def _next(self) -> Job | None:
+        """Wait for the next job, and return it as one that is drawn; None when the queue closes."""
+        with self._news:
+            while not self._closing:
+                owner = next((name for name, jobs in self._waiting.items() if jobs), None)
+                if owner is None:
+                    self._waiting.clear()
+                    self._news.wait()
+                    continue
+                jobs = self._waiting.pop(owner)
+                job = self._jobs[jobs.popleft()]
+                if jobs:
+                    self._waiting[owner] = jobs  # behind all others
+                try:
+                    self._store.write(
+                        "UPDATE jobs SET state = 'running', attempts = attempts + 1 WHERE id = ?", (job.id,)
+                    )
+                except OutputError as error:
+                    self._end(job, "failed", str(error))
+                    continue
+                self._reorder()
+                return self._change(job.id, state="running", position=0, seconds_left=None)
+            return None
+
+    def _make(self, job: Job) -> None:
+        began = time.monotonic()
+        every = max(1, -(-(job.recipe.steps or 20) // PREVIEWS))
+        backend = ""
+        with closing(self._draw(job.recipe, every)) as events:
+            for event in events:
+                with self._news:
+                    closing_down, stopped = self._closing, job.id in self._stopped
+                if closing_down:
+                    # It is drawn again from its beginning, and what stopped it was not its fault.
+                    with suppress(OutputError):
+                        query = "UPDATE jobs SET state = 'queued', attempts = attempts - 1 WHERE id = ?"
+                        self._store.write(query, (job.id,))
+                    return
+                if stopped:
+                    self._finish(job.id, "cancelled")
+                    return
+                if isinstance(event, Started):
+                    backend = event.backend
+                self._tell(job, event, backend, time.monotonic() - began)
+        self._finish(job.id, "done")
+
+    def _tell(self, job: Job, event: Event, backend: str, seconds: float) -> None:
+        now = self._jobs[job.id]
+        match event:
+            case Started():
+                self._change(job.id, total_steps=event.total_steps, warnings=event.warnings)
+            case StepDone():
+                left = seconds / event.finished_steps * (event.total_steps - event.finished_steps)
+                news: dict[str, Any] = {
+                    "steps": event.finished_steps,
+                    "total_steps": event.total_steps,
+                    "seconds": seconds,
+                    "seconds_left": left,
+                }
+                if event.preview is not None:
+                    made = zip(event.indices, event.preview, strict=True)
+                    shown = {index: encode_picture(pixels, ".jpg") for index, pixels in made}
+                    news["previews"] = {**now.previews, **shown}
+                self._change(job.id, **news)
+            case Picture():
+                kept = self._gallery.add(event.pixels, event.resolved, backend, job.owner, job.id)
+                rest = {index: one for index, one in now.previews.items() if index != event.index}
+                self._change(job.id, pictures=(*now.pictures, kept.id), previews=rest)
+            case Done():
+                self._change(job.id, warnings=(*now.warnings, *event.warnings), seconds=seconds)
+            case _:  # it goes on in another way, and says so
+                self._change(job.id, warnings=(*now.warnings, *event.warnings))
+
+    def _finish(self, number: str, state: Any, problem: str | None = None) -> None:
+        with self._news:
+            self._stopped.discard(number)
+            self._end(self._jobs[number], state, problem)
+
+    def _end(self, job: Job, state: Any, problem: str | None = None) -> None:
+        self._settle(job.id, state, problem)
+        self._change(job.id, state=state, problem=problem, previews={}, position=0, seconds_left=None)
+        self._reorder()
+        self._ended.append(job.id)
+        while len(self._ended) > MOST_REMEMBERED:
+            del self._jobs[self._ended.popleft()]
+
+    def _settle(self, number: str, state: str, problem: str | None) -> None:
+        # Where this fails the job is drawn again after a restart, which is better than stopping everything.
+        with suppress(OutputError):
+            self._store.write("UPDATE jobs SET state = ?, problem = ? WHERE id = ?", (state, problem, number))
+
+    def _change(self, number: str, **news: Any) -> Job:
+        with self._news:
+            before = self._jobs[number]
+            job = self._jobs[number] = replace(before, **news, version=before.version + 1)
+            self._news.notify_all()
+            return job
+
+    def _reorder(self) -> None:
+        """Tell every waiting job its place: owners take turns, each with its oldest."""
+        drawn = sum(one.state == "running" for one in self._jobs.values())
+        lines = [[*jobs] for jobs in self._waiting.values()]
+        order = [
+            line[turn]
+            for turn in range(max(map(len, lines), default=0))
+            for line in lines
+            if turn < len(line)
+        ]
+        for place, number in enumerate(order, start=drawn):
+            left = (place + 1) * self._usual if self._usual else None
+            if self._jobs[number].position != place or self._jobs[number].version == 0:
+                self._change(number, position=place, seconds_left=left)

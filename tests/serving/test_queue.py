@@ -1,0 +1,214 @@
+"""The queue: fair, one at a time, and it forgets nothing."""
+
+import threading
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sfumato.engine.events import Event, Events, StepDone
+from sfumato.engine.run import draw
+from sfumato.errors import BusyError, NotFoundError, RecipeError
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
+from sfumato.recipe.resolve import resolve
+from sfumato.serving.gallery import Gallery
+from sfumato.serving.jobs import Job
+from sfumato.serving.queue import MOST_ATTEMPTS, MOST_EACH, JobQueue
+from sfumato.serving.store import Store
+from tiny_models import tiny_bundle
+
+ME, OTHER = "me", "other"
+WAIT = 20.0
+
+
+def frog(**fields: Any) -> Recipe:
+    return Recipe(parts=(TextPart(prompt="a frog"),), **{"seed": 7, "steps": 2, **fields})
+
+
+@dataclass
+class Drawing:
+    """Draws with the tiny model, and waits before every step while `gate` is closed."""
+
+    gate: threading.Event = field(default_factory=threading.Event)
+    begun: list[int] = field(default_factory=list[int])
+    stepping: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def __call__(self, recipe: Recipe, preview_every: int) -> Events:
+        self.begun.append(recipe.seed or 0)
+        if recipe.seed == 13:
+            raise RecipeError("is unlucky", field="seed", value=13)
+        if recipe.seed == 14:
+            raise ZeroDivisionError
+        bundle = tiny_bundle()
+        return self._gated(draw(resolve(recipe, bundle.defaults), bundle, preview_every=preview_every))
+
+    def _gated(self, events: Events) -> Generator[Event, None, None]:
+        with closing(events):
+            for event in events:
+                if isinstance(event, StepDone):
+                    self.stepping.release()
+                    assert self.gate.wait(WAIT)
+                yield event
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    store = Store(tmp_path / "studio.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def gallery(store: Store, tmp_path: Path) -> Gallery:
+    return Gallery(tmp_path / "pictures", store)
+
+
+@pytest.fixture
+def drawing() -> Drawing:
+    return Drawing()
+
+
+@pytest.fixture
+def queue(drawing: Drawing, gallery: Gallery, store: Store) -> Any:
+    queue = JobQueue(drawing, gallery, store)
+    yield queue
+    drawing.gate.set()
+    queue.close()
+
+
+def end(queue: JobQueue, job: Job) -> Job:
+    *_, last = queue.follow(job.id, job.owner)
+    return last
+
+
+def test_a_job_is_drawn_and_kept(queue: JobQueue, drawing: Drawing, gallery: Gallery) -> None:
+    drawing.gate.set()
+    job = queue.submit(frog(count=2, steps=4), ME)
+    assert (job.state, job.position) == ("queued", 0)
+    queue.start()
+    seen = list(queue.follow(job.id, ME))
+    assert [one.version for one in seen] == sorted({one.version for one in seen})
+    last = seen[-1]
+    assert (last.state, last.problem, last.previews) == ("done", None, {})
+    assert (last.steps, last.total_steps) == (4, 4)
+    assert [gallery.get(number, ME).seed for number in last.pictures] == [7, 8]
+
+
+def test_previews_are_small_pictures(queue: JobQueue, drawing: Drawing) -> None:
+    queue.start()
+    job = queue.submit(frog(steps=3), ME)
+    drawing.gate.set()
+    shown = [one.previews[0] for one in queue.follow(job.id, ME) if one.previews]
+    assert shown
+    with Image.open(BytesIO(shown[0])) as image:
+        assert (image.format, image.size) == ("JPEG", (64, 64))
+
+
+def test_owners_take_turns(queue: JobQueue, drawing: Drawing) -> None:
+    jobs = [queue.submit(frog(seed=seed), ME) for seed in (1, 2, 3, 4)]
+    jobs += [queue.submit(frog(seed=5), OTHER), queue.submit(frog(seed=6), "third")]
+    assert [queue.get(one.id, one.owner).position for one in jobs] == [0, 3, 4, 5, 1, 2]
+    drawing.gate.set()
+    queue.start()
+    for job in jobs:
+        assert end(queue, job).state == "done"
+    assert drawing.begun == [1, 5, 6, 2, 3, 4]
+
+
+def test_jobs_are_cancelled_while_they_wait_and_while_they_are_drawn(
+    queue: JobQueue, drawing: Drawing, gallery: Gallery
+) -> None:
+    first, second, third = (queue.submit(frog(seed=seed), ME) for seed in (1, 2, 3))
+    queue.start()
+    assert drawing.stepping.acquire(timeout=WAIT)
+    assert queue.cancel(second.id, ME).state == "cancelled"
+    assert queue.cancel(first.id, ME).state == "running"
+    drawing.gate.set()
+    assert end(queue, first).state == "cancelled"
+    assert end(queue, third).state == "done"
+    assert queue.cancel(third.id, ME).state == "done"
+    assert drawing.begun == [1, 3]
+    assert [one.seed for one in gallery.search(ME)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("seed", "problem"), [(13, "seed: is unlucky (got 13)"), (14, "Something went wrong")]
+)
+def test_a_job_that_fails_does_not_stop_the_next(
+    queue: JobQueue, drawing: Drawing, seed: int, problem: str
+) -> None:
+    drawing.gate.set()
+    queue.start()
+    bad, good = queue.submit(frog(seed=seed), ME), queue.submit(frog(), ME)
+    last = end(queue, bad)
+    assert last.state == "failed"
+    assert last.problem is not None
+    assert last.problem.startswith(problem)
+    assert end(queue, good).state == "done"
+
+
+def test_jobs_belong_to_their_owners(queue: JobQueue) -> None:
+    job = queue.submit(frog(), ME)
+    for ask in (queue.get, queue.cancel, lambda *asked: next(queue.follow(*asked))):
+        with pytest.raises(NotFoundError, match="there is no such job"):
+            ask(job.id, OTHER)
+    assert queue.of(OTHER) == ()
+    assert [one.id for one in queue.of(ME)] == [job.id]
+
+
+def test_two_hundred_clicks_are_refused_kindly(queue: JobQueue) -> None:
+    for _ in range(MOST_EACH):
+        queue.submit(frog(), ME)
+    for _ in range(200 - MOST_EACH):
+        with pytest.raises(BusyError, match=f"{MOST_EACH} of yours are waiting already"):
+            queue.submit(frog(), ME)
+    assert len(queue.of(ME)) == MOST_EACH
+    assert queue.submit(frog(), OTHER).state == "queued"
+
+
+def test_what_was_accepted_is_drawn_after_a_restart(
+    queue: JobQueue, drawing: Drawing, gallery: Gallery, store: Store
+) -> None:
+    jobs = [queue.submit(frog(seed=seed), ME) for seed in (1, 2)]
+    queue.start()
+    assert drawing.stepping.acquire(timeout=WAIT)
+    closing_down = threading.Thread(target=queue.close)
+    closing_down.start()
+    drawing.gate.set()
+    closing_down.join()
+    assert gallery.search(ME) == ()
+    later = JobQueue(drawing, gallery, store)
+    assert [(one.id, one.state, one.attempts) for one in later.of(ME)] == [
+        (job.id, "queued", 0) for job in jobs
+    ]
+    later.start()
+    assert [end(later, job).state for job in jobs] == ["done", "done"]
+    later.close()
+    with pytest.raises(BusyError, match="closing"):
+        later.submit(frog(), ME)
+
+
+def test_a_job_that_takes_the_server_down_is_not_tried_for_ever(
+    drawing: Drawing, gallery: Gallery, store: Store, queue: JobQueue
+) -> None:
+    job = queue.submit(frog(), ME)
+    store.write("UPDATE jobs SET state = 'running', attempts = ?", (MOST_ATTEMPTS,))
+    (left,) = JobQueue(drawing, gallery, store).of(ME)
+    assert (left.id, left.state) == (job.id, "failed")
+    assert left.problem is not None
+    assert "stopped 3 times" in left.problem
+
+
+def test_who_comes_late_sees_the_end(queue: JobQueue, drawing: Drawing) -> None:
+    drawing.gate.set()
+    queue.start()
+    job = queue.submit(frog(), ME)
+    last = end(queue, job)
+    assert [one.state for one in queue.follow(job.id, ME)] == ["done"]
+    assert list(queue.follow(job.id, ME, last.version)) == []
