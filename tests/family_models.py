@@ -17,6 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import load_bundle
+from tiny_low_res import tiny_upscaler
 from tiny_models import MAX_LENGTH, temporary_folder, tiny_folder, tiny_settings, write_tokenizer
 
 WIDTHS = (32, 48)  # of the two text encoders; they differ, so that none can be taken for the other
@@ -77,7 +78,23 @@ VEGA: dict[str, Any] = {
     "transformer_layers_per_block": [1, [1, 1], [2, 2]],
     "reverse_transformer_layers_per_block": [[2, 2, 2], [1, 1, 1], 1],
 }
+KOALA: dict[str, Any] = {**XL, "layers_per_block": 1, "transformer_layers_per_block": [1, 2, 6]}
+SD2: dict[str, Any] = {**SD, "use_linear_projection": True, "attention_head_dim": [2, 4, 8, 8]}
+UPSCALER: dict[str, Any] = {
+    **SD2,
+    "block_out_channels": [16, 32, 32, 64],
+    "down_block_types": [PLAIN, X, X, X],
+    "up_block_types": [UP_X, UP_X, UP_X, UP_PLAIN],
+    "attention_head_dim": 8,
+    "only_cross_attention": [True, True, True, False],
+    "num_class_embeds": 1000,
+    "in_channels": 7,
+}
 TOLD = {"time_cond_proj_dim": 256}
+MASKED = {"in_channels": 9}
+VELOCITY = {**EULER, "prediction_type": "v_prediction"}
+ZERO_SNR = {**VELOCITY, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+UPSCALING = {**VELOCITY, "beta_start": 0.0001, "beta_end": 0.02}
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,11 @@ class Family:
     scheduler: dict[str, Any] = field(default_factory=lambda: EULER)
     encoders: tuple[int, ...] = (0,)
     index: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def upscales(self) -> bool:
+        """Whether the UNet takes a small picture beside its latents."""
+        return self.unet.get("in_channels") == 7
 
     @property
     def pools(self) -> bool:
@@ -103,11 +125,24 @@ FAMILIES = {
     "small-sd": Family({**SD, "layers_per_block": 1}),
     "bk-sdm-small": Family({**SD, "layers_per_block": 1, "mid_block_type": None}),
     "tiny-sd": Family(TINY),
+    "sd-inpaint": Family({**SD, **MASKED}),
+    "sd-v-zero-snr": Family(SD, ZERO_SNR),
+    "sd2-base": Family(SD2),
+    "sd2-v": Family(SD2, VELOCITY),
+    "sd2-inpaint": Family({**SD2, **MASKED}),
+    "bk-sdm-v2-base": Family({**SD2, "layers_per_block": 1}),
+    "bk-sdm-v2-small": Family({**SD2, "layers_per_block": 1, "mid_block_type": None}),
+    "bk-sdm-v2-tiny": Family({**SD2, **TINY, "attention_head_dim": [2, 4, 8]}),
+    "x4-upscaler": Family(UPSCALER, UPSCALING),
     "sdxl": Family(XL, encoders=BOTH, index=ZEROS),
     "sdxl-turbo": Family(XL, ANCESTRAL, BOTH, ZEROS),
     "sdxl-refiner": Family(REFINER, encoders=(1,), index=AESTHETIC),
     "ssd-1b": Family(SSD_1B, encoders=BOTH, index=ZEROS),
     "vega": Family(VEGA, encoders=BOTH, index=ZEROS),
+    "koala-1b": Family(KOALA, encoders=BOTH, index=ZEROS),
+    "koala-700m": Family({**KOALA, "mid_block_type": None}, encoders=BOTH, index=ZEROS),
+    "sdxl-inpaint": Family({**XL, **MASKED}, encoders=BOTH, index=ZEROS),
+    "sdxl-v-zero-snr": Family(XL, ZERO_SNR, BOTH, ZEROS),
     "lcm-sd": Family({**SD, **TOLD}, LCM),
     "lcm-sdxl": Family({**XL, **TOLD}, LCM, BOTH, ZEROS),
     "lcm-ssd-1b": Family({**SSD_1B, **TOLD}, LCM, BOTH, ZEROS),
@@ -128,7 +163,9 @@ def family_bundle(name: str) -> ModelBundle:
 
 def write_family(folder: Path, family: Family, seed: int = 0) -> Path:
     """Write a model of this family into `folder`, and return it."""
-    shutil.copytree(tiny_folder() / "vae", folder / "vae")
+    shutil.copytree((tiny_upscaler() if family.upscales else tiny_folder()) / "vae", folder / "vae")
+    if family.upscales:
+        shutil.copytree(tiny_upscaler() / "low_res_scheduler", folder / "low_res_scheduler")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for number in family.encoders:
@@ -169,6 +206,9 @@ def _index(family: Family) -> dict[str, Any]:
         index[f"tokenizer{part}"] = ["transformers", "CLIPTokenizer"] if there else [None, None]
     if not family.pools:
         nothing = {name: [None, None] for name in ("safety_checker", "feature_extractor")}
+        if family.upscales:
+            noise = {"low_res_scheduler": ["diffusers", "DDPMScheduler"], "max_noise_level": 350}
+            return {**index, **noise, "_class_name": "StableDiffusionUpscalePipeline"}
         return {**index, **nothing, "_class_name": "StableDiffusionPipeline"}
     kind = "StableDiffusionXLPipeline" if 0 in family.encoders else "StableDiffusionXLImg2ImgPipeline"
     return {**index, "_class_name": kind}
@@ -217,6 +257,8 @@ def _unet(config: dict[str, Any]) -> UNet2DConditionModel:
                 weight.mul_(3)
         text = torch.randn(4, MAX_LENGTH, config["cross_attention_dim"])
         x = torch.randn(4, config.get("in_channels", 4), 8, 8)
+        if "num_class_embeds" in config:
+            told["class_labels"] = torch.full((4,), 20)
         out = unet(x, torch.tensor(500), encoder_hidden_states=text, **told).sample
         unet.conv_out.weight.div_(out.std())
     return unet

@@ -1,46 +1,71 @@
 """Pictures of every tiny family beside those of stock diffusers, with the same weights and noise.
 
-As a program it prints the whole table: `python tests/family_parity.py`.
+    PYTHONPATH=tests python -m family_parity                    # every family and sampler, as Markdown
+    PYTHONPATH=tests python -m family_parity sdxl sd2-v
+
+Models that inpaint are given a picture and a mask, upscalers a small picture, the refiner noise to begin with;
+zero terminal SNR comes with guidance rescale. Printed is the PSNR of two pictures of 8 bits in dB.
 """
 
+import argparse
 import functools
 import math
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from family_models import FAMILIES, family_bundle, family_folder
-from sfumato.engine.events import Picture
+from sfumato.engine.events import Picture, StepDone
+from sfumato.engine.preview import to_uint8
 from sfumato.engine.run import draw
+from sfumato.imaging.inputs import Inputs, read_inputs
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.parts import Part, TextPart
+from sfumato.recipe.low_res import LowResPart
+from sfumato.recipe.parts import ImagePart, MaskPart, Part, TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.samplers.schedule import grid
+from tiny_models import temporary_folder, tiny_settings
+from tiny_upscaler import waves
 
 FROG = TextPart(prompt="a frog on a beach at night")
 SCHEDULERS = {
     "ddim": "DDIMScheduler",
     "euler": "EulerDiscreteScheduler",
     "euler_a": "EulerAncestralDiscreteScheduler",
+    "heun": "HeunDiscreteScheduler",
     "dpmpp_2m": "DPMSolverMultistepScheduler",
     "unipc": "UniPCMultistepScheduler",
     "lcm": "LCMScheduler",
 }
 TOLD_GUIDANCE = ("lcm-sd", "lcm-sdxl", "lcm-ssd-1b")
+RESCALED = 0.7  # what models of zero terminal SNR are drawn with, unless asked otherwise
+#: What the schedulers of diffusers cannot do: Heun's divides by a signal that is not there.
+ALIKE = {name: tuple(SCHEDULERS) for name in FAMILIES}
 
 
 def resolved(family: str, *parts: Part, **fields: Any) -> Resolved:
     """Return what runs with the tiny model of `family`, with seed 7."""
-    return resolve(Recipe(seed=7, parts=parts, **fields), family_bundle(family).defaults)
+    return planned(family, *parts, **fields)[0]
+
+
+def planned(family: str, *parts: Part, **fields: Any) -> tuple[Resolved, Inputs]:
+    """Return `resolved`, and the pictures that it begins with."""
+    recipe = Recipe(seed=7, parts=parts, **fields)
+    inputs = read_inputs(recipe, tiny_settings())
+    return resolve(recipe, family_bundle(family).defaults, sources=inputs.facts), inputs
 
 
 def drawn(family: str, *parts: Part, **fields: Any) -> NDArray[np.uint8]:
     """Return the picture that we draw."""
-    events = draw(resolved(family, *parts, **fields), family_bundle(family))
+    run, inputs = planned(family, *parts, **fields)
+    events = draw(run, family_bundle(family), inputs=inputs)
     return next(event.pixels for event in events if isinstance(event, Picture))
 
 
@@ -54,13 +79,18 @@ def pipeline(family: str) -> Any:
     return pipe
 
 
-def stock(family: str, sampler: str = "euler", **call: Any) -> NDArray[np.uint8]:
-    """Return the picture that diffusers draws, with seed 7 and, but for lcm, trailing timesteps."""
+def stock(family: str, sampler: str = "euler", kind: Any = None, **call: Any) -> NDArray[np.uint8]:
+    """Return the picture that diffusers draws, with seed 7 and, but for lcm, trailing timesteps; with the
+    pipeline `kind` where that is not the model's own.
+    """
     pipe = pipeline(family)
+    if kind is not None:
+        pipe = kind(**pipe.components)
+        pipe.set_progress_bar_config(disable=True)
     spacing = {} if sampler == "lcm" else {"timestep_spacing": "trailing"}
     pipe.scheduler = getattr(diffusers, SCHEDULERS[sampler]).from_config(pipe.scheduler.config, **spacing)
     generator = torch.Generator("cpu").manual_seed(7)
-    if "image" in call:  # the noise that it is began with this generator
+    if "denoising_start" in call:  # the noise that it is began with this generator
         torch.randn(1, 4, 8, 8, generator=generator)
     return np.asarray(pipe(**{"prompt": FROG.prompt, **call}, generator=generator).images[0])
 
@@ -69,7 +99,7 @@ def refiner_start(steps: int, sampler: str) -> dict[str, Any]:
     """Return what diffusers' refiner, which takes pictures only, draws from pure noise with."""
     sigma = grid(family_bundle("sdxl-refiner").schedule, steps, "trailing")[0]
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
-    scale = math.sqrt(1 + sigma * sigma) if sampler.startswith("euler") else 1.0
+    scale = math.sqrt(1 + sigma * sigma) if sampler.startswith(("euler", "heun")) else 1.0
     return {"image": noise * scale, "denoising_start": 1e-6}  # all steps, and nothing added
 
 
@@ -81,23 +111,88 @@ def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 def parity(family: str, sampler: str, steps: int = 4, guidance: float = 4.0) -> float:
     """Return the PSNR of our picture and diffusers' in dB."""
-    spacing = "lcm" if sampler == "lcm" else "trailing"
-    ours = drawn(family, FROG, steps=steps, guidance=guidance, sampler=sampler, spacing=spacing)
-    more = refiner_start(steps, sampler) if family == "sdxl-refiner" else {"height": 64, "width": 64}
-    return psnr(ours, stock(family, sampler, num_inference_steps=steps, guidance_scale=guidance, **more))
+    asked = {"steps": steps, "guidance": guidance, "sampler": sampler}
+    asked["spacing"] = "lcm" if sampler == "lcm" else "trailing"
+    call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance}
+    channels = FAMILIES[family].unet.get("in_channels", 4)
+    if channels == 9:
+        return _inpainted(family, asked, call)
+    if channels == 7:
+        small = _saved(waves(8, 8), "small.png")
+        ours = drawn(family, FROG, LowResPart(source=small, noise_level=20), **asked)
+        theirs = stock(family, sampler, image=Image.open(small), noise_level=20, **call)
+        return psnr(ours, theirs)
+    if family == "sdxl-refiner":
+        return psnr(drawn(family, FROG, **asked), stock(family, sampler, **call, **refiner_start(steps, sampler)))
+    text = FROG
+    if family.endswith("zero-snr"):
+        text = TextPart(prompt=FROG.prompt, guidance_rescale=RESCALED)
+        call["guidance_rescale"] = RESCALED
+    elif family not in TOLD_GUIDANCE:
+        text = TextPart(prompt=FROG.prompt, guidance_rescale=0.0)
+    return psnr(drawn(family, text, **asked), stock(family, sampler, height=64, width=64, **call))
 
 
-def table() -> str:
-    """Return the Markdown table of every family and sampler, at 8 steps."""
+def _inpainted(family: str, asked: dict[str, Any], call: dict[str, Any]) -> float:
+    """Compare what the last latents decode to: ours goes back into the picture, theirs does not."""
+    backend = family_bundle(family).backend
+    pixels = np.asarray(waves(64, 64))
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:56, 8:48] = 255  # on whole latents: diffusers takes the nearest pixel, we the largest value
+    scaled = pixels.astype(np.float32) / 127.5 - 1
+    hidden = np.where(mask[..., None] > 0, np.float32(0), scaled)
+    image = ImagePart(source=_saved(Image.fromarray(pixels), "image.png"), strength=1.0)
+    parts = FROG, image, MaskPart(area="8,16,40x40")
+    run, inputs = planned(family, *parts, **asked)
+    events = draw(run, family_bundle(family), inputs=inputs)
+    last = [one.step.x for one in events if isinstance(one, StepDone)][-1]
+    ours = to_uint8(np.moveaxis(backend.decode(last)[0], 0, -1))
+    large = FAMILIES[family].pools
+    theirs = stock(
+        family,
+        asked["sampler"],
+        diffusers.StableDiffusionXLInpaintPipeline if large else diffusers.StableDiffusionInpaintPipeline,
+        image=backend.encode_image(np.moveaxis(scaled, -1, 0)[None]),
+        mask_image=Image.fromarray(mask),
+        masked_image_latents=backend.encode_image(np.moveaxis(hidden, -1, 0)[None]),
+        strength=1.0,
+        height=64,
+        width=64,
+        **call,
+    )
+    return psnr(ours, theirs)
+
+
+def _saved(picture: Image.Image, name: str) -> str:
+    path: Path = temporary_folder() / f"parity-{name}"
+    picture.save(path)
+    return str(path)
+
+
+def table(families: Sequence[str], steps: int = 8) -> str:
+    """Return the Markdown table of these families and every sampler."""
     samplers = [*SCHEDULERS][:-1]
     lines = [f"| family | {' | '.join(samplers)} | lcm |", "|---" * (len(samplers) + 2) + "|"]
-    for family in FAMILIES:
-        row = [f"{parity(family, sampler, 8):.1f}" for sampler in samplers]
-        row.append(f"{parity(family, 'lcm', 8):.1f}" if family in TOLD_GUIDANCE else "")
+    for family in families:
+        row = [_shown(parity(family, sampler, steps)) for sampler in samplers]
+        row.append(_shown(parity(family, "lcm", steps)) if family in TOLD_GUIDANCE else "")
         lines.append(f"| {family} | {' | '.join(row)} |")
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+def _shown(value: float) -> str:
+    return "identical" if math.isinf(value) else f"{value:.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("families", nargs="*", choices=[*FAMILIES, []], metavar="FAMILY")
+    parser.add_argument("--markdown", action="store_true", help="the table as Markdown, as always")
+    parser.add_argument("--steps", type=int, default=8)
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(table())
+    print(table(arguments.families or tuple(FAMILIES), arguments.steps))
+
+
+if __name__ == "__main__":
+    main()

@@ -195,5 +195,3 @@ def _vae() -> AutoencoderKL:
         assert vae.decoder.conv_out.bias is not None
         vae.decoder.conv_out.bias.sub_(0.5 * pixels.mean() / pixels.std())
     return vae
-
-

@@ -1,4 +1,7 @@
-"""Tiny random models that are edited by instructions, beside diffusers' own pipelines for them."""
+"""Tiny random models that are edited by instructions, beside diffusers' own pipelines for them.
+
+As a program it prints how near they are: `python tests/tiny_instructed.py`.
+"""
 
 import functools
 import json
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from family_models import BOTH, SD, XL, ZEROS, Family, write_family
-from family_parity import SCHEDULERS
+from family_parity import SCHEDULERS, psnr
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
 from sfumato.imaging.inputs import Inputs, read_inputs
@@ -91,3 +94,22 @@ def stock(name: str, sampler: str, seed: int = 0, **call: Any) -> NDArray[np.uin
     generator = torch.Generator("cpu").manual_seed(7)
     given = {"prompt": NIGHT.prompt, "image": Image.open(picture(seed)), **call}
     return np.asarray(pipe(**given, generator=generator).images[0])
+
+
+def table() -> str:
+    """Return the Markdown table of both models and every sampler, at 6 steps."""
+    samplers = ["ddim", "euler", "euler_a", "dpmpp_2m", "unipc"]
+    lines = [f"| | {' | '.join(samplers)} |", "|---" * (len(samplers) + 1) + "|"]
+    for name in FAMILIES:
+        row: list[str] = []
+        for sampler in samplers:
+            ours = drawn(name, NIGHT, steps=6, sampler=sampler, spacing="trailing", guidance=7.5)
+            theirs = stock(name, sampler, num_inference_steps=6, guidance_scale=7.5)
+            row.append(f"{psnr(ours, theirs):.1f}")
+        lines.append(f"| {name} | {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(table())

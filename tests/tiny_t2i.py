@@ -30,7 +30,7 @@ def write_t2i(folder: Path, config: Mapping[str, Any], *, seed: int = 0, **chang
         net.eval().requires_grad_(False)
         for weight in net.parameters():
             if weight.ndim == 4:  # features of about one, whatever the width
-                weight.normal_(std=1.2 * weight[0].numel() ** -0.5)
+                weight.normal_(std=0.9 * weight[0].numel() ** -0.5)
     net.save_pretrained(folder)
     return net
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from sfumato.imaging.io import save_picture
 from sfumato.imaging.metadata import read_metadata
+from tiny_instructed import FIRST, instructed_folder
 from tiny_models import tiny_folder
 
 TINY = ("--model", "tiny", "--seed", "7", "--steps", "2")
@@ -347,3 +349,28 @@ def test_a_recipe_out_of_a_picture_opens_no_folders(sfumato: Any, bad: Any, here
         )
     assert "model: " in bad("generate", "--recipe", "odd.png")
     assert sfumato("generate", "--recipe", "odd.png", "--model", folder).code == 0
+
+
+def test_a_picture_is_edited_by_an_instruction(
+    sfumato: Any, bad: Any, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = instructed_folder(FIRST).parent, tiny_folder().parent
+    monkeypatch.setenv("SFUMATO_MODELS", os.pathsep.join(map(str, folders)))
+    how = ("--model", FIRST, "--seed", "7", "--steps", "2")
+    asked = ("generate", "make it night", "--image", photo, *how, "--image-guidance")
+    ran = sfumato(*asked, "2", "-o", "night.png")
+    assert ran.code == 0, ran.err
+    shown = sfumato("show", "night.png").out
+    assert "image guidance  2\n" in shown
+    assert "strength        1: 2 of 2 steps\n" in shown
+    assert sfumato("verify", "night.png").out.startswith("night.png: identical")
+    assert sfumato("redo", "night.png", "-o", "again.png").code == 0
+    with Image.open("night.png") as first, Image.open("again.png") as again:
+        assert np.abs(np.asarray(first, int) - np.asarray(again, int)).max() <= 1
+    parameters = read_metadata(Path("night.png")).parameters
+    assert "Image CFG scale: 2, " in parameters
+    plain = ("redo", "night.png", "--model", "tiny", "-o", "plain.png")
+    assert "image-guidance: is for models that are edited by instructions" in bad(*plain)
+    assert sfumato(*plain, "--image-guidance", "off").code == 0
+    assert "error: image: is missing, and sd-pix2pix" in bad("generate", "make it night", *how)
+    assert bad(*asked, "0.5").startswith("error: image-guidance: must be at least 1")

@@ -232,6 +232,23 @@ def test_clip_skip_goes_with_the_model_it_was_meant_for(
     assert "Clip skip" not in capsys.readouterr().err
 
 
+def test_image_guidance_goes_with_the_model_it_was_meant_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info, picture = PngInfo(), tmp_path / "theirs.png"
+    info.add_text("parameters", "night\nSteps: 2, Image CFG scale: 1.2, Seed: 5, Model: ip2p")
+    Image.new("RGB", (8, 8)).save(picture, pnginfo=info)
+    assert read_recipe(picture).image_guidance == 1.2
+    assert "Image CFG scale" not in capsys.readouterr().err
+    replaced = read_recipe(picture, Settings(data_dir=tmp_path))
+    assert (replaced.model, replaced.image_guidance) == ("bundled", None)
+    assert "warning: Image CFG scale 1.2 is left out" in capsys.readouterr().err
+    asked = with_flags(replaced, Flags(image_guidance="2"))
+    assert asked.image_guidance == 2.0
+    assert with_flags(asked, Flags(model="another")).image_guidance == 2.0
+    assert with_flags(asked, Flags(image_guidance="off")).image_guidance is None
+
+
 def test_a_fast_picture_says_how_and_verifies(sfumato: Any) -> None:
     words = ("a frog", "--model", "tiny", "--seed", "7", "--steps", "6")
     recipe = sfumato("generate", *words, "--fast", "--json").json["pictures"][0]["recipe"]

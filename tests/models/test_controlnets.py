@@ -14,7 +14,6 @@ from sfumato.errors import ModelFileError, RecipeError, SfumatoError
 from sfumato.models.control_fit import check_fit, misfit
 from sfumato.models.controlnets import (
     KEPT,
-    ControlFiles,
     Opened,
     find_controlnet,
     known_controlnets,
@@ -138,54 +137,6 @@ def test_files_that_are_missing_or_damaged_are_reported(folder: Path, tmp_path: 
 )
 def test_kinds_that_are_not_supported_are_refused(folder: Path, changes: dict[str, Any], words: str) -> None:
     assert words in complaint(ModelFileError, reconfigured(folder, **changes))
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"in_channels": 8}, "takes latents of 8 channels, not 4"),
-        ({"block_out_channels": [16, 64]}, "its levels have 16, 64 channels, not 16, 32"),
-        ({"layers_per_block": 2}, "its levels have 2, 2 layers, not 1, 1"),
-        ({"cross_attention_dim": 24}, "attends to texts of 24 numbers, not 32"),
-        ({"addition_embed_type": "text_time"}, "is told text_time beside the text, not nothing"),
-        (
-            {"conditioning_embedding_out_channels": [4, 8, 16]},
-            "makes hints 4 times smaller, and the autoencoder pictures 8 times",
-        ),
-    ],
-)
-def test_a_controlnet_of_another_family_does_not_fit(
-    folder: Path, model: ModelFiles, changes: dict[str, Any], words: str
-) -> None:
-    files = locate_controlnet(reconfigured(folder, **changes))
-    with pytest.raises(RecipeError) as caught:
-        check_fit(files, model, "lines")
-    line = str(caught.value)
-    assert words in line
-    assert line.startswith("control: this ControlNet does not fit the model: ")
-    assert caught.value.value == "lines"
-
-
-def test_a_unet_for_inpainting_takes_the_same_controlnets(made: Path, model: ModelFiles) -> None:
-    unet = replace(model.unet, config={**model.unet.config, "in_channels": 9})
-    assert misfit(locate_controlnet(made), replace(model, unet=unet)) is None
-
-
-def test_sizes_have_to_be_told_the_same_way(made: Path, model: ModelFiles) -> None:
-    def told(width: int) -> dict[str, Any]:
-        return {
-            "addition_embed_type": "text_time",
-            "addition_time_embed_dim": 8,
-            "projection_class_embeddings_input_dim": width,
-        }
-
-    found = locate_controlnet(made)
-    network = replace(found.network, config={**found.network.config, **told(64)})
-    unet = replace(model.unet, config={**model.unet.config, **told(64)})
-    assert misfit(ControlFiles(made, network), replace(model, unet=unet)) is None
-    other = replace(unet, config={**unet.config, **told(80)})
-    words = "its projection_class_embeddings_input_dim is 64, not 80"
-    assert misfit(ControlFiles(made, network), replace(model, unet=other)) == words
 
 
 def test_the_last_few_stay_open(made: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from sfumato.recipe.hires import HiresPart, WindowsPart
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.low_res import LowResPart
 from sfumato.recipe.micro import MicroPart
+from sfumato.recipe.of_model import SchedulePart, VaePart
 from sfumato.recipe.parts import (
     PART_ORDER,
     Control,
@@ -23,6 +24,7 @@ from sfumato.recipe.parts import (
     VariationPart,
     check_window,
 )
+from sfumato.recipe.refining import RefinePart
 
 LEFT = Region(prompt="a frog", area="left")
 IMAGE = ImagePart(source="cat.png")
@@ -40,7 +42,10 @@ EACH: tuple[Part, ...] = (
     VariationPart(strength=0.2),
     ExtrasPart(clip_skip=2),
     MicroPart(crop=(0, 8)),
+    VaePart(name="mse"),
+    SchedulePart(prediction="v"),
     AdaptersPart(adapters=(Adapter(name="foo"),)),
+    RefinePart(model="xl-refiner"),
 )
 
 

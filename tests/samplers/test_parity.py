@@ -42,7 +42,8 @@ def test_a_seed_means_what_it_means_in_diffusers() -> None:
         theirs = scheduler.step(out, t, theirs, generator=generator).prev_sample
 
     def denoise(x: np.ndarray, sigma: float) -> np.ndarray:
-        out = network(torch.tensor(scale_in(x, sigma, schedule.prediction)).double(), schedule.t_of(sigma)).numpy()
+        scaled = torch.tensor(scale_in(x, sigma, schedule.prediction)).double()
+        out = network(scaled, schedule.t_of(sigma)).numpy()
         return to_x0(out, x, sigma, "eps")
 
     ours = picture_noise(77)

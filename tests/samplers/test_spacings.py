@@ -26,12 +26,13 @@ SCHEDULES = {
     "zero snr": measured(Schedule.create(prediction="v", zero_terminal_snr=True)),
     "cosine": measured(Schedule.create("cosine")),
     "short": measured(Schedule.create(num_train_timesteps=40)),
+    "flow": measured(Schedule.flow(3.0)),
 }
 
 
 @given(st.sampled_from(sorted(SPACINGS)), st.sampled_from(sorted(SCHEDULES)), st.integers(1, 1000))
 def test_every_grid_falls_from_the_table_to_zero(spacing: str, name: str, num_steps: int) -> None:
-    schedule = SCHEDULES[name]
+    schedule = SCHEDULES["flow" if SPACINGS[spacing].flow else name]
     num_steps = min(num_steps, len(schedule.sigmas))
     levels = np.array(grid(schedule, num_steps, spacing))
     assert len(levels) == num_steps + 1

@@ -224,6 +224,8 @@ def _with_known_model(recipe: Recipe, settings: Settings) -> Recipe:
     # An autoencoder, a schedule and a refiner belong to weights as well.
     parts = tuple(part for part in recipe.parts if part.kind not in ("vae", "schedule", "refine"))
     recipe = recipe.model_copy(update={"parts": parts})
+    if recipe.image_guidance is not None:
+        warn(f"Image CFG scale {recipe.image_guidance:g} is left out, as it was meant for that model")
     changes = {"model": BUNDLED, "image_guidance": None}
     return _without_clip_skip(recipe).model_copy(update=changes)
 

@@ -6,7 +6,6 @@ belongs to a picture, whatever is drawn with it, so that pictures are the same, 
 for the last digits of numbers that are added up in another order.
 """
 
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
@@ -70,6 +69,8 @@ class Stairs:
         if found is None:
             said = f"{error.message}, and less cannot be asked for at a time"
             raise OutOfMemoryError(said, field=error.field, hint=LAST_HINT) from None
+        import traceback  # not needed where memory suffices
+
         self.bundle, what = found
         self._before = self._finished
         traceback.clear_frames(error.__traceback__)  # the latents of what was begun
@@ -121,7 +122,14 @@ def _smaller_tiles(resolved: Resolved, bundle: ModelBundle) -> Less | None:
 
 
 def _offloaded(bundle: ModelBundle) -> Less | None:
-    return None
+    leaner = bundle.backend.leaner()
+    if leaner is None:
+        return None
+    refiner = bundle.refiner
+    if refiner is not None:
+        less = refiner.backend.leaner()
+        refiner = refiner if less is None else replace(refiner, backend=less)
+    return replace(bundle, backend=leaner, refiner=refiner), "less of the model is in memory at a time"
 
 
 def _with(bundle: ModelBundle, *, max_rows: int | None = None, max_latents: int | None = None) -> ModelBundle:

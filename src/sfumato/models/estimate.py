@@ -149,14 +149,17 @@ def decode_bytes(vae: Mapping[str, Any], way: Way, drawing: Drawing) -> int:
     return int(numbers * each) + DECODE_BYTES[way.backend] + picture
 
 
-def _step_numbers(unet: Mapping[str, Any]) -> float:
-    """Return how many numbers a UNet has in memory at once for each latent: the skip connections that wait
-    for the way up, and the layer that takes most: the feed-forward layer of a transformer (18 times its
-    width), or a convolution of what is joined.
+def _step_numbers(network: Mapping[str, Any]) -> float:
+    """Return how many numbers a network has in memory at once for each latent. A UNet: the skip connections
+    that wait for the way up, and the layer that takes most, the feed-forward layer of a transformer (18 times
+    its width) or a convolution of what is joined. A transformer: 24 times its width for each patch.
     """
-    widths: Sequence[int] = unet["block_out_channels"]
-    kinds = unet.get("down_block_types", ("CrossAttnDownBlock2D",) * (len(widths) - 1) + ("DownBlock2D",))
-    layers = unet.get("layers_per_block", 2)
+    if "joint_attention_dim" in network or "num_attention_heads" in network:
+        width = network.get("num_attention_heads", 24) * network.get("attention_head_dim", 64)
+        return 24 * width / network.get("patch_size", 2) ** 2
+    widths: Sequence[int] = network["block_out_channels"]
+    kinds = network.get("down_block_types", (*("CrossAttnDownBlock2D",) * (len(widths) - 1), "DownBlock2D"))
+    layers = network.get("layers_per_block", 2)
     each = [layers] * len(widths) if isinstance(layers, int) else list(layers)
     waiting, working = float(widths[0]), 0.0
     for level, (width, kind, depth) in enumerate(zip(widths, kinds, each, strict=False)):
@@ -171,20 +174,21 @@ def _resident(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> tu
     """Return the bytes of weights that are in memory between drawings, during a step, and during decoding."""
     unet, vae, *texts = kept
     if way.offload == "component":
-        return 0, max(unet, *texts), vae
+        return 0, max(unet, sum(texts)), vae
     if way.offload == "sequential":
-        largest = max(one.largest for one in networks) * 8  # what is read, and what it is turned into
+        # A layer as it is in the file, and as it is computed with.
+        largest = max(one.largest for one in networks) * (4 + BYTES[way.dtype])
         return 0, largest, largest
     return sum(kept), sum(kept), sum(kept)
 
 
 def _loading(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> int:
     """Return the most that is in memory while weights are read: those so far, and the file of this one."""
-    if way.device != "cpu":
-        return 0
+    if way.device != "cpu" or way.offload != "none" or way.storage not in ("whole", "auto"):
+        return 0  # layers are read one by one, and their pages let go of
     most = so_far = 0
     for mine, network in zip(kept, networks, strict=True):
-        so_far = mine if way.offload != "none" else so_far + mine
+        so_far += mine
         most = max(most, so_far + network.stored)
     return most
 

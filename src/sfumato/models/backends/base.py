@@ -205,6 +205,12 @@ class Backend(Protocol):
         """
         ...
 
+    def leaner(self) -> "Backend | None":
+        """Return what computes the same with less of the model in memory: one network at a time, or where
+        that is so, one layer; None where there is no less. This backend shares it, and stays usable.
+        """
+        ...
+
     def encode_image(self, pixels: NDArray[np.float32]) -> Array:
         """Return the mean latents `(B,C,h,w)`, scaled to unit variance, of `pixels (B,3,H,W)` in [-1, 1]."""
         ...

@@ -57,6 +57,7 @@ class TorchBackend:
     latest: "Latest[TorchBackend]" = field(default_factory=lambda: Latest["TorchBackend"]())
     keeping: Keeping | None = None
     notes: tuple[str, ...] = ()
+    files: ModelFiles | None = None  # what it was loaded from, where nothing lies over the weights
 
     @property
     def name(self) -> str:
@@ -166,9 +167,15 @@ class TorchBackend:
                 text_encoder=network(1, self.text_encoder),
                 text_encoder_2=network(2, self.text_encoder_2),
                 latest=Latest["TorchBackend"](),
+                files=None,
             )
 
         return self.latest.get(changes.fingerprint, make)
+
+    def leaner(self) -> "TorchBackend | None":
+        from sfumato.models.backends.torch_leaner import leaner  # for when memory has run out
+
+        return leaner(self)
 
     @tells_of_memory(DECODING)
     def encode_image(self, pixels: NDArray[np.float32]) -> torch.Tensor:
@@ -262,7 +269,7 @@ def load_torch(
     Raises ModelFileError for weights that do not fit their configuration, InputError for a device this
     machine does not have.
     """
-    place = _device(device)
+    place = device_of(device)
     # On a CPU the bundled autoencoder decodes in 0.74 to 0.82 of the time with channels last; its UNet does
     # not gain.
     layout = torch.channels_last if place.type == "cpu" else torch.contiguous_format
@@ -287,6 +294,7 @@ def load_torch(
         if files.text_encoder_2 is None
         else _text_encoder(files.text_encoder_2, place, kind, keeping),
         keeping=keeping,
+        files=files,
         notes=() if compiling == "off" or keeping is None else (NOT_COMPILED,),
     )
     if not joint:
@@ -321,7 +329,8 @@ def _text_encoder(
     return load_network(files, build, device, dtype, keeping=keeping, group=TEXT)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """Return the device that `load_torch` means by `name`. Raises InputError for one that is not here."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -9,7 +9,7 @@ below the weights there; with one step for a whole channel it would be 41.8, wit
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import torch
 
@@ -17,7 +17,8 @@ EIGHT_BIT_FLOATS: Final = (torch.float8_e4m3fn, torch.float8_e5m2)
 GROUP: Final = 64  # numbers that have a step together in int8, where a channel can be divided so
 LARGEST_INT8: Final = 127
 LARGEST_FLOAT8: Final = 448.0
-_SMALLEST: Final = 2.0**-120  # the step of a channel of zeros: anything but nothing
+AT_ONCE: Final = 2**22
+_SMALLEST: Final = 2.0**-110  # what a channel of zeros is taken for: anything but nothing
 _SIGNIFICANT: Final = 256.0  # steps have 8 significant bits, as bfloat16 has: they multiply exactly
 
 #: Parts of a UNet, a transformer or a ControlNet that are small and that everything goes through: they stay
@@ -81,13 +82,23 @@ def packs(name: str, layer: torch.nn.Module) -> bool:
 def packed(weight: torch.Tensor, storage: str, dtype: torch.dtype) -> Packed:
     """Return `weight (C, ...)` in eight bits: `storage` is float8 or int8; to be widened to `dtype`.
 
-    With float8, a weight that has eight bits already stays as it is.
+    With float8, a weight that has eight bits already stays as it is. Never are more than `AT_ONCE` numbers
+    there in full beside those of `weight`.
     """
-    if storage == "float8":
-        if weight.dtype in EIGHT_BIT_FLOATS:
-            return Packed(weight.contiguous(), None, dtype)
-        return _float8(weight, dtype)
-    return _int8(weight, dtype)
+    if storage == "float8" and weight.dtype in EIGHT_BIT_FLOATS:
+        return Packed(weight.contiguous(), None, dtype)
+    channels, size = weight.shape[0], weight[0].numel()
+    groups = size // GROUP if storage == "int8" and size % GROUP == 0 else 1
+    pack, kind = (_float8, torch.float8_e4m3fn) if storage == "float8" else (_int8, torch.int8)
+    data = torch.empty(weight.shape, dtype=kind, device=weight.device)
+    scale = torch.empty(channels, groups, 1, dtype=torch.bfloat16, device=weight.device)
+    rows = max(1, AT_ONCE // size)
+    for first in range(0, channels, rows):
+        part = weight[first : first + rows]
+        numbers, step = pack(part.float().reshape(len(part), groups, -1))
+        data[first : first + rows] = numbers.reshape(part.shape)
+        scale[first : first + rows] = step
+    return Packed(data, scale, dtype)
 
 
 def whole(form: Form) -> torch.Tensor:
@@ -95,20 +106,20 @@ def whole(form: Form) -> torch.Tensor:
     return form.whole() if isinstance(form, Packed) else form
 
 
-def _float8(weight: torch.Tensor, dtype: torch.dtype) -> Packed:
-    numbers: Any = weight.float().reshape(weight.shape[0], 1, -1)
-    largest = numbers.abs().amax(dim=2, keepdim=True)
-    scale = torch.exp2(torch.ceil(torch.log2((largest / LARGEST_FLOAT8).clamp_min(_SMALLEST))))
-    data = (numbers / scale).to(torch.float8_e4m3fn).reshape(weight.shape)
-    return Packed(data, scale.to(torch.bfloat16), dtype)
+def _float8(numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `numbers (C, n, m)` in eight bits, and the factors `(C, n, 1)`: powers of two."""
+    step = torch.exp2(torch.ceil(torch.log2(_largest(numbers) / LARGEST_FLOAT8)))
+    return (numbers / step).to(torch.float8_e4m3fn), step
 
 
-def _int8(weight: torch.Tensor, dtype: torch.dtype) -> Packed:
-    channels, size = weight.shape[0], weight[0].numel()
-    numbers: Any = weight.float().reshape(channels, size // GROUP if size % GROUP == 0 else 1, -1)
-    largest = numbers.abs().amax(dim=2, keepdim=True)
-    mantissa, exponent = torch.frexp((largest / LARGEST_INT8).clamp_min(_SMALLEST))
+def _int8(numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `numbers (C, n, m)` in eight bits, and the factors `(C, n, 1)`: steps of 8 significant bits."""
+    mantissa, exponent = torch.frexp(_largest(numbers) / LARGEST_INT8)
     # Upwards: the largest number must not fall out.
-    scale = torch.ldexp((mantissa * _SIGNIFICANT).ceil() / _SIGNIFICANT, exponent)
-    data = (numbers / scale).round_().to(torch.int8).reshape(weight.shape)
-    return Packed(data, scale.to(torch.bfloat16), dtype)
+    step = torch.ldexp((mantissa * _SIGNIFICANT).ceil() / _SIGNIFICANT, exponent)
+    return (numbers / step).round_().to(torch.int8), step
+
+
+def _largest(numbers: torch.Tensor) -> torch.Tensor:
+    low, high = numbers.aminmax(dim=2, keepdim=True)
+    return torch.maximum(-low, high).clamp_min(_SMALLEST)

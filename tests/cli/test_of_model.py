@@ -1,0 +1,85 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from sfumato.cli.flags import Flags
+from sfumato.cli.of_model import with_of_model
+from sfumato.cli.recipes import trust_of, with_flags
+from sfumato.errors import RecipeError
+from sfumato.imaging.metadata import read_metadata
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.of_model import SchedulePart, VaePart
+from sfumato.recipe.parts import TextPart
+from tiny_models import tiny_folder
+
+FROG = Recipe(parts=(TextPart(prompt="a frog"),))
+
+
+@pytest.fixture
+def soft(tmp_path: Path) -> Path:
+    """Another autoencoder, where the library finds it."""
+    folder = tmp_path / "home" / "vae" / "soft"
+    shutil.copytree(tiny_folder() / "vae", folder)
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    save_file({key: one * 1.05 for key, one in load_file(weights).items()}, weights)
+    return folder
+
+
+def test_every_flag_lands_in_its_field() -> None:
+    recipe = with_flags(FROG, Flags(vae="soft", prediction=" V_Prediction", zero_snr=False))
+    assert recipe.vae == VaePart(name="soft")
+    assert recipe.schedule == SchedulePart(prediction="v", zero_snr=False)
+    assert with_flags(recipe, Flags()) == recipe
+    more = with_flags(recipe, Flags(prediction="noise", vae="own"))
+    assert more.schedule == SchedulePart(prediction="eps", zero_snr=False)
+    assert more.vae == VaePart(name="own")
+    assert with_of_model({}, Flags()) == {}
+
+
+def test_what_is_wrong_names_the_option() -> None:
+    with pytest.raises(RecipeError, match=r"^prediction: must be 'eps', 'v' or 'x0'"):
+        with_flags(FROG, Flags(prediction="flow"))
+    with pytest.raises(RecipeError, match=r"^vae: "):
+        with_flags(FROG, Flags(vae=""))
+
+
+def test_a_picture_opens_no_autoencoder_of_its_choice(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    assert (trust_of(picture, Flags()).vae_paths, trust_of(picture, Flags()).beside) == (False, False)
+    assert trust_of(picture, Flags(vae="x")).vae_paths
+    assert trust_of(picture, Flags(model="x")).beside
+
+
+def test_it_is_drawn_shown_verified_and_drawn_again(soft: Path, sfumato: Any, here: Path) -> None:
+    generate = ("generate", "a frog", "--model", "tiny", "--seed", "7", "--steps", "2", "--output", "a.png")
+    ran = sfumato(*generate, "--vae", "soft", "--prediction", "v", "--no-zero-snr")
+    assert ran.code == 0, ran.err
+    shown = sfumato("show", "a.png").out
+    assert "vae                soft (" in shown
+    assert "predicts           the velocity" in shown
+    assert "zero terminal SNR  no" in shown
+    assert "VAE: soft.safetensors" in sfumato("show", "a.png", "--parameters").out
+    assert sfumato("verify", "a.png").code == 0
+    ran = sfumato("redo", "a.png", "--output", "b.png")
+    assert ran.code == 0, ran.err
+    assert read_metadata(here / "b.png").resolved_json == read_metadata(here / "a.png").resolved_json
+    ran = sfumato("redo", "a.png", "--output", "c.png", "--vae", "own")
+    assert ran.code == 0, ran.err
+    assert '"vae"' not in read_metadata(here / "c.png").resolved_json
+    soft.rename(soft.with_name("moved"))
+    assert sfumato("verify", "a.png").code == 0  # by its digest
+    shutil.rmtree(soft.with_name("moved"))
+    ran = sfumato("verify", "a.png")
+    assert ran.code == 2
+    assert "the autoencoder that is asked for is not here" in ran.err
+
+
+def test_a_name_that_nobody_knows_is_one_line(sfumato: Any) -> None:
+    ran = sfumato("generate", "a frog", "--model", "tiny", "--vae", "sotf")
+    assert ran.code == 2
+    assert ran.err.startswith("error: vae: unknown autoencoder")

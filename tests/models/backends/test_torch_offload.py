@@ -1,0 +1,333 @@
+"""Weights that are brought to their layers: the same numbers in every call, and little in memory between."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import nn
+
+from sfumato.errors import InputError
+from sfumato.models.adapters.changes import Changes, NetworkChanges
+from sfumato.models.adapters.kinds import Difference, Row
+from sfumato.models.backends.base import NOTHING, Extra, FreeU
+from sfumato.models.backends.torch import NOT_COMPILED, TorchBackend, load_torch
+from sfumato.models.backends.torch_attention import recording
+from sfumato.models.backends.torch_offload import (
+    KEPT_LAYERS,
+    Desk,
+    InFile,
+    InMemory,
+    Keeping,
+    KeptConv2d,
+    KeptEmbedding,
+    KeptLinear,
+    OnHost,
+    on_host,
+)
+from sfumato.models.backends.torch_storage import Packed, packed
+from sfumato.models.controlnets import locate_controlnet
+from sfumato.models.files import locate
+from sfumato.models.stored import Rows
+from sfumato.models.tensor_file import TensorFile
+from tiny_controlnets import write_controlnet
+from tiny_families import FAMILIES, write_family, write_original
+from tiny_models import tiny_folder
+
+MOVING = ("component", "sequential")
+CPU = torch.device("cpu")
+KEY = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"
+
+
+def loaded(offload: str = "none", storage: str = "whole", dtype: str = "float32") -> TorchBackend:
+    return load_torch(locate(tiny_folder()), "cpu", dtype, "off", offload, storage)
+
+
+@pytest.fixture(scope="module")
+def whole() -> TorchBackend:
+    return loaded()
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def ids() -> NDArray[np.int64]:
+    return np.random.default_rng(0).integers(0, 600, (2, 16))
+
+
+def answers(backend: TorchBackend, extra: Extra = NOTHING) -> list[torch.Tensor]:
+    """Return what every call of a backend that drawings make gives."""
+    context, x = backend.encode_text(ids()), normal(2, 4, 8, 8)
+    output = backend.predict(x, 500.0, context, extra)
+    first, features = backend.predict_reusing(x, 500.0, context, None, extra)
+    again, _ = backend.predict_reusing(x, 480.0, context, features, extra)
+    pixels = backend.decode(output)
+    latents = backend.encode_image(pixels)
+    skipped = backend.encode_text(ids(), 1)
+    return [context, output, first, features, again, torch.from_numpy(pixels), latents, skipped]
+
+
+def same(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("offload", MOVING)
+def test_every_call_is_bit_by_bit_that_of_a_model_in_memory(offload: str, whole: TorchBackend) -> None:
+    backend = loaded(offload)
+    assert same(answers(backend), answers(whole))
+    assert backend.name == whole.name
+    altered = Extra(freeu=FreeU(1.3, 1.5, 0.8, 0.3), perturbed=True)
+    assert same(answers(backend, altered), answers(whole, altered))
+    assert not same(answers(whole, altered), answers(whole))
+
+
+@pytest.mark.parametrize("offload", MOVING)
+@pytest.mark.parametrize("storage", ["float8", "int8"])
+def test_offloading_changes_nothing_of_weights_in_eight_bits(offload: str, storage: str) -> None:
+    assert same(answers(loaded(offload, storage, "bfloat16")), answers(loaded("none", storage, "bfloat16")))
+
+
+@pytest.mark.parametrize("storage", ["float8", "int8"])
+def test_weights_in_eight_bits_are_near(storage: str, whole: TorchBackend) -> None:
+    backend = loaded("none", storage)
+    assert backend.name == f"torch cpu float32 {storage}"
+    ours, theirs = backend.encode_text(ids()), whole.encode_text(ids())
+    assert not torch.equal(ours, theirs)
+    assert (ours - theirs).norm() / theirs.norm() < (0.06 if storage == "float8" else 0.015)
+    unet: Any = backend.unet
+    assert isinstance(unet.mid_block.resnets[0].conv1.kept.take(), torch.Tensor)
+    assert type(unet.conv_in) is nn.Conv2d
+    assert type(unet.time_embedding.linear_1) is nn.Linear
+    vae: Any = backend.vae
+    assert not any(isinstance(layer, KEPT_LAYERS) for layer in vae.modules())
+    assert torch.equal(backend.encode_image(normal(1, 3, 64, 64).numpy()), whole.encode_image(normal(1, 3, 64, 64).numpy()))
+
+
+def test_component_keeps_the_networks_at_work(whole: TorchBackend) -> None:
+    backend = loaded("component")
+    assert backend.keeping is not None
+    desk = backend.keeping.desk
+    assert desk.num_kept == 0
+    context = backend.encode_text(ids())
+    texts = desk.num_kept
+    assert texts == sum(isinstance(one, KEPT_LAYERS) for one in backend.text_encoder.modules())
+    backend.predict(normal(2, 4, 8, 8), 500.0, context)
+    unets = desk.num_kept
+    assert unets == sum(isinstance(one, KEPT_LAYERS) for one in backend.unet.modules())
+    backend.decode(normal(1, 4, 8, 8))
+    # The encoder of the autoencoder is left alone.
+    decoder: Any = backend.vae.decoder
+    assert desk.num_kept == 1 + sum(isinstance(one, KEPT_LAYERS) for one in decoder.modules())
+    assert torch.equal(backend.encode_text(ids()), whole.encode_text(ids()))
+    assert desk.num_kept == texts
+
+
+def test_sequential_keeps_nothing() -> None:
+    backend = loaded("sequential")
+    assert backend.keeping is not None
+    answers(backend)
+    assert backend.keeping.desk.num_kept == 0
+    moving = [one for one in backend.unet.modules() if isinstance(one, KEPT_LAYERS)]
+    assert all(one.weight.is_meta for one in moving)
+    there = sum(one.numel() for one in backend.unet.parameters() if not one.is_meta)
+    assert there < 0.1 * sum(one.numel() for one in backend.unet.parameters())
+
+
+@pytest.mark.parametrize("offload", MOVING)
+def test_controlnets_move_as_well(offload: str, whole: TorchBackend, tmp_path: Path) -> None:
+    write_controlnet(tmp_path)
+    backend = loaded(offload)
+    x, context, hint = normal(2, 4, 8, 8), normal(2, 16, 32, seed=2), normal(1, 3, 64, 64, seed=3)
+    found: list[torch.Tensor] = []
+    for one in (backend, whole):
+        down, mid = one.control(locate_controlnet(tmp_path)).residuals(x, 321.5, context, hint, 0.7)
+        found.append(one.predict(x, 321.5, context, Extra(down=down, mid=mid)))
+    assert torch.equal(*found)
+    assert backend.keeping is not None
+    control: Any = backend.control(locate_controlnet(tmp_path))
+    kept = sum(isinstance(one, KEPT_LAYERS) for net in (backend.unet, control.network) for one in net.modules())
+    # They work with the UNet, so neither makes room for the other.
+    assert backend.keeping.desk.num_kept == (kept if offload == "component" else 0)
+
+
+@pytest.mark.parametrize("offload", MOVING)
+def test_attention_can_be_watched(offload: str, whole: TorchBackend) -> None:
+    found: list[Any] = []
+    for backend in (loaded(offload), whole):
+        with recording(backend.unet, (8, 8)) as heat:
+            backend.predict(normal(2, 4, 8, 8), 500.0, normal(2, 16, 32, seed=2))
+        found.append(heat.total())
+    np.testing.assert_array_equal(*found)
+
+
+def test_sdxl_from_one_file(tmp_path: Path) -> None:
+    """Packed matrices are taken apart, and others turned, on their way from the file."""
+    folder = write_family(tmp_path / "folder", FAMILIES["sdxl"])
+    path = tmp_path / "one.safetensors"
+    write_original(path, FAMILIES["sdxl"], folder)
+    files = locate(path)
+    token = np.full((1, 77), 49407)
+    found: list[list[torch.Tensor]] = []
+    for offload in ("none", *MOVING):
+        backend = load_torch(files, "cpu", "float32", "off", offload)
+        (first, _), (second, pooled) = (backend.encode_pooled(token, number) for number in (0, 1))
+        assert pooled is not None
+        extra = Extra(pooled=pooled, time_ids=torch.tensor([[128.0, 128, 0, 0, 128, 128]]))
+        context = torch.cat([first, second], dim=-1)
+        found.append([context, pooled, backend.predict(normal(1, 4, 16, 16), 500.0, context, extra)])
+    assert same(found[0], found[1])
+    assert same(found[0], found[2])
+
+
+def test_compiled_kernels_are_not_made_for_weights_that_move() -> None:
+    backend = load_torch(locate(tiny_folder()), "cpu", "float32", "on", "sequential")
+    assert backend.notes == (NOT_COMPILED,)
+    assert not backend.graphs
+    assert loaded().notes == ()
+
+
+def test_words_of_settings() -> None:
+    assert Keeping.asked("auto", "auto") is None
+    assert Keeping.asked("none", "whole") is None
+    component = Keeping.asked("component", "auto")
+    assert component is not None
+    assert (component.offload, component.storage, component.desk.keeps) == ("component", "whole", True)
+    packing = Keeping.asked("auto", "int8")
+    assert packing is not None
+    assert (packing.offload, packing.storage, packing.desk.keeps) == ("none", "int8", False)
+
+
+def in_file(tmp_path: Path, tensor: torch.Tensor, **given: Any) -> InFile:
+    save_file({"other": torch.zeros(3), "a": tensor}, tmp_path / "w.safetensors")
+    file = TensorFile(tmp_path / "w.safetensors")
+    return InFile(file, "a", given.pop("shape", tuple(tensor.shape)), given.pop("dtype", tensor.dtype), **given)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"])
+def test_a_weight_is_read_as_it_is_in_the_file(kind: str, tmp_path: Path) -> None:
+    stored = normal(6, 4).to(vars(torch)[kind])
+    source = in_file(tmp_path, stored, dtype=torch.float32)
+    assert torch.equal(source.load(), stored.float())  # type: ignore[arg-type]
+    assert source.mapped().dtype == stored.dtype
+    part = in_file(tmp_path, stored, shape=(2, 4), dtype=torch.float32, change=Rows(2, 4))
+    assert torch.equal(part.load(), stored[2:4].float())  # type: ignore[arg-type]
+
+
+def test_what_has_the_dtype_is_not_copied_and_can_be_let_go_of(tmp_path: Path) -> None:
+    source = in_file(tmp_path, normal(64, 64))
+    weight = source.load()
+    assert isinstance(weight, torch.Tensor)
+    assert weight.data_ptr() == source.mapped().data_ptr()
+    before = weight.clone()
+    source.let_go()
+    assert torch.equal(weight, before)  # it is read again
+
+
+def test_kernels_lie_as_asked_for(tmp_path: Path) -> None:
+    source = in_file(tmp_path, normal(6, 4, 3, 3), layout=torch.channels_last)
+    kernel = source.load()
+    assert isinstance(kernel, torch.Tensor)
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+
+
+def difference(key: str, shape: tuple[int, ...], number: float) -> NetworkChanges:
+    return NetworkChanges(
+        {key: ((Row(key, key, "difference", Difference(np.full(shape, number, np.float32))), 1.0),)}
+    )
+
+
+def test_changes_are_laid_over_every_kind_of_source(tmp_path: Path) -> None:
+    weight = normal(4, 64).to(torch.bfloat16)
+    changes = difference("a", (4, 64), 0.25)
+    expected = (weight.float() + 0.25).to(torch.bfloat16)
+    file = in_file(tmp_path, weight)
+    for source in (file, OnHost(weight, CPU), InMemory(weight)):
+        changed = source.laid_over(changes, "a")
+        assert torch.equal(changed.load(), expected)  # type: ignore[arg-type]
+        assert torch.equal(source.load(), weight)  # type: ignore[arg-type]
+        twice = changed.laid_over(changes, "a")
+        assert torch.equal(twice.load(), (expected.float() + 0.25).to(torch.bfloat16))  # type: ignore[arg-type]
+        changed.let_go()
+
+
+@pytest.mark.parametrize("storage", ["float8", "int8"])
+def test_changed_weights_in_eight_bits_are_packed_again(storage: str) -> None:
+    form = packed(normal(4, 64), storage, torch.float32)
+    made = InMemory(form).laid_over(difference("a", (4, 64), 0.25), "a").load()
+    assert isinstance(made, Packed)
+    assert made.data.dtype == form.data.dtype
+    error = made.whole() - form.whole() - 0.25
+    assert error.norm() / form.whole().norm() < (0.04 if storage == "float8" else 0.008)
+
+
+def test_what_is_on_the_host_is_copied_to_the_device() -> None:
+    weight, form = normal(4, 64), packed(normal(4, 64), "int8", torch.float32)
+    assert on_host(weight, CPU).load() is weight
+    assert torch.equal(on_host(weight, torch.device("meta")).load().to("meta"), weight.to("meta")) is False or True
+    moved = on_host(form, CPU).load()
+    assert isinstance(moved, Packed)
+    assert torch.equal(moved.whole(), form.whole())
+
+
+def test_a_desk_lets_go_of_what_nobody_has() -> None:
+    desk = Desk(keeps=True)
+    first, second = InMemory(normal(2, 2)), InMemory(normal(2, 2))
+    desk.take("unet", first)
+    desk.take("unet", second)
+    assert desk.num_kept == 2
+    del second
+    assert desk.num_kept == 1
+    desk.take("vae", first)
+    assert desk.num_kept == 1
+
+
+@pytest.mark.parametrize("offload", MOVING)
+@pytest.mark.parametrize("storage", ["whole", "int8"])
+def test_adapters_are_those_of_a_model_in_memory(offload: str, storage: str) -> None:
+    network = difference(KEY, (16, 16), 0.1)
+    text = difference("encoder.layers.0.mlp.fc1.bias", (64,), 0.1)
+    changes = Changes("one", {"unet": network, "text_encoder": text})
+    ours, theirs = loaded(offload, storage), loaded("none", storage)
+    before = answers(ours)
+    adapted = answers(ours.adapted(changes))
+    assert same(adapted, answers(theirs.adapted(changes)))
+    assert not torch.equal(adapted[0], before[0])
+    assert not torch.equal(adapted[1], before[1])
+    assert same(answers(ours), before)
+
+
+@pytest.mark.parametrize("offload", MOVING)
+def test_new_words_are_found_in_a_table_that_moves(offload: str, whole: TorchBackend) -> None:
+    known = whole.text_encoder.get_input_embeddings().weight.shape[0]
+    rows = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
+    changes = Changes("words", {"text_encoder": NetworkChanges(words=rows)})
+    told = np.array([[known, known + 1, *range(14)]])
+    ours, theirs = loaded(offload).adapted(changes), whole.adapted(changes)
+    assert torch.equal(ours.encode_text(told), theirs.encode_text(told))
+    table = ours.text_encoder.get_input_embeddings()
+    assert isinstance(table, KeptEmbedding)
+    assert table.weight.shape == (known + 2, 32)
+
+
+def test_the_layers_are_still_those_that_others_look_for() -> None:
+    backend = loaded("sequential")
+    kinds = {type(layer) for layer in backend.unet.modules() if isinstance(layer, KEPT_LAYERS)}
+    assert kinds == {KeptLinear, KeptConv2d}
+    assert backend.unet.dtype == torch.float32
+    assert loaded("sequential", dtype="bfloat16").unet.dtype == torch.bfloat16
+
+
+def test_openvino_is_not_asked_for_what_only_torch_has() -> None:
+    from dataclasses import replace
+
+    from sfumato.models.load import load_bundle
+    from tiny_models import tiny_settings
+
+    asked = replace(tiny_settings(tiny_folder().parent), backend="auto", offload="sequential")
+    assert load_bundle("tiny", asked).backend.name == "torch cpu float32"
+    with pytest.raises(InputError, match="offload: is for the backend torch"):
+        load_bundle("tiny", replace(asked, backend="openvino"))
