@@ -1,0 +1,192 @@
+"""What a request must be before anything else sees it. An ASGI application around another.
+
+A page that listens on this machine alone can still be reached by every web site that the browser shows: by
+requests across sites, and by names that are made to point here (DNS rebinding). So each request has to name a
+host of ours, and what changes something, or opens a stream, has to come from a page of ours. With a password,
+nothing at all is answered without it.
+"""
+
+import base64
+import hmac
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+VISITOR: Final = "sfumato-visitor"  # the cookie that tells visitors apart
+MAX_BODY: Final = 64 * 2**20  # bytes of one request
+USER: Final = "sfumato"
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+)(?::[0-9]{1,5})?")
+_CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Of Gradio: it fetches addresses for whoever asks, and tells who uses the page.
+_CLOSED: Final = ("/monitoring", "/gradio_api/monitoring", "/gradio_api/deep_link")
+_FILE: Final = "/gradio_api/file="
+_HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self'; "
+        b"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):
+    """Why a request is not answered: the status of HTTP, and a sentence."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Lets through to `inner` what names one of `hosts` (names without ports, brackets around IPv6) and comes
+    from them; with a `password`, which the user "sfumato" gives by HTTP's basic authentication, nothing
+    without it. Each request has `scope["state"]["visitor"]`: who asks, from a cookie, or `alone` where
+    everybody is the same person.
+    """
+
+    inner: Application
+    hosts: frozenset[str] = frozenset(LOOPBACK)
+    password: str | None = None
+    alone: str | None = "me"
+    max_body: int = MAX_BODY
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.inner(scope, receive, send)
+            return
+        headers = _headers(scope["headers"])
+        try:
+            self._check(scope, headers)
+            _check_length(headers, self.max_body)
+        except Refusal as refusal:
+            await _refuse(scope, refusal, send)
+            return
+        known = self.alone or _visitor(headers)
+        visitor = known or secrets.token_urlsafe(16)
+        scope.setdefault("state", {})["visitor"] = visitor
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [one for one in message.get("headers", ()) if one[0].lower() not in _NAMES]
+                more: list[tuple[bytes, bytes]] = [*_HEADERS]
+                if known is None:
+                    cookie = f"{VISITOR}={visitor}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
+                    more.append((b"set-cookie", cookie.encode()))
+                message = {**message, "headers": [*kept, *more]}
+            await send(message)
+
+        try:
+            await self.inner(scope, _Limited(receive, self.max_body), answer)
+        except Refusal as refusal:  # a body that turned out too long
+            await _refuse(scope, refusal, send)
+
+    def _check(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        host = headers.get("host", "")
+        if _name(host) not in self.hosts:
+            raise Refusal(400, "This server is not reached by that name.")
+        self._check_password(headers)
+        path = unquote(scope["path"])
+        here = f"{'https' if scope['scheme'] in ('https', 'wss') else 'http'}://{host}".lower()
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+        moving = scope["type"] == "websocket" or scope["method"] in _CHANGING
+        visiting = headers.get("sec-fetch-mode") == "navigate" and not moving
+        if (origin is not None and origin.lower() != here) or (site == "cross-site" and not visiting):
+            raise Refusal(403, "This request comes from another site.")
+        if path.startswith(_CLOSED) or (_FILE in path and "://" in path.partition(_FILE)[2]):
+            raise Refusal(403, "This is not offered here.")
+
+    def _check_password(self, headers: Mapping[str, str]) -> None:
+        if self.password is None:
+            return
+        wanted = base64.b64encode(f"{USER}:{self.password}".encode())
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "basic" or not hmac.compare_digest(given.strip().encode(), wanted):
+            asked = ((b"www-authenticate", b'Basic realm="Sfumato", charset="UTF-8"'),)
+            raise Refusal(401, "This page asks for a password.", asked)
+
+
+_NAMES: Final = frozenset(name for name, _ in _HEADERS)
+
+
+class _Limited:
+    """Counts what is received, and refuses more than `most` bytes."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._left = receive, most
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise Refusal(413, "This is too large.")
+        return message
+
+
+def hosts_of(names: Iterable[str]) -> frozenset[str]:
+    """Return `names` of hosts as a `Guard` takes them, with those of this machine itself."""
+    return frozenset({*LOOPBACK, *(_name(name) for name in names)})
+
+
+def _name(host: str) -> str:
+    """Return a host without its port, in lower case; nothing for what is no host."""
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found[1].lower()
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by name. Those that decide are there once, or they say nothing that could be trusted."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def _check_length(headers: Mapping[str, str], most: int) -> None:
+    written = headers.get("content-length", "0")
+    if not written.isdecimal() or len(written) > 18:
+        raise Refusal(400, "The length of this request is no number.")
+    if int(written) > most:
+        raise Refusal(413, "This is too large.")
+
+
+def _visitor(headers: Mapping[str, str]) -> str | None:
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(VISITOR)
+    except CookieError:
+        return None
+    usable = cookie is not None and 16 <= len(cookie.value) <= 64 and cookie.value.isascii()
+    return cookie.value if usable and cookie is not None else None
+
+
+async def _refuse(scope: Scope, refusal: Refusal, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": refusal.reason})
+        return
+    body = refusal.reason.encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        *refusal.headers,
+        *_HEADERS,
+    ]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

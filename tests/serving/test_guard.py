@@ -1,0 +1,170 @@
+"""Requests that are let through, and all others."""
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from sfumato.serving.guard import USER, VISITOR, Guard, Message, Receive, Scope, Send, hosts_of
+
+HERE = "127.0.0.1:7860"
+SCRIPT = "<script>"
+
+
+async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with who asks, after reading everything."""
+    if scope["type"] == "http":
+        while (await receive()).get("more_body"):
+            pass
+    visitor = scope["state"]["visitor"].encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"referrer-policy", b"x")]})
+    await send({"type": "http.response.body", "body": visitor})
+
+
+def ask(
+    path: str = "/",
+    method: str = "GET",
+    *,
+    guard: Guard | None = None,
+    type_: str = "http",
+    body: tuple[bytes, ...] = (b"",),
+    **headers: str,
+) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of the answer; 1008 is what a refused socket closes with."""
+    sent: list[Message] = []
+    parts = list(body)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    named = {"host": HERE, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    scope: dict[str, Any] = {
+        "type": type_,
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+    }
+    asyncio.run((guard or Guard(inside))(scope, receive, send))
+    if sent[0]["type"] == "websocket.close":
+        return sent[0]["code"], {}, b""
+    said = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], said, b"".join(one.get("body", b"") for one in sent[1:])
+
+
+@pytest.mark.parametrize("host", [HERE, "localhost:7860", "LOCALHOST", "[::1]:7860", "127.0.0.1"])
+def test_this_machine_is_let_through(host: str) -> None:
+    status, headers, body = ask(host=host)
+    assert (status, body) == (200, b"me")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "set-cookie" not in headers
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "evil.example:7860",
+        "[::1].evil",
+        "0.0.0.0",
+        "[fe80::1]",
+        "127.0.0.1:7860, evil.example",
+        "localhost:80:80",
+    ],
+)
+def test_other_names_are_refused(host: str) -> None:
+    assert ask(host=host)[0] == 400
+    assert ask(host=host, x_forwarded_host=HERE)[0] == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"origin": "https://127.0.0.1:7860"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"},
+        {"origin": f"http://{HERE}.evil.example"},
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_other_sites_change_nothing(headers: dict[str, str], method: str) -> None:
+    status, _, _ = ask("/gradio_api/upload", method, guard=None, type_="http", body=(b"",), **headers)
+    assert status == 403
+
+
+def test_a_page_of_ours_may_and_a_link_leads_here() -> None:
+    assert ask(method="POST", origin=f"http://{HERE}", sec_fetch_site="same-origin")[0] == 200
+    assert ask(method="POST")[0] == 200  # no browser: curl, gradio_client
+    assert ask(sec_fetch_site="cross-site", sec_fetch_mode="navigate")[0] == 200
+    assert ask(sec_fetch_site="cross-site", sec_fetch_mode="no-cors")[0] == 403
+
+
+def test_sockets_are_held_to_the_same() -> None:
+    assert ask(type_="websocket", origin="http://evil.example")[0] == 1008
+    assert ask(type_="websocket", host="evil.example")[0] == 1008
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file=http://evil.example/x",
+        "/gradio_api/file=https%3A%2F%2Fevil.example",
+        "/studio/gradio_api/file=ftp://a",
+        "/monitoring",
+        "/gradio_api/monitoring/summary",
+    ],
+)
+def test_what_gradio_offers_too_much_is_closed(path: str) -> None:
+    assert ask(path)[0] == 403
+
+
+def test_a_password_is_asked_of_everything() -> None:
+    guard = Guard(inside, password="pässword", alone=None)
+    good = "Basic " + base64.b64encode(f"{USER}:pässword".encode()).decode()
+    wrong = "Basic " + base64.b64encode(f"{USER}:password".encode()).decode()
+    for path in ("/", "/theme.css", "/gradio_api/info", "/config", "/cancel", "/openapi.json"):
+        status, headers, _ = ask(path, guard=guard)
+        assert status == 401
+        assert headers["www-authenticate"].startswith("Basic ")
+        assert ask(path, guard=guard, authorization=wrong)[0] == 401
+        assert ask(path, guard=guard, authorization="Bearer " + good.partition(" ")[2])[0] == 401
+        assert ask(path, guard=guard, authorization=good)[0] == 200
+
+
+def test_visitors_are_told_apart_by_a_cookie_nobody_can_read() -> None:
+    guard = Guard(inside, alone=None)
+    _, headers, first = ask(guard=guard)
+    assert headers["set-cookie"].startswith(f"{VISITOR}={first.decode()}; Path=/; HttpOnly; SameSite=Strict")
+    _, headers, again = ask(guard=guard, cookie=f"a=b; {VISITOR}={first.decode()}")
+    assert again == first
+    assert "set-cookie" not in headers
+    for odd in ("short", "x" * 65, '"' + SCRIPT + '"', ""):
+        assert ask(guard=guard, cookie=f"{VISITOR}={odd}")[2] not in (odd.encode(), first)
+
+
+def test_large_bodies_are_refused_announced_or_not() -> None:
+    guard = Guard(inside, max_body=1000)
+    assert ask(method="POST", guard=guard, content_length="1001")[0] == 413
+    assert ask(method="POST", guard=guard, content_length="-1")[0] == 400
+    assert ask(method="POST", guard=guard, content_length="9" * 30)[0] == 400
+    assert ask(method="POST", guard=guard, body=(b"x" * 600, b"x" * 600))[0] == 413
+    assert ask(method="POST", guard=guard, body=(b"x" * 600, b"x" * 400))[0] == 200
+
+
+def test_further_hosts_are_named() -> None:
+    guard = Guard(inside, hosts=hosts_of(["Studio.local:7860", "192.168.1.5"]))
+    assert ask(guard=guard, host="studio.local")[0] == 200
+    assert ask(guard=guard, host="192.168.1.5:7860")[0] == 200
+    assert ask(guard=guard, host=HERE)[0] == 200
+    assert ask(guard=guard, host="192.168.1.6")[0] == 400
