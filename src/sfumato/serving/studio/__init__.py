@@ -1,0 +1,1 @@
+"""The studio: a page on which everything can be drawn, looked into, and kept."""

@@ -1,0 +1,147 @@
+"""How the studio looks and speaks: what a person writes into `studio.toml`, and nothing they need not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sfumato.errors import RecipeError, SfumatoError, closest
+from sfumato.recipe.codec import from_toml
+
+FILE: Final = "studio.toml"
+MAX_BYTES: Final = 1_000_000
+MAX_PICTURE: Final = 20_000_000
+PICTURES: Final = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+FILES: Final = ("logo", "background", "css", "above", "below")  # the fields that name some
+TABS: Final = ("create", "edit", "learn", "grid", "gallery", "models")
+Tab = Literal["create", "edit", "learn", "grid", "gallery", "models"]
+Words = Annotated[str, Field(max_length=20_000)]
+Short = Annotated[str, Field(max_length=200)]
+
+
+class Look(BaseModel):
+    """A look. Everything may be left out; what is, comes from the look it begins with, `look`.
+
+    Colours are #rgb or #rrggbb. `accent` is that of buttons and marks, `text` of all text, `ground` what lies
+    behind everything, or the picture `background`. `veil` is how much panels cover of it, 0 to 1. `mode` is
+    light, dark, or as the browser is set. Fonts are names: of those that come along (see `FONTS`), or of any
+    that the visitor's machine has. `welcome` is Markdown. `css`, `above` and `below` are files with style
+    sheets and HTML of one's own; they, `logo` and `background` lie beside `studio.toml`. `words` replace the
+    page's own, by their names. `theme` is a theme of Gradio by its name, instead of colours.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    look: Short | None = None
+    theme: Short | None = None
+    title: Short = "Sfumato"
+    welcome: Words = ""
+    logo: Short | None = None
+    background: Short | None = None
+    veil: float = Field(default=0.86, ge=0, le=1)
+    mode: Literal["auto", "light", "dark"] = "auto"
+    accent: Short | None = None
+    text: Short | None = None
+    ground: Short | None = None
+    font: Short | None = None
+    heading_font: Short | None = None
+    rounding: int = Field(default=10, ge=0, le=40)
+    footer: bool = False
+    tabs: tuple[Tab, ...] = TABS
+    css: Short | None = None
+    above: Short | None = None
+    below: Short | None = None
+    prompt: Words = ""
+    language: Short = "en"
+    words: dict[Short, Words] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dressed:
+    """A look with nothing left to the one beneath it: `look`, the `folder` where the files that it names lie,
+    and for files of the look beneath the folder of that one, by field, in `lent`.
+    """
+
+    look: Look
+    folder: Path
+    lent: Mapping[str, Path] = field(default_factory=dict[str, Path])
+
+    def file(self, name: str) -> Path | None:
+        """Return the file that the field `name` names, checked to lie in the folder, or None.
+
+        Raises RecipeError for one that is missing, elsewhere, or too large.
+        """
+        written: str | None = self.look.model_dump()[name]
+        if written is None:
+            return None
+        folder = self.lent.get(name, self.folder).resolve()
+        path = (folder / written).resolve()
+        if not path.is_relative_to(folder):
+            hint = "Put the file beside studio.toml."
+            raise RecipeError("lies outside the folder of the look", field=name, value=written, hint=hint)
+        if not path.is_file():
+            raise RecipeError(
+                "there is no such file", field=name, value=written, hint=f"Put it into {folder}."
+            )
+        if name in ("logo", "background") and path.suffix.lower() not in PICTURES:
+            hint = f"Give {', '.join(PICTURES)}."
+            raise RecipeError("is no picture that a page shows", field=name, value=written, hint=hint)
+        if path.stat().st_size > (MAX_PICTURE if path.suffix.lower() in PICTURES else MAX_BYTES):
+            raise RecipeError("is too large", field=name, value=written, hint="Make it smaller first.")
+        return path
+
+
+def read_look(folder: Path) -> Dressed:
+    """Return the look in `folder`: that of its studio.toml, over the one it begins with; without such a file,
+    the first of our own. Raises RecipeError naming the file, and the line where it is no TOML.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return built_in(names()[0])
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RecipeError("is too large", field="look", value=FILE)
+        look = from_toml(path.read_bytes(), Look)
+        return _over(look, folder)
+    except (SfumatoError, OSError) as error:
+        # The reader of TOML calls every file a recipe.
+        raise RecipeError(f"{path}: {str(error).removeprefix('recipe: ')}", field="studio") from error
+
+
+def built_in(name: str) -> Dressed:
+    """Return one of our own looks. Raises RecipeError for a name that is none of theirs."""
+    if name not in names():
+        near = closest(name, names())
+        guess = "" if near is None else f"Did you mean {near}? "
+        hint = f"{guess}Choose one of {', '.join(names())}, or give a Gradio theme as theme."
+        raise RecipeError("there is no such look", field="look", value=name, hint=hint)
+    folder = _looks() / name
+    return _over(from_toml((folder / FILE).read_bytes(), Look), folder)
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of our own looks; the first is what the studio wears unasked."""
+    found = sorted(one.name for one in _looks().iterdir() if (one / FILE).is_file())
+    return ("paper", *(name for name in found if name != "paper"))
+
+
+def _over(look: Look, folder: Path) -> Dressed:
+    """Return `look`, of `folder`, with what it leaves out from the look that it begins with."""
+    if look.look is None:
+        return Dressed(look, folder)
+    base = built_in(look.look)
+    given = look.model_dump(exclude_unset=True)
+    kept = {**base.look.model_dump(), **given}
+    kept["words"] = {**base.look.words, **look.words}
+    lent = {name: base.lent.get(name, base.folder) for name in FILES if name not in given}
+    return Dressed(Look.model_validate(kept), folder, lent)
+
+
+def _looks() -> Path:
+    return Path(str(files("sfumato.serving.studio"))) / "looks"

@@ -1,0 +1,89 @@
+"""What the page says, by names that looks can replace and languages translate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sfumato.errors import RecipeError, closest
+from sfumato.serving.studio.look import Look
+
+ENGLISH: Final[Mapping[str, str]] = {
+    "tab_create": "Create",
+    "tab_edit": "Edit",
+    "tab_learn": "Learn",
+    "tab_grid": "Grid",
+    "tab_gallery": "Gallery",
+    "tab_models": "Models",
+    "prompt": "What do you want to see?",
+    "prompt_hint": "a red fox in the snow at night",
+    "size": "Shape",
+    "count": "Pictures",
+    "generate": "Generate",
+    "stop": "Stop",
+    "advanced": "Advanced",
+    "negative": "Without",
+    "model": "Model",
+    "style": "Style",
+    "sampler": "Sampler",
+    "spacing": "Spacing",
+    "steps": "Steps",
+    "guidance": "Guidance",
+    "guidance_info": "How closely the words are followed",
+    "guidance_start": "Guidance from",
+    "guidance_stop": "Guidance until",
+    "seed": "Seed",
+    "seed_info": "Empty: another one each time",
+    "dice": "🎲 New seed",
+    "loras": "Adapters",
+    "loras_info": "<lora:name:0.8>, several side by side",
+    "left_open": "as the model likes",
+    "results": "Pictures",
+    "vary_subtle": "Vary a little",
+    "vary_strong": "Vary a lot",
+    "upscale": "Larger",
+    "edit_this": "Edit this",
+    "animate": "Animate",
+    "how": "How it was made",
+    "recipe": "Recipe",
+    "download": "Download",
+    "waiting": "Waiting",
+    "in_line": "{0} before it",
+    "drawing": "Drawing",
+    "step_of": "step {0} of {1}",
+    "seconds_left": "about {0} s left",
+    "done_in": "Done in {0} s",
+    "stopped": "Stopped",
+    "choose_picture": "Choose a picture first.",
+    "private": "Nothing leaves this machine.",
+}
+LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH}
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of one page."""
+
+    table: Mapping[str, str]
+
+    def __call__(self, name: str, *values: object) -> str:
+        """Return the words called `name`, with `values` in the places {0}, {1} ..."""
+        text = self.table[name]
+        # Not str.format: what people write into a look must not reach into values.
+        for place, value in enumerate(values):
+            text = text.replace(f"{{{place}}}", str(value))
+        return text
+
+
+def words_of(look: Look) -> Words:
+    """Return the words of a look. Raises RecipeError for a language or a name that is not known."""
+    if look.language not in LANGUAGES:
+        names = ", ".join(LANGUAGES)
+        hint = f"Choose one of {names}, and replace words in [words]."
+        raise RecipeError("is not known here", field="language", value=look.language, hint=hint)
+    table = {**ENGLISH, **LANGUAGES[look.language]}
+    for name in look.words:
+        if name not in ENGLISH:
+            near = closest(name, ENGLISH)
+            hint = None if near is None else f"Did you mean {near}?"
+            raise RecipeError("names none of the page's words", field="words", value=name, hint=hint)
+    return Words({**table, **look.words})

@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from sfumato.serving.studio.check import problems_of, readings_of
+from sfumato.serving.studio.look import FILE, built_in, names, read_look
+
+
+def worn(folder: Path, text: str) -> tuple[str, ...]:
+    (folder / FILE).write_text(text, encoding="utf-8")
+    return problems_of(read_look(folder))
+
+
+@pytest.mark.parametrize("name", names())
+def test_our_own_looks_have_no_problems(name: str) -> None:
+    assert problems_of(built_in(name)) == ()
+    assert {one.mode for one in readings_of(built_in(name))} == {"light", "dark"}
+
+
+def test_text_that_cannot_be_read_is_named_with_its_number(tmp_path: Path) -> None:
+    said = worn(tmp_path, 'ground = "#ffffff"\ntext = "#999999"')
+    assert "light: text on panels 2.8 (too little, 4.5 is asked for)" in said
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    said = worn(tmp_path, 'background = "none.png"\ncss = "../a.css"\nlanguage = "xx"')
+    assert len(said) == 3
+    assert said[0].startswith("background: there is no such file")
+    assert said[2].startswith("language: is not known here")
+
+
+def test_of_a_theme_of_gradio_nothing_is_measured(tmp_path: Path) -> None:
+    assert worn(tmp_path, 'theme = "soft"') == ()

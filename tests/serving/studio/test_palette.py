@@ -1,0 +1,40 @@
+"""What looks work out can be read, whatever accent, ground or picture they are given."""
+
+import pytest
+from hypothesis import given
+
+from serving.studio.test_colours import colours
+from sfumato.errors import RecipeError
+from sfumato.serving.studio.colours import Colour, contrast
+from sfumato.serving.studio.look import Look, built_in, names
+from sfumato.serving.studio.palette import palette_of
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("dark", [False, True])
+def test_our_own_looks_are_read_everywhere(name: str, dark: bool) -> None:
+    for what, one, ground, least in palette_of(built_in(name).look, dark=dark).pairs():
+        assert contrast(one, ground) >= least, what
+
+
+@given(colours, colours)
+def test_every_accent_and_ground_makes_a_page_that_can_be_read(accent: Colour, ground: Colour) -> None:
+    for dark in (False, True):
+        palette = palette_of(Look(accent=str(accent), ground=str(ground)), dark=dark)
+        assert palette.accent == accent
+        for what, one, behind, least in palette.pairs():
+            assert contrast(one, behind) >= least, what
+
+
+def test_a_picture_behind_counts_at_its_darkest_and_brightest() -> None:
+    look = Look(background="sea.png", veil=0.86, ground="#10203a", text="#ffffff")
+    palette = palette_of(look, dark=True)
+    assert len(palette.seen(palette.panel)) == 2
+    thin = palette_of(look.model_copy(update={"veil": 0.1}), dark=True)
+    assert any(contrast(one, behind) < least for _, one, behind, least in thin.pairs())
+
+
+def test_colours_that_are_none_are_named() -> None:
+    for field in ("accent", "text", "ground"):
+        with pytest.raises(RecipeError, match=f"{field}: is no colour"):
+            palette_of(Look(**{field: "blue"}), dark=False)
