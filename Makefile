@@ -72,5 +72,5 @@ $(BASE): pyproject.toml constraints.txt
 
 $(READY): $(BASE)
 	$(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[torch,dev]'
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[torch,studio,dev]'
 	@touch $@

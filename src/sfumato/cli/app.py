@@ -23,6 +23,7 @@ from sfumato.cli import (
     models,
     morph,
     redo,
+    studio,
     train,
     upscale,
 )
@@ -82,6 +83,7 @@ app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=evaluate_edits.EXAMPLES)(evaluate_edits.evaluate_edits)
 app.command(epilog=models.EXAMPLES)(models.models)
+app.command(epilog=studio.EXAMPLES)(studio.studio)
 app.command(epilog=info.SAMPLERS_EXAMPLES)(info.samplers)
 app.command(epilog=info.DOCTOR_EXAMPLES)(info.doctor)
 app.command(epilog=bench.EXAMPLES)(bench.bench)

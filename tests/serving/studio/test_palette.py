@@ -37,4 +37,4 @@ def test_a_picture_behind_counts_at_its_darkest_and_brightest() -> None:
 def test_colours_that_are_none_are_named() -> None:
     for field in ("accent", "text", "ground"):
         with pytest.raises(RecipeError, match=f"{field}: is no colour"):
-            palette_of(Look(**{field: "blue"}), dark=False)
+            palette_of(Look.model_validate({field: "blue"}), dark=False)

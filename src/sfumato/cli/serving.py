@@ -1,0 +1,59 @@
+"""Opens the studio: checks what it needs, finds a port, and says where it is."""
+
+import socket
+import webbrowser
+from threading import Timer
+from typing import TYPE_CHECKING
+
+from sfumato.cli.console import result, talk
+from sfumato.errors import InputError, MissingExtraError
+from sfumato.settings import Settings
+
+if TYPE_CHECKING:
+    from sfumato.serving.studio.look import Dressed
+
+INSTALL = 'Run: pip install "sfumato[studio]"'
+
+
+def open_studio(
+    settings: Settings,
+    dressed: "Dressed",
+    *,
+    listen: str | None,
+    port: int,
+    password: str | None,
+    names: tuple[str, ...],
+    browser: bool,
+) -> None:
+    """Serve the studio until Ctrl-C. Raises MissingExtraError without Gradio, InputError for an address that
+    cannot be listened at, and OutputError for a data folder that cannot be used.
+    """
+    try:
+        from sfumato.serving.server import HERE, Address, serve
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"{error.name} is not installed", hint=INSTALL) from error
+    from sfumato.serving.desk import open_desk
+
+    host = HERE if listen is None else listen
+    address = Address(host, _free(host, port), password, names)
+    with open_desk(settings) as desk:
+        url = f"http://{address.host}:{address.port}/"
+        result(url)
+        talk("Ctrl-C closes the studio; everything that was drawn is kept.")
+        if browser:
+            Timer(1.0, webbrowser.open, (url,)).start()
+        serve(desk, dressed, address)
+
+
+def _free(host: str, port: int) -> int:
+    """Return the port, or one that is free for 0. Raises InputError for one that is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as tried:
+        try:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((host, port))
+        except OSError as error:
+            hint = "Is a studio open already? Another port: --port 0 takes any that is free."
+            reason = f"cannot be listened at: {error.strerror}"
+            raise InputError(reason, field="port", value=f"{host}:{port}", hint=hint) from error
+        return tried.getsockname()[1]

@@ -1,0 +1,84 @@
+"""The studio as a server: the page behind the guard, on this machine alone unless it is told otherwise."""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from sfumato.errors import InputError
+from sfumato.serving.desk import ALONE, Desk
+from sfumato.serving.guard import Guard, hosts_of
+from sfumato.serving.studio.build import KEYS, build, style
+from sfumato.serving.studio.look import Dressed
+from sfumato.serving.studio.theme import style_of, theme_of
+
+HERE: Final = "127.0.0.1"
+PORT: Final = 7860
+MAX_UPLOAD: Final = 50 * 2**20
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the studio listens. Beyond this machine only with a `password`; `hosts` are the further names by
+    which it is reached.
+    """
+
+    host: str = HERE
+    port: int = PORT
+    password: str | None = None
+    hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.host not in (HERE, "localhost", "::1") and not self.password:
+            raise InputError(
+                "needs a password: everybody on the network could draw, and see what you drew",
+                field="listen",
+                value=self.host,
+                hint="Set SFUMATO_PASSWORD, or leave it out to stay on this machine.",
+            )
+
+
+def application(desk: Desk, dressed: Dressed, address: Address) -> Guard:
+    """Return the studio as an ASGI application."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    page = build(desk, dressed)
+    look = dressed.look
+    mounted: Any = gr.mount_gradio_app(
+        app,
+        page,
+        path="",
+        footer_links=["gradio", "settings"] if look.footer else [],
+        run_history=False,
+        show_error=False,
+        max_file_size=MAX_UPLOAD,
+        enable_monitoring=False,
+        allowed_paths=[],
+        theme=theme_of(dressed),
+        css=style() + style_of(dressed),
+        head=KEYS,
+    )
+    alone = ALONE if address.password is None else None
+    names = (*address.hosts, address.host)
+    return Guard(mounted, hosts=hosts_of(names), password=address.password, alone=alone)
+
+
+def serve(desk: Desk, dressed: Dressed, address: Address) -> None:
+    """Serve the studio until it is stopped."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(desk, dressed, address),
+            host=address.host,
+            port=address.port,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+    )
+    server.run()

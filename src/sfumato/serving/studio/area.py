@@ -1,0 +1,159 @@
+"""Where a tab shows what it draws: how far it is, the pictures, and what can be done with each."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from sfumato.errors import RecipeError, SfumatoError
+from sfumato.recipe.again import recipe_of, single
+from sfumato.recipe.image import Recipe
+from sfumato.serving.desk import Desk
+from sfumato.serving.jobs import Job
+from sfumato.serving.studio.forms import enlarged, varied
+from sfumato.serving.studio.showing import problem_of, progress_of
+from sfumato.serving.studio.visitors import visitor_of
+from sfumato.serving.studio.words import Words
+
+News: TypeAlias = Generator[dict[Any, Any], None, None]
+#: How handlers that draw are bound, and those that only look.
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden",  # the page has its own
+    "concurrency_limit": None,  # and so has the queue
+    "api_visibility": "private",
+}
+_CLICK: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+LITTLE: float = 0.15  # of another noise, for variations: details change
+MUCH: float = 0.45  # and the composition too
+LARGER: float = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """The parts that show a tab's jobs. `job` holds the number of the newest one, `pictures` the numbers in
+    the gallery of those that are shown, `chosen` the one that was clicked, 0 for none.
+    """
+
+    desk: Desk
+    words: Words
+    progress: gr.HTML
+    results: gr.Gallery
+    job: gr.State
+    pictures: gr.State
+    chosen: gr.State
+    buttons: Mapping[str, gr.Button]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a drawing changes."""
+        return [self.progress, self.results, self.job, self.pictures, self.chosen]
+
+    def draws(
+        self,
+        triggers: Sequence[Callable[..., Any]],
+        recipe_of_values: Callable[..., Recipe],
+        inputs: Sequence[Any],
+    ) -> None:
+        """Draw, on any of `triggers`, what `recipe_of_values` makes of the values of `inputs`."""
+
+        def draw(request: gr.Request, *values: Any) -> News:
+            yield from self.drawn(lambda: recipe_of_values(*values), request)
+
+        gr.on(triggers, draw, [*inputs], self.outputs, **QUIET)
+
+    def drawn(self, make: Callable[[], Recipe], request: gr.Request) -> News:
+        """Yield what is to be seen while the recipe that `make` returns is drawn; what is wrong with it is
+        said where the picture would be.
+        """
+        owner = visitor_of(request)
+        try:
+            job = self.desk.queue.submit(make(), owner)
+        except SfumatoError as error:
+            yield {self.progress: problem_of(error)}
+            return
+        yield from self._followed(job, owner)
+
+    def stops(self, button: gr.Button) -> None:
+        """Stop what is drawn, at the next step, when `button` is clicked."""
+
+        def stop(request: gr.Request, number: str) -> None:
+            if number:
+                self.desk.queue.cancel(number, visitor_of(request))
+
+        button.click(stop, self.job, None, queue=False, **_CLICK)
+
+    def taken_up(self, request: gr.Request) -> News:
+        """Yield the same of what is still drawn for this visitor, after the page was left or loaded anew."""
+        owner = visitor_of(request)
+        left = [job for job in self.desk.queue.of(owner) if not job.finished]
+        if left:
+            yield from self._followed(left[-1], owner)
+        else:
+            yield {self.job: ""}
+
+    def _followed(self, job: Job, owner: str) -> News:
+        shown = -1
+        for now in self.desk.queue.follow(job.id, owner):
+            news: dict[Any, Any] = {self.progress: progress_of(now, self.words), self.job: now.id}
+            if len(now.pictures) != shown:
+                shown = len(now.pictures)
+                kept = [self.desk.gallery.get(number, owner) for number in now.pictures]
+                news[self.results] = [(str(self.desk.hand_over(one)), f"{one.seed}") for one in kept]
+                news[self.pictures] = now.pictures
+                news[self.chosen] = now.pictures[0] if shown else 0
+            yield news
+
+
+def build(desk: Desk, words: Words, name: str) -> Area:
+    """Make an area, in the place that is open; `name` tells it from those of other tabs."""
+    progress = gr.HTML("", elem_id=f"sf-{name}-progress", elem_classes="sf-progress", padding=True)
+    results = gr.Gallery(
+        label=words("results"),
+        format="png",
+        columns=2,
+        object_fit="contain",
+        height="auto",
+        buttons=["download", "fullscreen"],
+        interactive=False,
+        elem_id=f"sf-{name}-results",
+    )
+    with gr.Row(elem_classes="sf-actions"):
+        names = ("vary_subtle", "vary_strong", "upscale", "edit_this", "how")
+        buttons = {one: gr.Button(words(one), size="sm", min_width=80) for one in names}
+    area = Area(desk, words, progress, results, gr.State(""), gr.State(()), gr.State(0), buttons)
+    _connect(area)
+    return area
+
+
+def _connect(area: Area) -> None:
+    def choose(event: gr.SelectData, numbers: tuple[int, ...]) -> int:
+        return numbers[event.index] if event.index < len(numbers) else 0
+
+    area.results.select(choose, area.pictures, area.chosen, queue=False, **_CLICK)
+    for name, change in (
+        ("vary_subtle", lambda recipe: varied(recipe, LITTLE)),
+        ("vary_strong", lambda recipe: varied(recipe, MUCH)),
+        ("upscale", lambda recipe: enlarged(recipe, LARGER)),
+    ):
+        area.buttons[name].click(_again(area, change), area.chosen, area.outputs, **QUIET)
+
+
+def _again(area: Area, change: Callable[[Recipe], Recipe]) -> Callable[..., News]:
+    """Return a handler that draws what `change` makes of the recipe of the chosen picture."""
+
+    def handle(request: gr.Request, number: int) -> News:
+        def make() -> Recipe:
+            return change(recipe_of_picture(area.desk, area.words, number, visitor_of(request)))
+
+        yield from area.drawn(make, request)
+
+    return handle
+
+
+def recipe_of_picture(desk: Desk, words: Words, number: int, owner: str) -> Recipe:
+    """Return the recipe that draws a picture of `owner` again. Raises RecipeError where none is chosen."""
+    if not number:
+        raise RecipeError(words("choose_picture"))
+    return recipe_of(single(desk.gallery.resolved(desk.gallery.get(number, owner))))

@@ -1,0 +1,72 @@
+"""The page, put together: tabs from a table, in the order of the look."""
+
+import os
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Final
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported: it asks for versions
+
+import gradio as gr
+
+from sfumato.serving.desk import Desk
+from sfumato.serving.studio import create, gallery_tab, links
+from sfumato.serving.studio.look import Dressed
+from sfumato.serving.studio.showing import STYLE
+from sfumato.serving.studio.words import Words, words_of
+
+Parts = create.Parts
+Build = Callable[[Desk, Words, "create.Look"], Parts]
+
+#: The tabs there are: what builds each. A new one is a file and a row here.
+TABS: Final[Mapping[str, Build]] = {
+    "create": create.build,
+    "gallery": gallery_tab.build,
+}
+CACHE: Final = (600, 86_400)  # seconds: how often Gradio's copies are looked at, and how old they may be
+KEYS: Final = """
+<script>
+document.addEventListener("keydown", (event) => {
+  const press = (name) => { const one = document.getElementById(name); if (one) { one.click(); } };
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    press("sf-generate");
+  }
+  if (event.key === "Escape") { press("sf-stop"); }
+});
+</script>
+"""
+
+
+def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
+    """Return the page for `desk` in a look. Raises RecipeError for a look that cannot be used."""
+    look, words = dressed.look, words_of(dressed.look)
+    with gr.Blocks(analytics_enabled=False, title=look.title, fill_width=False, delete_cache=CACHE) as page:
+        above = dressed.file("above")
+        if above is not None:
+            gr.HTML(above.read_text(encoding="utf-8"))
+        gr.HTML(f'<h1 class="sf-title">{escape(look.title)}</h1>', padding=False)
+        if look.welcome:
+            gr.Markdown(look.welcome, elem_classes="sf-welcome")
+        parts: dict[str, Parts] = {}
+        tabs: dict[str, gr.Tab] = {}
+        with gr.Tabs() as tabset:
+            for name in look.tabs:
+                if name in TABS:
+                    with gr.Tab(words(f"tab_{name}"), id=name) as tab:
+                        parts[name] = TABS[name](desk, words, look)
+                    tabs[name] = tab
+        below = dressed.file("below")
+        if below is not None:
+            gr.HTML(below.read_text(encoding="utf-8"))
+        if "gallery" in parts:
+            tabs["gallery"].select(
+                *parts["gallery"]["find"], show_progress="hidden", queue=False, api_visibility="private"
+            )
+        links.connect(page, desk, words, parts, tabset)
+    return page
+
+
+def style() -> str:
+    """Return the rules that every look has."""
+    return STYLE

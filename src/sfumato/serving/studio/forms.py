@@ -1,0 +1,131 @@
+"""From what stands on the page to a recipe: one function for each tab, and nothing else makes recipes.
+
+Forms are plain values, so that the page, the tests and other programs fill them alike; what is empty is left
+to the model, exactly as on the command line.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sfumato.errors import RecipeError
+from sfumato.recipe.hires import HiresPart
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import VariationPart
+from sfumato.recipe.resolve import recipe_from_mapping
+
+_SIZE: Final = re.compile(r"([0-9]{1,5}) x ([0-9]{1,5})$")
+
+
+@dataclass(frozen=True)
+class Create:
+    """The form of the tab Create. None and "" stand for what the model likes."""
+
+    prompt: str = ""
+    negative: str = ""
+    model: str = "bundled"
+    size: tuple[int, int] | None = None
+    count: int = 1
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    guidance_start: float | None = None
+    guidance_stop: float | None = None
+    sampler: str | None = None
+    spacing: str | None = None
+    fast: bool = False
+    style: str = "as it is"
+    loras: str = ""
+
+
+#: What styles make of a prompt, by their names: those that the bundled model has learned.
+STYLES: Mapping[str, str] = {
+    "as it is": "{}",
+    "pencil sketch": "pencil sketch of {}",
+    "watercolour": "watercolour of {}",
+    "oil painting": "oil painting of {}",
+    "pixel art": "pixel art of {}",
+    "black and white": "black and white photo of {}",
+    "at night": "{} at night",
+    "at sunset": "{} at sunset",
+}
+
+
+def recipe_of_create(form: Create) -> Recipe:
+    """Return the recipe that the form asks for. Raises RecipeError."""
+    prompt = STYLES.get(form.style, "{}").replace("{}", form.prompt.strip())
+    text: dict[str, Any] = {
+        "kind": "text",
+        "prompt": " ".join(part for part in (prompt, form.loras.strip()) if part),
+        "negative": form.negative.strip(),
+        "guidance_start": form.guidance_start,
+        "guidance_stop": form.guidance_stop,
+    }
+    fields: dict[str, Any] = {
+        "model": form.model,
+        "width": None if form.size is None else form.size[0],
+        "height": None if form.size is None else form.size[1],
+        "count": form.count,
+        "seed": form.seed,
+        "steps": form.steps,
+        "guidance": form.guidance,
+        "sampler": form.sampler or None,
+        "spacing": form.spacing or None,
+        "fast": form.fast,
+        "parts": [text],
+    }
+    return recipe_from_mapping({name: value for name, value in fields.items() if value is not None})
+
+
+def create_of(recipe: Recipe) -> Create:
+    """Return the form that asks for `recipe`, as far as the tab Create can: what else it has is left out."""
+    text = recipe.text
+    size = None if recipe.width is None or recipe.height is None else (recipe.width, recipe.height)
+    return Create(
+        prompt="" if text is None else text.prompt,
+        negative="" if text is None else text.negative,
+        model=recipe.model,
+        size=size,
+        count=recipe.count,
+        seed=recipe.seed,
+        steps=recipe.steps,
+        guidance=recipe.guidance,
+        guidance_start=None if text is None else text.guidance_start,
+        guidance_stop=None if text is None else text.guidance_stop,
+        sampler=recipe.sampler,
+        spacing=recipe.spacing,
+        fast=recipe.fast,
+    )
+
+
+def varied(recipe: Recipe, strength: float) -> Recipe:
+    """Return a recipe for a picture near that of `recipe`, with this share of another noise."""
+    others = [part for part in recipe.parts if part.kind != "variation"]
+    return recipe.model_copy(update={"parts": (*others, VariationPart(strength=strength))})
+
+
+def enlarged(recipe: Recipe, scale: float) -> Recipe:
+    """Return a recipe that draws the picture of `recipe` again, `scale` times as large as it came out."""
+    before = 1.0 if recipe.hires is None else recipe.hires.scale
+    others = [part for part in recipe.parts if part.kind != "hires"]
+    return recipe.model_copy(update={"parts": (*others, HiresPart(scale=before * scale))})
+
+
+def seed_of(text: str) -> int | None:
+    """Return the seed that was typed, None where the field is empty. Raises RecipeError."""
+    written = text.strip()
+    if not written:
+        return None
+    if not (written.isascii() and written.isdecimal() and len(written) < 30):
+        hint = "Give digits, or leave it empty for a random one."
+        raise RecipeError("is no whole number", field="seed", value=text, hint=hint)
+    return int(written)
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Return the width and height that end a chip: "Wide 160 x 104". Raises RecipeError."""
+    found = _SIZE.search(text)
+    if found is None:
+        raise RecipeError("is no size", field="size", value=text, hint="Write it as 512 x 512.")
+    return int(found[1]), int(found[2])

@@ -1,0 +1,60 @@
+"""What is seen while a job waits and is drawn: HTML made of a job, everything in it escaped."""
+
+import base64
+from html import escape
+
+from sfumato.serving.jobs import Job
+from sfumato.serving.studio.words import Words
+
+
+def progress_of(job: Job, words: Words) -> str:
+    """Return the line and the bar that tell how a job goes, and the picture as it is so far."""
+    share = job.steps / job.total_steps if job.total_steps else 0.0
+    if job.state == "queued":
+        line = words("waiting")
+        if job.position > 0:
+            line += f" · {words('in_line', job.position)}"
+    elif job.state == "running":
+        line = words("drawing")
+        if job.total_steps:
+            line += f" · {words('step_of', job.steps, job.total_steps)}"
+    elif job.state == "failed":
+        return problem_of(job.problem or "")
+    else:
+        name = "stopped" if job.state == "cancelled" else "done_in"
+        return f'<div class="sf-line" role="status">{escape(words(name, f"{job.seconds:.1f}"))}</div>'
+    if job.seconds_left is not None and job.seconds_left >= 1:
+        line += f" · {words('seconds_left', round(job.seconds_left))}"
+    pictures = "".join(_picture(job.previews[index], job) for index in sorted(job.previews))
+    return (
+        f'<div class="sf-previews">{pictures}</div>'
+        f'<div class="sf-bar"><div style="width:{share:.1%}"></div></div>'
+        f'<div class="sf-line" role="status">{escape(line)}</div>'
+    )
+
+
+def problem_of(problem: object) -> str:
+    """Return a friendly box with what went wrong."""
+    return f'<div class="sf-problem" role="alert">{escape(str(problem))}</div>'
+
+
+def _picture(jpeg: bytes, job: Job) -> str:
+    prompt = "" if job.recipe.text is None else job.recipe.text.prompt
+    data = base64.b64encode(jpeg).decode("ascii")
+    return f'<img alt="{escape(prompt, quote=True)}" src="data:image/jpeg;base64,{data}">'
+
+
+STYLE = """
+.sf-title { margin: 0; }
+.sf-quiet { color: var(--body-text-color-subdued); }
+#sf-picture img { width: 100%; object-fit: contain; }
+.sf-previews { display: flex; flex-wrap: wrap; gap: 8px; justify-content: center; }
+.sf-previews img { width: min(100%, 384px); image-rendering: auto; border-radius: var(--block-radius); }
+.sf-bar { height: 6px; margin: 10px 0 6px; border-radius: 3px; overflow: hidden;
+          background: var(--border-color-primary); }
+.sf-bar div { height: 100%; background: var(--slider-color); transition: width .2s; }
+.sf-line { color: var(--body-text-color); font-variant-numeric: tabular-nums; }
+.sf-problem { color: var(--body-text-color); border-left: 4px solid var(--error-border-color);
+              padding: 8px 12px; }
+@media (prefers-reduced-motion: reduce) { .sf-bar div { transition: none; } }
+"""

@@ -1,0 +1,248 @@
+"""A look as Gradio takes it: a theme, and a style sheet for what themes do not reach.
+
+Measured with Gradio 6.31: every kind of label has a variable of its own, so that one colour for text means
+many; both modes have to be set, or the browser's choice undoes half of a look.
+"""
+
+import base64
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+from gradio.themes.utils import fonts
+
+from sfumato.errors import RecipeError, closest
+from sfumato.serving.studio.look import PICTURES, Dressed
+from sfumato.serving.studio.palette import Palette, palette_of
+
+#: The fonts that come along with Gradio, by the names that people know them by.
+FONTS: Final[Mapping[str, str]] = {
+    "Chakra Petch": "ChakraPetch",
+    "IBM Plex Mono": "IBMPlexMono",
+    "IBM Plex Sans": "IBMPlexSans",
+    "Inconsolata": "Inconsolata",
+    "Lexend": "Lexend",
+    "Lora": "Lora",
+    "Montserrat": "Montserrat",
+    "Press Start 2P": "PressStart2P",
+    "Quicksand": "Quicksand",
+    "Roboto Mono": "RobotoMono",
+    "Share Tech Mono": "ShareTechMono",
+    "Source Code Pro": "SourceCodePro",
+    "Source Sans 3": "SourceSans3",
+    "Space Mono": "SpaceMono",
+    "Ubuntu": "Ubuntu",
+}
+#: Gradio's own themes, which are asked for by name.
+THEMES: Final[Mapping[str, type[Any]]] = {
+    name.lower(): one
+    for name, one in inspect.getmembers(gr.themes, inspect.isclass)
+    if issubclass(one, gr.themes.Base)
+}
+_KNOWN: Final = frozenset(inspect.signature(gr.themes.Base.set).parameters)
+_MONO: Final = ("ui-monospace", "Consolas", "monospace")
+
+
+class ShippedFont(fonts.LocalFont):
+    """A font that comes along with Gradio. Some have a bold cut and no semi-bold one, which Gradio asks for
+    all the same: then the bold one stands for it.
+    """
+
+    def stylesheet(self) -> dict[str, Any]:
+        folder = Path(gr.__file__).parent / "templates" / "frontend" / "static" / "fonts" / self.name
+        cuts = {400: ("Regular",), 600: ("SemiBold", "Bold", "Regular")}
+        rules: list[str] = []
+        for weight, names in cuts.items():
+            files = [f"{self.name}-{cut}" for cut in names]
+            file = next((one for one in files if (folder / f"{one}.woff2").is_file()), None)
+            if file is not None:
+                rules.append(
+                    f"@font-face {{ font-family: '{self.name}'; font-weight: {weight}; font-style: normal; "
+                    f"src: url('static/fonts/{self.name}/{file}.woff2') format('woff2'); }}"
+                )
+        return {"url": None, "css": "\n".join(rules)}
+
+
+def theme_of(dressed: Dressed) -> gr.themes.Base:
+    """Return the theme of a look. Raises RecipeError for colours and themes that are none."""
+    look = dressed.look
+    if look.theme is not None:
+        return _named(look.theme)
+    light, dark = (palette_of(look, dark=mode) for mode in (False, True))
+    theme = gr.themes.Base(
+        font=_fonts(look.font),
+        font_mono=[*_MONO],
+        radius_size=_radius(look.rounding),
+    )
+    values = _values(light) | {f"{name}_dark": value for name, value in _values(dark).items()}
+    return theme.set(**{name: value for name, value in values.items() if name in _KNOWN})
+
+
+def style_of(dressed: Dressed) -> str:
+    """Return the style sheet of a look: its picture, its fonts for headings, and the person's own rules at
+    the end. Raises RecipeError for a file that cannot be used.
+    """
+    look = dressed.look
+    ground = palette_of(look, dark=look.mode == "dark").ground if look.theme is None else None
+    rules: list[str] = []
+    background = dressed.file("background")
+    if background is not None:
+        kind = PICTURES[background.suffix.lower()]
+        data = base64.b64encode(background.read_bytes()).decode("ascii")
+        # In the sheet itself, so that it is there behind every address, password and proxy.
+        rules.append(
+            f"body {{ background: {ground or '#000'} url('data:{kind};base64,{data}') center / cover "
+            "no-repeat fixed !important; }"
+        )
+        rules.append("gradio-app, .gradio-container { background: transparent !important; }")
+        # Words stand outside of panels as well.
+        rules.append("main.contain { background: var(--block-background-fill); padding: 0 16px 16px; }")
+    if look.heading_font is not None:
+        rules.append(f"h1, h2, h3 {{ font-family: {_family(look.heading_font)} !important; }}")
+    own = dressed.file("css")
+    return "\n".join([*rules, "" if own is None else own.read_text(encoding="utf-8")])
+
+
+def _values(palette: Palette) -> dict[str, str]:
+    """Return Gradio's variables for one mode."""
+    veil, panel, field = palette.veil, palette.panel, palette.field
+    text, soft, accent = str(palette.text), str(palette.soft), str(palette.accent)
+    under = panel.veiled(veil) if veil < 1 else str(panel)
+    typed = field.veiled(max(veil, 0.9)) if veil < 1 else str(field)
+    border = str(palette.border)
+    hover = str(palette.accent.mixed(palette.text, 0.12))
+    words = dict.fromkeys(
+        (
+            "body_text_color",
+            "block_title_text_color",
+            "block_label_text_color",
+            "checkbox_label_text_color",
+            "checkbox_label_text_color_selected",
+            "accordion_text_color",
+            "table_text_color",
+            "button_secondary_text_color",
+            "button_secondary_text_color_hover",
+            "link_text_color_hover",
+        ),
+        text,
+    )
+    quiet = dict.fromkeys(
+        ("body_text_color_subdued", "block_info_text_color", "input_placeholder_color"), soft
+    )
+    panels = dict.fromkeys(
+        (
+            "background_fill_primary",
+            "background_fill_secondary",
+            "block_background_fill",
+            "block_label_background_fill",
+            "block_title_background_fill",
+            "panel_background_fill",
+            "stat_background_fill",
+            "table_even_background_fill",
+        ),
+        under,
+    )
+    fields = dict.fromkeys(
+        (
+            "input_background_fill",
+            "input_background_fill_focus",
+            "input_background_fill_hover",
+            "table_odd_background_fill",
+            "code_background_fill",
+            "checkbox_background_color",
+            "checkbox_label_background_fill",
+            "checkbox_label_background_fill_hover",
+            "checkbox_label_background_fill_selected",
+            "button_secondary_background_fill",
+            "button_secondary_background_fill_hover",
+        ),
+        typed,
+    )
+    borders = dict.fromkeys(
+        (
+            "border_color_primary",
+            "block_border_color",
+            "input_border_color",
+            "input_border_color_hover",
+            "checkbox_border_color",
+            "checkbox_label_border_color",
+            "checkbox_label_border_color_hover",
+            "table_border_color",
+            "panel_border_color",
+            "button_secondary_border_color",
+        ),
+        border,
+    )
+    marks = dict.fromkeys(
+        (
+            "color_accent",
+            "border_color_accent",
+            "input_border_color_focus",
+            "checkbox_border_color_focus",
+            "checkbox_border_color_selected",
+            "checkbox_label_border_color_selected",
+            "checkbox_background_color_selected",
+            "slider_color",
+            "loader_color",
+        ),
+        str(palette.mark),
+    )
+    links = dict.fromkeys(
+        ("link_text_color", "link_text_color_active", "link_text_color_visited"), str(palette.link)
+    )
+    buttons = {
+        "button_primary_background_fill": accent,
+        "button_primary_background_fill_hover": hover,
+        "button_primary_border_color": accent,
+        "button_primary_text_color": str(palette.on_accent),
+        "button_primary_text_color_hover": str(palette.on_accent),
+        "button_cancel_background_fill": str(palette.danger),
+        "button_cancel_background_fill_hover": str(palette.danger),
+        "button_cancel_text_color": str(palette.on_danger),
+        "button_cancel_text_color_hover": str(palette.on_danger),
+        "error_text_color": text,
+        "error_background_fill": under,
+        "error_border_color": str(palette.danger),
+        "body_background_fill": str(palette.ground),
+        "color_accent_soft": typed,
+        "input_border_width": "1px",
+        "block_border_width": "1px",
+    }
+    return words | quiet | panels | fields | borders | marks | links | buttons
+
+
+def _named(name: str) -> gr.themes.Base:
+    known = THEMES.get(name.strip().lower())
+    if known is not None:
+        return known()
+    near = closest(name.lower(), THEMES)
+    guess = "" if near is None else f"Did you mean {near}? "
+    names = ", ".join(sorted(THEMES))
+    raise RecipeError(
+        "there is no such theme of Gradio", field="theme", value=name, hint=f"{guess}Choose one of {names}."
+    )
+
+
+def _fonts(name: str | None) -> list[fonts.Font | str]:
+    wanted: list[fonts.Font | str] = []
+    if name is not None:
+        wanted.append(ShippedFont(FONTS[name]) if name in FONTS else _family(name))
+    return [*wanted, "system-ui", "sans-serif"]
+
+
+def _family(name: str) -> str:
+    """Return a font's name for a style sheet. Raises RecipeError for what no font is called."""
+    if not all(one.isalnum() or one in " -_" for one in name):
+        raise RecipeError("is no name of a font", field="font", value=name, hint="Give letters and spaces.")
+    return f"'{FONTS.get(name, name)}'"
+
+
+def _radius(pixels: int) -> gr.themes.Size:
+    steps = (0.2, 0.3, 0.5, 0.8, 1.0, 1.3, 1.6)
+    names = ("xxs", "xs", "sm", "md", "lg", "xl", "xxl")
+    return gr.themes.Size(
+        name=f"rounding_{pixels}",
+        **{name: f"{round(pixels * step)}px" for name, step in zip(names, steps, strict=True)},
+    )

@@ -1,0 +1,81 @@
+"""Forms and recipes: what stands on the page is what the command line would draw."""
+
+from dataclasses import replace
+
+import pytest
+
+from sfumato.cli.flags import Flags
+from sfumato.cli.recipes import with_flags
+from sfumato.errors import RecipeError
+from sfumato.models.load import find_model
+from sfumato.recipe.codec import digest
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.resolve import resolve
+from sfumato.serving.studio.forms import STYLES, Create, create_of, recipe_of_create, seed_of, size_of
+from tiny_models import tiny_settings
+
+FULL = Create(
+    prompt="a frog",
+    negative="snow",
+    size=(160, 104),
+    count=2,
+    seed=7,
+    steps=9,
+    guidance=4.5,
+    guidance_start=0.1,
+    guidance_stop=0.8,
+    sampler="heun",
+    spacing="karras",
+)
+FLAGS = Flags(
+    prompt="a frog",
+    negative="snow",
+    size="160x104",
+    count="2",
+    seed="7",
+    steps="9",
+    guidance="4.5",
+    guidance_start="0.1",
+    guidance_stop="0.8",
+    sampler="heun",
+    spacing="karras",
+)
+
+
+def drawn(recipe: Recipe) -> str:
+    defaults = find_model("bundled", tiny_settings()).defaults
+    return digest(resolve(recipe, defaults, new_seed=lambda: 7))
+
+
+def test_the_page_and_the_command_line_draw_the_same() -> None:
+    assert drawn(recipe_of_create(FULL)) == drawn(with_flags(Recipe(), FLAGS))
+    assert drawn(recipe_of_create(Create("a frog"))) == drawn(with_flags(Recipe(), Flags(prompt="a frog")))
+    assert drawn(recipe_of_create(FULL)) != drawn(recipe_of_create(replace(FULL, steps=8)))
+
+
+def test_a_recipe_fills_the_form_that_asks_for_it() -> None:
+    assert create_of(recipe_of_create(FULL)) == FULL
+    assert create_of(recipe_of_create(Create("a frog"))) == Create("a frog")
+    assert create_of(Recipe()).prompt == ""
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_styles_say_it_in_words(style: str) -> None:
+    text = recipe_of_create(Create("a {} frog", style=style, loras="<lora:ink:0.5>")).text
+    assert text is not None
+    assert "a {} frog" in text.prompt
+    assert text.prompt.endswith(" <lora:ink:0.5>")
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "seven", "١٢", "9" * 40])
+def test_seeds_are_whole_numbers(text: str) -> None:
+    with pytest.raises(RecipeError, match="seed: is no whole number"):
+        seed_of(text)
+    assert seed_of(" 12 ") == 12
+    assert seed_of("") is None
+
+
+def test_chips_end_in_their_size() -> None:
+    assert size_of("Wide 160 x 104") == (160, 104)
+    with pytest.raises(RecipeError, match="size: is no size"):
+        size_of("Wide")
