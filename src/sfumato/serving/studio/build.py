@@ -10,7 +10,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is i
 import gradio as gr
 
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create, gallery_tab, links
+from sfumato.serving.studio import create, gallery_tab, links, models_tab
+from sfumato.serving.studio.area import QUIET
 from sfumato.serving.studio.look import Dressed
 from sfumato.serving.studio.showing import STYLE
 from sfumato.serving.studio.words import Words, words_of
@@ -22,6 +23,7 @@ Build = Callable[[Desk, Words, "create.Look"], Parts]
 TABS: Final[Mapping[str, Build]] = {
     "create": create.build,
     "gallery": gallery_tab.build,
+    "models": models_tab.build,
 }
 CACHE: Final = (600, 86_400)  # seconds: how often Gradio's copies are looked at, and how old they may be
 KEYS: Final = """
@@ -59,10 +61,9 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
         below = dressed.file("below")
         if below is not None:
             gr.HTML(below.read_text(encoding="utf-8"))
-        if "gallery" in parts:
-            tabs["gallery"].select(
-                *parts["gallery"]["find"], show_progress="hidden", queue=False, api_visibility="private"
-            )
+        for name in ("gallery", "models"):
+            if name in parts:  # what they show is looked for when somebody looks
+                tabs[name].select(*parts[name]["find"], **QUIET)
         links.connect(page, desk, words, parts, tabset)
     return page
 

@@ -8,13 +8,14 @@ import gradio as gr
 
 from sfumato.errors import PictureError, SfumatoError
 from sfumato.imaging.metadata import read_metadata, read_parameters
+from sfumato.models.folders import is_known
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.codec import from_json, parse_parameters
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio import create
 from sfumato.serving.studio.area import QUIET, Area, recipe_of_picture
-from sfumato.serving.studio.forms import create_of
+from sfumato.serving.studio.forms import Create, create_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
@@ -62,3 +63,13 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
                 raise gr.Error(str(error), print_exception=False) from None
 
         parts["gallery"]["reuse"].click(reuse, parts["gallery"]["chosen"], [*form, tabs], **QUIET)
+    if "models" in parts:
+
+        def use(name: str) -> list[Any]:
+            if not is_known(name, desk.settings):
+                raise gr.Error(words("cannot_draw"), print_exception=False)
+            values = dict(zip(create.FORM, create.filled(Create(model=name), desk), strict=True))
+            return [values["model"], values["size"], gr.Tabs(selected="create")]
+
+        changed = [made["model"], made["size"], tabs]
+        parts["models"]["use"].click(use, parts["models"]["chosen"], changed, **QUIET)

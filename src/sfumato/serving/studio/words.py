@@ -69,6 +69,16 @@ ENGLISH: Final[Mapping[str, str]] = {
     "drop": "Drop a picture here: its settings fill the form",
     "no_pictures": "Nothing here yet.",
     "details": "Details",
+    "models_where": "Models are looked for in these folders, and in those of SFUMATO_MODELS.",
+    "look_again": "Look again",
+    "use_model": "Draw with this one",
+    "cannot_draw": "Choose a model that can be drawn with first.",
+    "column_name": "Name",
+    "column_kind": "Kind",
+    "column_family": "Family",
+    "column_megabytes": "MB",
+    "column_licence": "Licence",
+    "column_trigger_words": "Trigger words",
     "private": "Nothing leaves this machine.",
 }
 LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH}
