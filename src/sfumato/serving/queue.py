@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sfumato.engine.events import Done, Event, Events, Picture, Started, StepDone
 from sfumato.errors import BusyError, NotFoundError, OutputError, SfumatoError
@@ -30,6 +30,7 @@ MOST_REMEMBERED: Final = 200  # finished jobs, so that who looks away for a whil
 MOST_ATTEMPTS: Final = 3  # a job that takes the server down with it is not tried for ever
 PREVIEWS: Final = 10  # of a picture, at most: each costs a rough decoding
 PATIENCE: Final = 0.5  # seconds between looks at whether a waiting thread is still wanted
+Draw: TypeAlias = Callable[[Recipe, int], Events]  # draws a recipe, with a preview every so many steps
 _LOG: Final = logging.getLogger("sfumato.serving")
 _UNEXPECTED: Final = "Something went wrong that should not; the server's log has the details."
 
@@ -41,10 +42,11 @@ class JobQueue:
     `gallery`. Errors that are not the user's go into the log of "sfumato.serving".
     """
 
-    def __init__(self, draw: Callable[[Recipe, int], Events], gallery: Gallery, store: Store) -> None:
+    def __init__(self, draw: Draw, gallery: Gallery, store: Store) -> None:
         self._draw, self._gallery, self._store = draw, gallery, store
         self._news = threading.Condition()
         self._jobs: dict[str, Job] = {}
+        self._ways: dict[str, Draw] = {}  # of jobs that are drawn in a way of their own
         self._waiting: dict[str, deque[str]] = {}  # by owner; owners in the order of their turns
         self._stopped: set[str] = set()  # jobs that are to be cancelled
         self._ended: deque[str] = deque()
@@ -66,8 +68,13 @@ class JobQueue:
         if self._thread.is_alive():
             self._thread.join()
 
-    def submit(self, recipe: Recipe, owner: str) -> Job:
-        """Accept a job. Raises BusyError when too many are waiting, OutputError when it cannot be kept."""
+    def submit(self, recipe: Recipe, owner: str, draw: Draw | None = None) -> Job:
+        """Accept a job. Raises BusyError when too many are waiting, OutputError when it cannot be kept.
+
+        With `draw` it is drawn in a way of its own, when its turn comes and in the thread that draws: for
+        who wants to see more of the drawing than its pictures. Such a job ends with this queue: another
+        that opens on the store knows nothing of it.
+        """
         with self._news:
             mine = len(self._waiting.get(owner, ()))
             everyone = sum(len(one) for one in self._waiting.values())
@@ -76,12 +83,15 @@ class JobQueue:
                 reason = "the server is closing" if self._closing else f"{what} are waiting already"
                 raise BusyError(reason, field="job", hint="Try again in a while, or cancel one.")
             job = Job(secrets.token_urlsafe(12), owner, recipe, time.time())
-            self._number += 1
-            self._store.write(
-                "INSERT INTO jobs (id, owner, number, created, recipe, state) "
-                "VALUES (?, ?, ?, ?, ?, 'queued')",
-                (job.id, owner, self._number, job.created, to_json(recipe)),
-            )
+            if draw is None:
+                self._number += 1
+                self._store.write(
+                    "INSERT INTO jobs (id, owner, number, created, recipe, state) "
+                    "VALUES (?, ?, ?, ?, ?, 'queued')",
+                    (job.id, owner, self._number, job.created, to_json(recipe)),
+                )
+            else:
+                self._ways[job.id] = draw
             self._enqueue(job)
             return self._jobs[job.id]
 
@@ -195,7 +205,8 @@ class JobQueue:
         began = time.monotonic()
         every = max(1, -(-(job.recipe.steps or 20) // PREVIEWS))
         backend = ""
-        with closing(self._draw(job.recipe, every)) as events:
+        draw = self._ways.get(job.id, self._draw)
+        with closing(draw(job.recipe, every)) as events:
             for event in events:
                 with self._news:
                     closing_down, stopped = self._closing, job.id in self._stopped
@@ -246,6 +257,7 @@ class JobQueue:
             self._end(self._jobs[number], state, problem)
 
     def _end(self, job: Job, state: Any, problem: str | None = None) -> None:
+        self._ways.pop(job.id, None)
         self._settle(job.id, state, problem)
         self._change(job.id, state=state, problem=problem, previews={}, position=0, seconds_left=None)
         self._reorder()

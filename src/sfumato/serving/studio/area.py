@@ -10,6 +10,7 @@ from sfumato.errors import RecipeError, SfumatoError
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
+from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.forms import enlarged, varied
 from sfumato.serving.studio.showing import problem_of, progress_of
@@ -28,6 +29,7 @@ _CLICK: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 LITTLE: float = 0.15  # of another noise, for variations: details change
 MUCH: float = 0.45  # and the composition too
 LARGER: float = 2.0
+MOST_CALLED: int = 80  # characters of a prompt under a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +102,7 @@ class Area:
             if len(now.pictures) != shown:
                 shown = len(now.pictures)
                 kept = [self.desk.gallery.get(number, owner) for number in now.pictures]
-                news[self.results] = [(str(self.desk.hand_over(one)), f"{one.seed}") for one in kept]
+                news[self.results] = [(str(self.desk.hand_over(one)), called(one)) for one in kept]
                 news[self.pictures] = now.pictures
                 news[self.chosen] = now.pictures[0] if shown else 0
             yield news
@@ -150,6 +152,11 @@ def _again(area: Area, change: Callable[[Recipe], Recipe]) -> Callable[..., News
         yield from area.drawn(make, request)
 
     return handle
+
+
+def called(kept: Kept) -> str:
+    """Return what is written under a picture, and read to those who do not see it."""
+    return f"{kept.prompt[:MOST_CALLED]} · {kept.seed}" if kept.prompt else f"{kept.seed}"
 
 
 def recipe_of_picture(desk: Desk, words: Words, number: int, owner: str) -> Recipe:

@@ -10,7 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is i
 import gradio as gr
 
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create, gallery_tab, links, models_tab
+from sfumato.serving.studio import create, edit, gallery_tab, links, models_tab
 from sfumato.serving.studio.area import QUIET
 from sfumato.serving.studio.look import Dressed
 from sfumato.serving.studio.showing import STYLE
@@ -22,6 +22,7 @@ Build = Callable[[Desk, Words, "create.Look"], Parts]
 #: The tabs there are: what builds each. A new one is a file and a row here.
 TABS: Final[Mapping[str, Build]] = {
     "create": create.build,
+    "edit": edit.build,
     "gallery": gallery_tab.build,
     "models": models_tab.build,
 }

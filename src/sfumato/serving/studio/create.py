@@ -52,7 +52,10 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             with gr.Accordion(words("advanced"), open=False):
                 parts |= _advanced(desk, words, own)
             parts["drop"] = gr.File(
-                label=words("drop"), file_types=[".png", ".jpg", ".jpeg", ".webp"], height=110
+                label=words("drop"),
+                file_types=[".png", ".jpg", ".jpeg", ".webp"],
+                height=130,
+                elem_id="sf-drop",
             )
         with gr.Column(scale=6, min_width=320):
             parts["area"] = area.build(desk, words, "create")

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from sfumato.errors import PictureError, SfumatoError
+from sfumato.errors import PictureError, RecipeError, SfumatoError
 from sfumato.imaging.metadata import read_metadata, read_parameters
 from sfumato.models.folders import is_known
 from sfumato.recipe.again import recipe_of, single
@@ -73,3 +73,19 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
 
         changed = [made["model"], made["size"], tabs]
         parts["models"]["use"].click(use, parts["models"]["chosen"], changed, **QUIET)
+    if "edit" in parts:
+        canvas = parts["edit"]["canvas"]
+
+        def edit_this(request: gr.Request, number: int) -> tuple[Any, ...]:
+            try:
+                if not number:
+                    raise RecipeError(words("choose_picture"))
+                kept = desk.gallery.get(number, visitor_of(request))
+                shown_now = {"background": str(desk.hand_over(kept)), "layers": [], "composite": None}
+                return shown_now, kept.prompt, gr.Tabs(selected="edit")
+            except SfumatoError as error:
+                raise gr.Error(str(error), print_exception=False) from None
+
+        changed = [canvas, parts["edit"]["prompt"], tabs]
+        for one in (shown, parts["edit"]["area"]):
+            one.buttons["edit_this"].click(edit_this, one.chosen, changed, **QUIET)
