@@ -65,11 +65,12 @@ def no_network() -> None:
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the Markdown table of `rows`: tensors that were compared, and what differed."""
     found = {(row["family"], row["layout"], row["size"]): row for row in rows}
-    lines = [f"| family | parameters of the UNet | {' | '.join(LAYOUTS)} |", "|---" * (2 + len(LAYOUTS)) + "|"]
+    lines = [
+        f"| family | parameters of the UNet | {' | '.join(LAYOUTS)} |",
+        "|---" * (2 + len(LAYOUTS)) + "|",
+    ]
     for name in tiny.FAMILIES:
-        cells = [
-            _cell(found.get((name, one, "tiny")), found.get((name, one, "full"))) for one in LAYOUTS
-        ]
+        cells = [_cell(found.get((name, one, "tiny")), found.get((name, one, "full"))) for one in LAYOUTS]
         known = next((row for key, row in found.items() if (key[0], key[2]) == (name, "full")), None)
         number = "" if known is None else f"{known['parameters']['unet']:,}"
         wrong = " (not as published)" if known is not None and not known["as_published"] else ""
@@ -81,7 +82,11 @@ def _cell(small: dict[str, Any] | None, large: dict[str, Any] | None) -> str:
     if small is None and large is None:
         return ""
     return " / ".join(
-        "-" if row is None else str(row["tensors"]) if not row["differing"] else f"{len(row['differing'])} differ"
+        "-"
+        if row is None
+        else str(row["tensors"])
+        if not row["differing"]
+        else f"{len(row['differing'])} differ"
         for row in (small, large)
     )
 

@@ -3,12 +3,19 @@
     PYTHONPATH=tests python -m family_parity                    # every family and sampler, as Markdown
     PYTHONPATH=tests python -m family_parity sdxl sd2-v
 
-Models that inpaint are given a picture and a mask, upscalers a small picture, the refiner noise to begin with;
-zero terminal SNR comes with guidance rescale. Printed is the PSNR of two pictures of 8 bits in dB.
+Models that inpaint are given a picture and a mask, upscalers a small picture, the refiner noise to begin
+with; zero terminal SNR comes with guidance rescale. Printed is the PSNR of two pictures of 8 bits in dB.
+
+The schedulers are diffusers' own, with trailing timesteps and the settings that were published with each
+family. Two of these begin or end elsewhere than we do: Euler's and Heun's noise has the standard deviation
+sigma, and ours sqrt(1 + sigma^2) as in training; DDIM stops at the first training step (`set_alpha_to_one`
+false), and ours at no noise. Of models that predict velocity that can be seen; rows with "same ends" have our
+beginning and our end in diffusers.
 """
 
 import argparse
 import functools
+import json
 import math
 import warnings
 from collections.abc import Sequence
@@ -45,9 +52,9 @@ SCHEDULERS = {
     "lcm": "LCMScheduler",
 }
 TOLD_GUIDANCE = ("lcm-sd", "lcm-sdxl", "lcm-ssd-1b")
+SCALED = ("euler", "heun")  # whose latents are noise times sigma
 RESCALED = 0.7  # what models of zero terminal SNR are drawn with, unless asked otherwise
-#: What the schedulers of diffusers cannot do: Heun's divides by a signal that is not there.
-ALIKE = {name: tuple(SCHEDULERS) for name in FAMILIES}
+PREDICT_V = tuple(name for name, one in FAMILIES.items() if "prediction_type" in one.scheduler)
 
 
 def resolved(family: str, *parts: Part, **fields: Any) -> Resolved:
@@ -79,17 +86,33 @@ def pipeline(family: str) -> Any:
     return pipe
 
 
-def stock(family: str, sampler: str = "euler", kind: Any = None, **call: Any) -> NDArray[np.uint8]:
+@functools.cache
+def published(family: str) -> dict[str, Any]:
+    """Return the configuration of the scheduler that the model came with."""
+    path = family_folder(family) / "scheduler" / "scheduler_config.json"
+    return {key: value for key, value in json.loads(path.read_text()).items() if not key.startswith("_")}
+
+
+def stock(
+    family: str, sampler: str = "euler", kind: Any = None, same_ends: bool = False, **call: Any
+) -> NDArray[np.uint8]:
     """Return the picture that diffusers draws, with seed 7 and, but for lcm, trailing timesteps; with the
-    pipeline `kind` where that is not the model's own.
+    pipeline `kind` where that is not the model's own. `same_ends`: from our beginning to our end.
     """
     pipe = pipeline(family)
     if kind is not None:
         pipe = kind(**pipe.components)
         pipe.set_progress_bar_config(disable=True)
-    spacing = {} if sampler == "lcm" else {"timestep_spacing": "trailing"}
-    pipe.scheduler = getattr(diffusers, SCHEDULERS[sampler]).from_config(pipe.scheduler.config, **spacing)
+    changes: dict[str, Any] = {} if sampler == "lcm" else {"timestep_spacing": "trailing"}
+    changes |= {"set_alpha_to_one": True} if same_ends else {}
+    pipe.scheduler = getattr(diffusers, SCHEDULERS[sampler]).from_config({**published(family), **changes})
     generator = torch.Generator("cpu").manual_seed(7)
+    if same_ends and sampler.startswith(SCALED):
+        steps = call["num_inference_steps"]
+        sigma = grid(family_bundle(family).schedule, steps, "trailing")[0]
+        pipe.scheduler.set_timesteps(steps)
+        scale = math.sqrt(1 + sigma * sigma) / float(pipe.scheduler.init_noise_sigma)
+        call["latents"] = torch.randn(1, 4, 8, 8, generator=generator) * scale
     if "denoising_start" in call:  # the noise that it is began with this generator
         torch.randn(1, 4, 8, 8, generator=generator)
     return np.asarray(pipe(**{"prompt": FROG.prompt, **call}, generator=generator).images[0])
@@ -99,7 +122,7 @@ def refiner_start(steps: int, sampler: str) -> dict[str, Any]:
     """Return what diffusers' refiner, which takes pictures only, draws from pure noise with."""
     sigma = grid(family_bundle("sdxl-refiner").schedule, steps, "trailing")[0]
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
-    scale = math.sqrt(1 + sigma * sigma) if sampler.startswith(("euler", "heun")) else 1.0
+    scale = math.sqrt(1 + sigma * sigma) if sampler.startswith(SCALED) else 1.0
     return {"image": noise * scale, "denoising_start": 1e-6}  # all steps, and nothing added
 
 
@@ -109,8 +132,10 @@ def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
-def parity(family: str, sampler: str, steps: int = 4, guidance: float = 4.0) -> float:
-    """Return the PSNR of our picture and diffusers' in dB."""
+def parity(
+    family: str, sampler: str, steps: int = 4, guidance: float = 4.0, *, same_ends: bool = False
+) -> float:
+    """Return the PSNR of our picture and diffusers' in dB; `same_ends` for models that draw from words."""
     asked = {"steps": steps, "guidance": guidance, "sampler": sampler}
     asked["spacing"] = "lcm" if sampler == "lcm" else "trailing"
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance}
@@ -123,14 +148,16 @@ def parity(family: str, sampler: str, steps: int = 4, guidance: float = 4.0) -> 
         theirs = stock(family, sampler, image=Image.open(small), noise_level=20, **call)
         return psnr(ours, theirs)
     if family == "sdxl-refiner":
-        return psnr(drawn(family, FROG, **asked), stock(family, sampler, **call, **refiner_start(steps, sampler)))
+        theirs = stock(family, sampler, **call, **refiner_start(steps, sampler))
+        return psnr(drawn(family, FROG, **asked), theirs)
     text = FROG
     if family.endswith("zero-snr"):
         text = TextPart(prompt=FROG.prompt, guidance_rescale=RESCALED)
         call["guidance_rescale"] = RESCALED
     elif family not in TOLD_GUIDANCE:
         text = TextPart(prompt=FROG.prompt, guidance_rescale=0.0)
-    return psnr(drawn(family, text, **asked), stock(family, sampler, height=64, width=64, **call))
+    theirs = stock(family, sampler, same_ends=same_ends, height=64, width=64, **call)
+    return psnr(drawn(family, text, **asked), theirs)
 
 
 def _inpainted(family: str, asked: dict[str, Any], call: dict[str, Any]) -> float:
@@ -171,13 +198,25 @@ def _saved(picture: Image.Image, name: str) -> str:
 
 def table(families: Sequence[str], steps: int = 8) -> str:
     """Return the Markdown table of these families and every sampler."""
-    samplers = [*SCHEDULERS][:-1]
-    lines = [f"| family | {' | '.join(samplers)} | lcm |", "|---" * (len(samplers) + 2) + "|"]
+    samplers = [*SCHEDULERS]
+    lines = [f"| family | {' | '.join(samplers)} |", "|---" * (len(samplers) + 1) + "|"]
     for family in families:
-        row = [_shown(parity(family, sampler, steps)) for sampler in samplers]
-        row.append(_shown(parity(family, "lcm", steps)) if family in TOLD_GUIDANCE else "")
-        lines.append(f"| {family} | {' | '.join(row)} |")
+        for same_ends in (False, True) if family in PREDICT_V and family != "x4-upscaler" else (False,):
+            row = [
+                _shown(parity(family, sampler, steps, same_ends=same_ends))
+                if _is_there(family, sampler)
+                else ""
+                for sampler in samplers
+            ]
+            lines.append(f"| {family}{', same ends' if same_ends else ''} | {' | '.join(row)} |")
     return "\n".join(lines)
+
+
+def _is_there(family: str, sampler: str) -> bool:
+    """Tell whether diffusers has it: its Heun knows no zero terminal SNR, and lcm has models of its own."""
+    if sampler == "lcm":
+        return family in TOLD_GUIDANCE
+    return not (sampler == "heun" and family.endswith("zero-snr"))
 
 
 def _shown(value: float) -> str:
@@ -186,12 +225,18 @@ def _shown(value: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("families", nargs="*", choices=[*FAMILIES, []], metavar="FAMILY")
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"of {', '.join(FAMILIES)}")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown, as always")
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--others", action="store_true", help="hand-over to a refiner, and instructions, too")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(table(arguments.families or tuple(FAMILIES), arguments.steps))
+    if arguments.others:
+        import refiner_parity  # they import this file
+        import tiny_instructed
+
+        print(f"\n{refiner_parity.table()}\n\n{tiny_instructed.table()}")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ TEXTS: Final[Mapping[Text, int]] = {L: 123_060_480, H: 340_387_840, G: 694_659_8
 
 
 def full(name: str) -> tuple[tiny.Tiny, dict[str, Any]]:
-    """Return the family `name` at full size, and its networks by what a folder calls them, without numbers."""
+    """Return the family `name` at full size, and its networks without numbers, by their names in folders."""
     config, texts = FULL[name]
     family = tiny.FAMILIES[name]
     family = replace(family, unet={**family.unet, **config})

@@ -48,10 +48,13 @@ def joint_bundle(name: str) -> ModelBundle:
 @functools.cache
 def joint_pipeline(name: str, kind: str = "StableDiffusion3Pipeline") -> Any:
     """Return diffusers' pipeline of a tiny model."""
-    without = {"text_encoder_3": None, "tokenizer_3": None} if name == "sd3-no-t5" else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pipe: Any = getattr(diffusers, kind).from_pretrained(joint_folder(name), **without)
+    if kind != "StableDiffusion3Pipeline":
+        pipe: Any = getattr(diffusers, kind)(**joint_pipeline(name).components)
+    else:
+        without = {"text_encoder_3": None, "tokenizer_3": None} if name == "sd3-no-t5" else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pipe = diffusers.StableDiffusion3Pipeline.from_pretrained(joint_folder(name), **without)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

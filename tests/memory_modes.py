@@ -3,10 +3,12 @@
     python tests/memory_modes.py sd15
     python tests/memory_modes.py sdxl --dtype bfloat16 --modes sequential int8
 
-Random weights of float16 in one file, as `full_size_families` writes them. Each mode draws in a process of its
-own, after the file was read once: a text and an empty one, guided steps, and the picture. `resident` is the
-most that the process had in memory at once, `private` the most of it that is no file's page (sampled every 10
-ms): the system can take pages of files back. `digest` is of the pixels: where it is the same, so are they.
+Random weights of float16 in one file, as `full_size_families` writes them. Each mode draws in a process of
+its own, after the file was read once: a text and an empty one, guided steps, and the picture. `resident` is
+the most that the process had in memory at once, `private` the most of it that is no file's page (sampled
+every 10 ms): the system can take pages of files back. `digest` is of the pixels: where it is the same, so are
+they. `step` is the quickest, and `cpu` the least that one took of the processor: other programs change that
+little, if OMP_NUM_THREADS is 1.
 """
 
 import argparse
@@ -83,11 +85,13 @@ def measure(path: Path, mode: str, dtype: str, side: int, steps: int) -> dict[st
     text = time.perf_counter() - started
     x = torch.randn(1, 4, side // 8, side // 8, generator=torch.Generator().manual_seed(0))
     seconds: list[float] = []
+    computing: list[float] = []
     for step in range(steps):
-        started = time.perf_counter()
+        started, computed = time.perf_counter(), time.process_time()
         prediction = backend.predict(x.expand(2, -1, -1, -1), 900.0 - 400 * step, context, extra)
         x = x - 0.1 * (prediction[1] + 5 * (prediction[0] - prediction[1]))
         seconds.append(time.perf_counter() - started)
+        computing.append(time.process_time() - computed)
     started = time.perf_counter()
     pixels = backend.decode(x / x.std())
     decode = time.perf_counter() - started
@@ -98,6 +102,7 @@ def measure(path: Path, mode: str, dtype: str, side: int, steps: int) -> dict[st
         "load": load,
         "text": text,
         "steps": seconds,
+        "computing": computing,
         "decode": decode,
         "digest": hashlib.sha256(pixels.tobytes()).hexdigest()[:8],
     }
@@ -132,26 +137,25 @@ def main() -> None:
         with path.open("rb") as file:
             while file.read(1 << 24):
                 pass
-        print(f"{asked.family}, {path.stat().st_size / 2**20:,.0f} MB of weights as float16, {asked.dtype},")
+        size = path.stat().st_size / 2**20
+        print(f"{asked.family}, {size:,.0f} MB of weights as float16, {asked.dtype},")
         print(f"{asked.side}x{asked.side}, {asked.steps} guided steps; MB and seconds\n")
-        print(
-            f"{'mode':18}{'resident':>9}{'private':>9}{'load':>7}{'text':>7}{'step':>7}{'decode':>8}  digest"
-        )
+        columns = f"{'resident':>9}{'private':>9}{'load':>7}{'text':>7}{'step':>7}{'cpu':>7}{'decode':>8}"
+        print(f"{'mode':18}{columns}  digest", flush=True)
         for mode in asked.modes:
             command = [sys.executable, __file__, asked.family, "--measure", mode, "--file", str(path)]
             command += ["--dtype", asked.dtype, "--side", str(asked.side), "--steps", str(asked.steps)]
             environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
             done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
             if done.returncode:
-                print(
-                    f"{mode:18}{(done.stderr.strip() or str(done.returncode)).splitlines()[-1]}", flush=True
-                )
+                reason = (done.stderr.strip() or str(done.returncode)).splitlines()[-1]
+                print(f"{mode:18}{reason}", flush=True)
                 continue
             found = json.loads(done.stdout)
-            step = min(found["steps"])
+            step, computed = min(found["steps"]), min(found["computing"])
             print(
                 f"{mode:18}{found['resident']:9,.0f}{found['private']:9,.0f}{found['load']:7.1f}"
-                f"{found['text']:7.1f}{step:7.1f}{found['decode']:8.1f}  {found['digest']}",
+                f"{found['text']:7.1f}{step:7.1f}{computed:7.1f}{found['decode']:8.1f}  {found['digest']}",
                 flush=True,
             )
 

@@ -4,10 +4,10 @@
     python tests/memory_peaks.py /tmp/sdxl.safetensors --family sdxl --precision bf16 --size 512 --size 1024
 
 The file is written first, with random float16 weights in the original layout, if it is not there. Each size
-is drawn in a process of its own: one picture of one step with guidance, so two rows. Prints, in MB, the
-largest share of memory (the high-water mark of the resident set, and of what is in it the process's own
-without pages of the file) after loading, while a step is predicted and while the picture is decoded, then
-the estimate and its error. Linux only.
+is drawn in a process of its own: one picture of one step with guidance, so two rows (--guidance 1: one).
+Prints, in MB, the largest share of memory (the high-water mark of the resident set, and of what in it is the
+process's own, without pages of files) after loading, while a step is predicted and while the picture is
+decoded, then the estimate and its error. Linux only.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,12 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     from sfumato.recipe.parts import TextPart
     from sfumato.recipe.resolve import resolve
 
-    if asked.backend == "torch":
-        import sfumato.models.backends.torch  # noqa: F401
-    else:
-        import sfumato.models.backends.openvino.backend  # noqa: F401
-    settings, found = settings_of(asked), None
+    import_module(f"sfumato.models.backends.{'torch' if asked.backend == 'torch' else 'openvino.backend'}")
+    settings = settings_of(asked)
     found = find_model(str(asked.model), settings)
     side = asked.size[0]
     part = TextPart(prompt="a frog on a beach")
-    recipe = Recipe(parts=(part,), width=side, height=side, steps=1, guidance=5.0, seed=1)
+    recipe = Recipe(parts=(part,), width=side, height=side, steps=1, guidance=asked.guidance, seed=1)
     resolved = resolve(recipe, found.defaults, settings=settings)
     highest = Highest()
     figures: dict[str, Any] = {"libraries": {"resident": status("VmRSS"), "own": status("RssAnon")}}
@@ -105,12 +103,14 @@ def estimated(asked: argparse.Namespace) -> dict[str, float]:
     """Return what Sfumato expects of the same drawing, in MB."""
     from sfumato.models.estimate import Drawing, Way, estimate
     from sfumato.models.files import locate
+    from sfumato.settings import PRECISIONS
 
     side = asked.size[0]
     backend = "torch" if asked.backend == "torch" else "openvino"
-    way = Way(backend, asked.precision, offload=asked.offload, storage=asked.storage)
-    made = estimate(locate(asked.model), way, Drawing(side, side, rows=2))
-    return {"load": made.load / 1e6, "draw": made.draw / 1e6}
+    dtype = PRECISIONS.get(str(asked.precision)) or str(asked.precision)
+    way = Way(backend, dtype, offload=asked.offload, storage=asked.storage)
+    made = estimate(locate(asked.model), way, Drawing(side, side, rows=1 if asked.guidance == 1 else 2))
+    return {"loading": made.loading / 1e6, "draw": made.draw / 1e6}
 
 
 def main() -> None:
@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("--precision", default="f32")
     parser.add_argument("--offload", default="none")
     parser.add_argument("--storage", default="whole")
+    parser.add_argument("--guidance", type=float, default=5.0, help="1 is one row instead of two")
     parser.add_argument("--size", type=int, action="append")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -138,6 +139,7 @@ def main() -> None:
         names = ("--backend", "--device", "--precision", "--offload", "--storage")
         chosen = [word for pair in zip(names, words, strict=True) for word in pair]
         command = [sys.executable, __file__, str(asked.model), "--measure", "--size", str(side), *chosen]
+        command += ["--guidance", str(asked.guidance)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         print(f"{asked.model.stem} {' '.join(words)} {side}x{side}", flush=True)
         if done.returncode:
@@ -147,10 +149,13 @@ def main() -> None:
         print(json.dumps(figures), flush=True)
         asked.size = [side]
         expected = estimated(asked)
-        phases = ("load", "loaded", "step", "decode")
-        peak = max(figures[one]["resident"] for one in phases)
-        error = 100 * (expected["draw"] / peak - 1)
-        print(f"  drew in {peak:,.0f} MB; estimated {expected['draw']:,.0f} MB ({error:+.0f} %)", flush=True)
+        drew = max(figures[one]["resident"] for one in ("step", "decode"))
+        for what, peak, guess in (
+            ("loaded", figures["load"]["resident"], expected["loading"]),
+            ("drew", drew, expected["draw"]),
+        ):
+            error = 100 * (guess / peak - 1)
+            print(f"  {what} in {peak:,.0f} MB; estimated {guess:,.0f} MB ({error:+.0f} %)", flush=True)
 
 
 if __name__ == "__main__":

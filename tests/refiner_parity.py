@@ -4,7 +4,9 @@ As a program it prints the whole table: `PYTHONPATH=tests python tests/refiner_p
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import diffusers
@@ -22,6 +24,7 @@ from sfumato.recipe.refining import RefinePart
 from sfumato.recipe.resolve import resolve
 
 SAMPLERS = ("ddim", "euler", "euler_a", "dpmpp_2m", "unipc")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 PAIRS = (("sdxl", "sdxl-refiner"), ("sdxl", "vega"), ("ssd-1b", "sdxl"))
 
 
@@ -35,11 +38,18 @@ def refined(base: str, refiner: str, start: float, *parts: Part, **fields: Any) 
 
 
 def stock_refined(
-    base: str, refiner: str, start: float, sampler: str, steps: int, after: int | None = None, **told: Any
+    base: str,
+    refiner: str,
+    start: float,
+    sampler: str,
+    steps: int,
+    after: int | None = None,
+    both: Mapping[str, Any] = NOTHING,
+    **told: Any,
 ) -> NDArray[np.uint8]:
     """Return the picture that diffusers draws with them: with `denoising_end`, and the same as
     `denoising_start`. What is handed over is what there is at the end or, with `after`, after so many calls
-    of the first network. `told` goes to the refiner.
+    of the first network. `both` goes to both pipelines, `told` to the refiner's.
     """
     first, second = _text_to_image(base), _image_to_image(refiner)
     for one in (first, second):
@@ -59,6 +69,7 @@ def stock_refined(
         "generator": generator,
         "num_inference_steps": steps,
         "guidance_scale": 4.0,
+        **both,
     }
     size = {"height": 64, "width": 64}
     first(denoising_end=start, output_type="latent", callback_on_step_end=keep, **size, **common)

@@ -1,5 +1,5 @@
-"""Families written with random weights, at any size and in any layout, one tensor at a time; and compared with
-what was loaded. Numbers follow from the name of their tensor, so that nothing has to be kept.
+"""Families written with random weights, at any size and in any layout, one tensor at a time; and compared
+with what was loaded. Numbers follow from the name of their tensor, so that nothing has to be kept.
 """
 
 import zlib
@@ -48,7 +48,7 @@ def write_single(family: tiny.Tiny, networks: Mapping[str, Any], path: Path, kin
         says = family.scheduler.get("prediction_type") == tiny.V
         notes["modelspec.prediction_type"] = "v" if says else "epsilon"
     states = {name: network.state_dict() for name, network in networks.items()}
-    write_tensors(path, [_to_write(key, one, kind) for key, one in original(family, states)], notes)
+    write_tensors(path, [to_write(key, one, kind) for key, one in original(family, states)], notes)
     return path
 
 
@@ -59,7 +59,7 @@ def write_folder(
     tiny.write_around(folder, family, networks)
     for name, network in networks.items():
         stem = tiny.stem_of(name)
-        writes = [_to_write(f"{name} {key}", one, kind, key) for key, one in _folder_names(network)]
+        writes = [to_write(f"{name} {key}", one, kind, key) for key, one in _folder_names(network)]
         if where != "sharded":
             middle = ".fp16" if where == "variant" else ""
             write_tensors(folder / name / f"{stem}{middle}.safetensors", writes, {"format": "pt"})
@@ -87,7 +87,9 @@ def original(
         yield f"first_stage_model.{tiny.vae_name(key, family.vae_levels)}", tiny.convolved(key, one)
     for at, prefix in enumerate(tiny.text_prefixes(family)):
         state = states["text_encoder_2" if at == 1 or family.refines else "text_encoder"]
-        made = tiny.open_clip(state, prefix) if prefix.endswith("model.") else tiny.transformers(state, prefix)
+        made = (
+            tiny.open_clip(state, prefix) if prefix.endswith("model.") else tiny.transformers(state, prefix)
+        )
         for key in list(made):
             if not key.endswith(_LEFT_OVER):
                 yield key, made.pop(key)
@@ -101,21 +103,24 @@ def loaded(files: ModelFiles, dtype: str) -> dict[str, Any]:
     return found if second is None else {**found, "text_encoder_2": second}
 
 
-def differing(layout: str, family: tiny.Tiny, model: Path) -> tuple[int, tuple[str, ...]]:
-    """Load `model`, and return how many tensors were compared with those in the files, and those that differ
-    from them or are missing.
+def differing(
+    layout: str, family: tiny.Tiny, model: Path, instead: Mapping[Path, Path] | None = None
+) -> tuple[int, tuple[str, ...]]:
+    """Load `model`, and return how many tensors were compared with those in its files, or in those that are
+    to be read `instead`, and the names of those that differ from them or are missing.
     """
+    other = {} if instead is None else instead
     where, _, dtype = LAYOUTS[layout]
     networks = loaded(locate(model), dtype)
     if family.refines:
         networks["text_encoder_2"] = networks.pop("text_encoder")
     if where == "file":
         states = {name: network.state_dict() for name, network in networks.items()}
-        return _compared(original(family, states), _Files([model]).get)
+        return _compared(original(family, states), _Files([other.get(model, model)]).get)
     bad: list[str] = []
     count = 0
     for name, network in networks.items():
-        files = _Files(sorted((model / name).glob("*.safetensors")))
+        files = _Files([other.get(one, one) for one in sorted((model / name).glob("*.safetensors"))])
         number, some = _compared(_folder_names(network), files.get)
         count += number
         bad += [f"{name} {one}" for one in some]
@@ -165,7 +170,8 @@ def _folder_names(network: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]
         yield key if plain else f"text_model.{key}", one
 
 
-def _to_write(seed: str, like: torch.Tensor, kind: str, key: str | None = None) -> ToWrite:
+def to_write(seed: str, like: torch.Tensor, kind: str, key: str | None = None) -> ToWrite:
+    """Return a tensor shaped as `like` for a file, called `key` or as its seed, with random numbers."""
     shape = tuple(like.shape)
     return ToWrite(seed if key is None else key, kind, shape, lambda: _numbers(seed, shape, kind))
 

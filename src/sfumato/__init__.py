@@ -23,6 +23,7 @@ from sfumato.settings import Settings
 if TYPE_CHECKING:
     from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
     from sfumato.engine.run import run
+    from sfumato.models.cache import ModelCache
     from sfumato.recipe.image import Recipe, Resolved
     from sfumato.recipe.parts import (
         Control,
@@ -49,6 +50,7 @@ __all__ = [
     "MaskPart",
     "MixPart",
     "MixPrompt",
+    "ModelCache",
     "Picture",
     "Recipe",
     "Region",
@@ -82,6 +84,7 @@ _HOMES = {
     **dict.fromkeys(("Recipe", "Resolved"), "sfumato.recipe.image"),
     **dict.fromkeys(_PARTS, "sfumato.recipe.parts"),
     **dict.fromkeys(("Started", "StepDone", "SteppedDown", "Picture", "Done"), "sfumato.engine.events"),
+    "ModelCache": "sfumato.models.cache",
     "run": "sfumato.engine.run",
 }
 

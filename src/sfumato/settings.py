@@ -49,6 +49,8 @@ class Settings:
     "none" leaves all of it there, "component" has the networks there that are at work, "sequential" one layer
     at a time; "auto" leaves it to what the model is estimated to need. `storage` is how its matrices are kept
     there: "whole", in what is computed with, or in 8 bits, "float8" or "int8"; "auto" is whole.
+    `cache_memory` bounds the bytes of loaded models that are kept for the next drawing by who draws several
+    times; None stands for half of the memory.
     """
 
     data_dir: Path
@@ -66,6 +68,7 @@ class Settings:
     offload: str = "auto"
     storage: str = "auto"
     offline: bool = False
+    cache_memory: int | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -73,10 +76,11 @@ class Settings:
 
         Read: ``SFUMATO_HOME`` (data folder), ``SFUMATO_MODELS`` (model folders, separated as in PATH),
         ``SFUMATO_BACKEND`` (auto, torch or openvino), ``SFUMATO_DEVICE`` (auto, cpu, mps, cuda or cuda:N),
-        ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY`` and
-        ``SFUMATO_MAX_INPUTS`` (auto, or a size, as 800MB, 4GB or 4GiB), ``SFUMATO_TORCH_COMPILE`` (off, on or
-        graphs), ``SFUMATO_OFFLOAD`` and ``SFUMATO_STORAGE`` (a name of `OFFLOADS`, of `STORAGES`),
-        ``SFUMATO_OFFLINE`` and ``HF_HUB_OFFLINE`` (anything but 0, no, off and false);
+        ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY``,
+        ``SFUMATO_MAX_INPUTS`` and ``SFUMATO_CACHE_MEMORY`` (auto, or a size, as 800MB, 4GB or 4GiB),
+        ``SFUMATO_TORCH_COMPILE`` (off, on or graphs), ``SFUMATO_OFFLOAD`` and ``SFUMATO_STORAGE`` (a name of
+        `OFFLOADS`, of `STORAGES`), ``SFUMATO_OFFLINE`` and ``HF_HUB_OFFLINE`` (anything but 0, no, off and
+        false);
         ``XDG_DATA_HOME`` and ``HOME`` for the default data folder. An empty variable counts as not
         set.
 
@@ -91,6 +95,7 @@ class Settings:
             dtype=_dtype("SFUMATO_DTYPE", environ.get("SFUMATO_DTYPE") or "auto"),
             max_memory=_memory("SFUMATO_MAX_MEMORY", environ.get("SFUMATO_MAX_MEMORY") or "auto"),
             max_inputs=cls.max_inputs if inputs is None else inputs,
+            cache_memory=_memory("SFUMATO_CACHE_MEMORY", environ.get("SFUMATO_CACHE_MEMORY") or "auto"),
             torch_compile=_torch_compile(environ.get("SFUMATO_TORCH_COMPILE") or "off"),
             offload=_named("SFUMATO_OFFLOAD", environ.get("SFUMATO_OFFLOAD") or "auto", OFFLOADS),
             storage=_named("SFUMATO_STORAGE", environ.get("SFUMATO_STORAGE") or "auto", STORAGES),

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 from sparse_models import LORA, write_sparse
+from tiny_families import FAMILIES, write_family, write_original
 from tiny_models import tiny_folder
 
 
@@ -45,6 +47,16 @@ def test_info_of_a_folder_has_its_digest(sfumato: Any) -> None:
     assert len(report["digest"]) == 64
 
 
+def test_info_says_what_drawing_takes(sfumato: Any, ink: Path) -> None:
+    ran = sfumato("models", "info", tiny_folder())
+    assert "draws 64x64 in about 0." in ran.out
+    memory = sfumato("models", "info", tiny_folder(), "--json").json["memory"]
+    assert (memory["width"], memory["height"], memory["device"]) == (64, 64, "cpu")
+    assert memory["loaded"] <= memory["loading"]
+    assert memory["loaded"] <= memory["drawing"]
+    assert sfumato("models", "info", "ink", "--json").json["memory"] is None
+
+
 def test_weights_that_are_no_numbers_are_named(sfumato: Any, here: Path) -> None:
     save_file({"a": np.zeros(3, np.float16), "b": np.array([1, np.nan], np.float32)}, here / "x.safetensors")
     ran = sfumato("models", "info", "x.safetensors", "--check")
@@ -66,3 +78,27 @@ def test_a_damaged_file_says_what_is_wrong(bad: Any, here: Path) -> None:
     said = bad("models", "info", "a.safetensors")
     assert "a.safetensors is a git-lfs pointer, which stands for the file" in said
     assert "Run: git lfs pull" in said
+
+
+def test_info_says_what_a_model_predicts_and_who_says_so(sfumato: Any, tmp_path: Path) -> None:
+    tiny, marks = FAMILIES["tiny-sd"], {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
+    folder = write_family(tmp_path / "furry", tiny)
+    path = write_original(folder, tmp_path / "furry.safetensors", tiny, extra=marks)
+    predicts = "v_prediction, zero terminal SNR (as said by the tensor v_pred and the tensor ztsnr)"
+    assert predicts in sfumato("models", "info", path).out
+    assert sfumato("models", "info", path, "--json").json["because"] == [
+        "the tensor v_pred",
+        "the tensor ztsnr",
+    ]
+    path.with_suffix(".sfumato.json").write_text('{"prediction_type": "epsilon"}')
+    assert "furry.sfumato.json beside it)" in sfumato("models", "info", path).out
+    said = "v_prediction, zero terminal SNR (as said by scheduler/scheduler_config.json)"
+    assert said in sfumato("models", "info", tiny_folder()).out
+
+
+def test_the_list_has_words_and_licence(sfumato: Any, ink: Path) -> None:
+    rows = {row["name"]: row for row in sfumato("models", "--json").json}
+    assert (rows["ink"]["words"], rows["ink"]["licence"]) == (["sks frog", "green"], "CC0-1.0")
+    assert rows["ink"]["hash"] is None  # nothing was read for it
+    assert sfumato("models", "hash", "ink").code == 0
+    assert {row["name"]: row for row in sfumato("models", "--json").json}["ink"]["hash"] is not None

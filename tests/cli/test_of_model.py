@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,19 @@ def test_a_name_that_nobody_knows_is_one_line(sfumato: Any) -> None:
     ran = sfumato("generate", "a frog", "--model", "tiny", "--vae", "sotf")
     assert ran.code == 2
     assert ran.err.startswith("error: vae: unknown autoencoder")
+
+
+def test_autoencoders_and_schedules_are_crossed(soft: Path, sfumato: Any, here: Path) -> None:
+    common = ("--model", "tiny", "--steps", "2", "--seed", "7", "--output", "g", "--json")
+    ran = sfumato("grid", "a frog", "--x", "vae=own,soft", "--y", "prediction=v,eps", *common)
+    assert ran.code == 0, ran.err
+    resolved = [
+        json.loads(read_metadata(path).resolved_json)
+        for path in sorted((here / "g").glob("*.png"))
+        if path.name != "grid.png"
+    ]
+    kinds = {tuple(sorted(part["kind"] for part in one["parts"])) for one in resolved}
+    assert kinds == {("schedule", "text"), ("schedule", "text", "vae")}
+    for path in (here / "g").glob("*.png"):
+        if path.name != "grid.png":
+            assert sfumato("verify", path).code == 0

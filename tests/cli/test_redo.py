@@ -151,6 +151,15 @@ def test_verify_draws_with_what_there_is(frog: Path, sfumato: Any, monkeypatch: 
     assert "; drawn by torch mps float16, now by " in ran.out
 
 
+def test_weights_in_eight_bits_are_redrawn_as_such(sfumato: Any) -> None:
+    words = ("generate", "a frog", "--model", "tiny", "--seed", "7", "--output", "packed.png")
+    assert sfumato(*words, "--storage", "int8", "--offload", "component").code == 0
+    assert read_metadata(Path("packed.png")).backend == "torch cpu float32 int8"
+    ran = sfumato("verify", "packed.png", "--offload", "sequential")
+    assert ran.out.startswith("packed.png: identical"), ran
+    assert "now by torch cpu float32" in sfumato("verify", "packed.png", "--storage", "whole").out
+
+
 def test_verify_finds_a_difference(frog: Path, sfumato: Any) -> None:
     rewritten(frog, "other.png", steps=3)
     ran = sfumato("verify", "other.png")

@@ -86,6 +86,8 @@ def test_two_backends_are_told() -> None:
         ("torch cpu float64", {}, ("auto", "auto", "auto")),
         ("auto cpu auto", {}, ("auto", "auto", "auto")),
         ("torch  cpu float32", {}, ("auto", "auto", "auto")),
+        ("torch cpu float32 whole int8", {}, ("auto", "auto", "auto")),
+        ("torch cpu float32 auto", {}, ("auto", "auto", "auto")),
         ("", {}, ("auto", "auto", "auto")),
     ],
 )
@@ -94,6 +96,15 @@ def test_auto_means_as_it_was_drawn(drew: str, asked: dict[str, Any], expected: 
     after = as_drawn(drew, before)
     assert (after.backend, after.device, after.dtype) == expected
     assert replace(after, backend="auto", device="auto", dtype="auto") == Settings(data_dir=Path("x"))
+
+
+def test_weights_are_kept_as_they_were() -> None:
+    before = Settings(data_dir=Path("x"))
+    after = as_drawn("torch cpu bfloat16 int8", before)
+    assert (after.backend, after.device, after.dtype, after.storage) == ("torch", "cpu", "bfloat16", "int8")
+    asked = replace(before, storage="float8", offload="component")
+    assert as_drawn("torch cpu bfloat16 int8", asked).storage == "float8"
+    assert as_drawn("torch cpu bfloat16", asked).offload == "component"
 
 
 class Rounding(Recorder):

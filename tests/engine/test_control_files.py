@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
+from family_models import XL as SDXL
 from family_models import family_bundle, family_folder
 from family_parity import FROG, SCHEDULERS, drawn, pipeline, psnr
 from recording import Recorder
-from sfumato.engine.controls import digests_of, find_controls, suited
+from sfumato.engine.controls import digests_of, find_controls
 from sfumato.engine.events import Picture
 from sfumato.engine.run import draw
-from sfumato.errors import InputError, RecipeError
+from sfumato.errors import RecipeError
 from sfumato.imaging.inputs import read_inputs
 from sfumato.models.backends.base import FeatureNetwork
 from sfumato.models.bundle import ModelBundle
@@ -61,7 +62,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def steered(bundle: ModelBundle, home: Path, model: Path, *parts: Part, **fields: Any) -> NDArray[np.uint8]:
-    """Return what `bundle` draws with `model` and the picture of shapes; `fields` of the control come first."""
+    """Return what `bundle` draws with `model` and the picture of shapes; `fields` of it come first."""
     asked = {key: fields.pop(key) for key in ("weight", "start", "stop") if key in fields}
     one = Control(model=str(model), source=str(home / "shapes.png"), annotator="none", **asked)
     recipe = Recipe(seed=7, parts=(FROG, ControlPart(controls=(one,)), *parts), **{**FIELDS, **fields})
@@ -110,12 +111,25 @@ def test_an_adapter_equals_stock_diffusers(
     assert psnr(drawn(family, FROG, **{**FIELDS, "sampler": sampler}), theirs) < 35
 
 
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m"])
+def test_a_controlnet_for_sdxl_equals_stock_diffusers(sampler: str, home: Path, tmp_path: Path) -> None:
+    config = {key: value for key, value in SDXL.items() if key != "up_block_types"}
+    net = write_controlnet(tmp_path, **config, norm_num_groups=4)
+    pipe = diffusers.StableDiffusionXLControlNetPipeline(**pipeline("sdxl").components, controlnet=net)
+    theirs = stock(pipe, sampler, image=shapes(), controlnet_conditioning_scale=0.7)
+    ours = steered(family_bundle("sdxl"), home, tmp_path, weight=0.7, sampler=sampler)
+    assert psnr(ours, theirs) >= 45
+    assert psnr(drawn("sdxl", FROG, **{**FIELDS, "sampler": sampler}), theirs) < 40
+
+
 def test_an_adapter_acts_at_the_first_steps_as_in_diffusers(home: Path, tmp_path: Path) -> None:
     pipe = with_adapter("sdxl", write_t2i(tmp_path, XL))
-    call = {"adapter_conditioning_scale": 3.0, "adapter_conditioning_factor": 0.5}
+    call = {"adapter_conditioning_scale": 3.0, "adapter_conditioning_factor": 0.25}
     theirs = stock(pipe, "ddim", image=shapes(), **call)
-    assert psnr(steered(family_bundle("sdxl"), home, tmp_path, weight=3.0, stop=0.5), theirs) >= 45
-    assert psnr(steered(family_bundle("sdxl"), home, tmp_path, weight=3.0), theirs) < 40
+    first = psnr(steered(family_bundle("sdxl"), home, tmp_path, weight=3.0, stop=0.25), theirs)
+    # With random weights the first step decides nearly everything.
+    assert first > psnr(steered(family_bundle("sdxl"), home, tmp_path, weight=3.0), theirs) + 5
+    assert first >= 45
 
 
 @pytest.mark.parametrize(("family", "config"), [("sd", SD), ("sd", LIGHT), ("sdxl", XL)])
@@ -129,7 +143,8 @@ def test_an_adapter_in_one_file_draws_as_its_folder(
         state = original_t2i(state, config.get("num_res_blocks", 2))
     save_file({key: one.clone() for key, one in state.items()}, path)
     folder = steered(family_bundle(family), home, tmp_path / "lines", steps=2)
-    assert np.array_equal(steered(family_bundle(family), home, path, steps=2), folder)
+    assert abs(steered(family_bundle(family), home, path, steps=2).astype(int) - folder).max() <= 1
+    assert psnr(folder, drawn(family, FROG, **{**FIELDS, "steps": 2})) < 40
 
 
 class Counting(Recorder):
@@ -183,7 +198,7 @@ def test_an_adapter_goes_with_everything_else(
 
 def test_an_adapter_beside_a_controlnet_equals_both_in_turn(home: Path, tmp_path: Path) -> None:
     write_t2i(tmp_path / "colours", SD)
-    config = UNet2DConditionModel.load_config(family_folder("sd") / "unet")
+    config: Any = UNet2DConditionModel.load_config(family_folder("sd") / "unet")
     keys = ("down_block_types", "block_out_channels", "attention_head_dim", "cross_attention_dim")
     write_controlnet(
         tmp_path / "lines",
@@ -215,66 +230,52 @@ def original_family(name: str) -> Path:
     return write_family(temporary_folder() / "with controls" / name, FAMILIES[name], dtype=torch.float32)
 
 
+def controlnet_for(bundle: ModelBundle) -> Any:
+    """Return a ControlNet for the UNet of `bundle`, without zero convolutions that are zero."""
+    with torch.device("meta"):
+        config: Any = UNet2DConditionModel.load_config(bundle.folder / "unet")
+        unet: Any = UNet2DConditionModel.from_config(config)
+        net: Any = ControlNetModel.from_unet(unet, load_weights_from_unet=False)
+    generator = torch.Generator().manual_seed(1)
+    net.to_empty(device="cpu")
+    for name, weight in net.named_parameters():
+        numbers = torch.randn(weight.shape, generator=generator)
+        norm = "norm" in name and name.endswith("weight")
+        weight.data = numbers * weight[0].numel() ** -0.5 if weight.ndim > 1 else 0.1 * numbers + norm
+    return net
+
+
 @pytest.mark.parametrize("name", ["sd15", "sd2-base", "sdxl"])
 def test_a_controlnet_in_one_file_draws_as_its_folder(name: str, home: Path, tmp_path: Path) -> None:
     bundle = load_bundle(str(original_family(name)), tiny_settings())
-    unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(bundle.folder / "unet"))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        net: Any = ControlNetModel.from_unet(unet, load_weights_from_unet=False)
-        for key, weight in net.named_parameters():
-            if not weight.any() and weight.ndim > 1:
-                torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
-            assert weight.any() or key.endswith("bias")
+    net = controlnet_for(bundle)
     net.save_pretrained(tmp_path / "lines")
-    state = {key: one.clone() for key, one in net.state_dict().items()}
+    state = net.state_dict()
     save_file(state, tmp_path / "loose.safetensors")
     original = original_controlnet(state)
-    save_file(original, tmp_path / "pruned.safetensors")
     whole = {f"control_model.{key}": one for key, one in original.items()}
     save_file(whole, tmp_path / "first.safetensors")
-    fields = {"steps": 2, "width": 64, "height": 64}
+    fields = {"steps": 1, "width": 64, "height": 64}
     folder = steered(bundle, home, tmp_path / "lines", **fields)
-    for file in ("loose", "pruned", "first"):
-        assert np.array_equal(steered(bundle, home, tmp_path / f"{file}.safetensors", **fields), folder)
+    for file in ("loose", "first"):
+        ours = steered(bundle, home, tmp_path / f"{file}.safetensors", **fields)
+        # The same numbers, which may lie otherwise in memory, and be added up in another order.
+        assert abs(ours.astype(int) - folder).max() <= 1
+        assert psnr(ours, folder) >= 70
     assert not np.array_equal(steered(bundle, home, tmp_path / "lines", weight=0.0, **fields), folder)
     half = {key: one.half() for key, one in original.items()}
-    save_file(half, tmp_path / "half.safetensors")
-    assert psnr(steered(bundle, home, tmp_path / "half.safetensors", **fields), folder) >= 40
+    save_file(half, tmp_path / "pruned.safetensors")
+    assert psnr(steered(bundle, home, tmp_path / "pruned.safetensors", **fields), folder) >= 45
 
 
-def test_the_compiled_backend_draws_with_single_files(home: Path, tmp_path: Path) -> None:
+def test_the_compiled_backend_draws_with_an_adapter(home: Path, tmp_path: Path) -> None:
+    write_t2i(tmp_path / "lines", SD, in_channels=1)
     settings = replace(tiny_settings(), backend="openvino", data_dir=tmp_path)
-    bundle = load_bundle(str(original_family("sd15")), settings)
-    unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(bundle.folder / "unet"))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        net: Any = ControlNetModel.from_unet(unet, load_weights_from_unet=False)
-        for weight in net.parameters():
-            if not weight.any() and weight.ndim > 1:
-                torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
-    path = tmp_path / "lines.safetensors"
-    save_file(original_controlnet(net.state_dict()), path)
-    fields = {"steps": 2, "width": 64, "height": 64}
-    ours = steered(bundle, home, path, **fields)
-    with_torch = load_bundle(str(bundle.folder), tiny_settings())
-    assert psnr(ours, steered(with_torch, home, path, **fields)) >= 45
-
-
-def test_adapters_are_drawn_with_torch_or_refused(home: Path, tmp_path: Path) -> None:
-    write_t2i(tmp_path / "lines", SD)
-    recipe = Recipe(parts=(ControlPart(controls=(Control(model=str(tmp_path / "lines"), source="x.png"),)),))
-    settings = tiny_settings()
-    files = find_model(str(family_folder("sd")), settings).files
-    controls = find_controls(recipe, files, settings)
-    assert suited(controls, replace(settings, backend="auto")).backend == "torch"
-    assert suited(controls, settings) is settings
-    assert suited({}, replace(settings, backend="auto")).backend == "auto"
-    with pytest.raises(InputError, match="^backend: .*T2I-Adapter, which the backend openvino does not run"):
-        suited(controls, replace(settings, backend="openvino"))
-    other = load_bundle(str(family_folder("sd")), replace(settings, backend="openvino", data_dir=tmp_path))
-    with pytest.raises(InputError, match="^control: the compiled backend does not run T2I-Adapters"):
-        steered(other, home, tmp_path / "lines")
+    bundle = load_bundle(str(family_folder("sd")), settings)
+    fields = {"steps": 3, "cache_interval": 2, "stop": 0.7}
+    ours = steered(bundle, home, tmp_path / "lines", **fields)
+    theirs = steered(family_bundle("sd"), home, tmp_path / "lines", **fields)
+    assert psnr(ours, theirs) >= 45
 
 
 def test_files_are_found_by_name_and_by_the_name_in_metadata(home: Path, tmp_path: Path) -> None:

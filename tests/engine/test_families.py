@@ -49,20 +49,42 @@ SHORT_STOCK: dict[str, Any] = {"num_inference_steps": 3, "guidance_scale": 4.0}
 ONCE = {**SHORT, "guidance": 1.0, "steps": 1}
 
 
+FOUR = ("ddim", "euler", "dpmpp_2m", "unipc")  # `python -m family_parity` has all of them for each family
+
+
 @pytest.mark.parametrize(
     ("family", "sampler"),
     [
-        *(("sdxl", sampler) for sampler in ("ddim", "euler", "dpmpp_2m", "unipc")),
-        ("ssd-1b", "dpmpp_2m"),
-        ("vega", "euler_a"),
-        ("sdxl-refiner", "euler"),
+        *(("sdxl", sampler) for sampler in FOUR),
+        *(("x4-upscaler", sampler) for sampler in FOUR),
+        ("sd", "heun"),
         ("small-sd", "ddim"),
         ("bk-sdm-small", "unipc"),
         ("tiny-sd", "dpmpp_2m"),
+        ("sd2-base", "euler"),
+        ("bk-sdm-v2-base", "ddim"),
+        ("bk-sdm-v2-small", "unipc"),
+        ("bk-sdm-v2-tiny", "euler_a"),
+        ("sd-inpaint", "euler"),
+        ("sd2-inpaint", "unipc"),
+        ("sdxl-inpaint", "dpmpp_2m"),
+        ("sdxl-refiner", "euler"),
+        ("ssd-1b", "dpmpp_2m"),
+        ("vega", "euler_a"),
+        ("koala-1b", "heun"),
+        ("koala-700m", "ddim"),
+        ("lcm-sd", "dpmpp_2m"),
+        ("sd-v-zero-snr", "unipc"),
+        ("sdxl-v-zero-snr", "euler"),
     ],
 )
 def test_a_picture_equals_stock_diffusers(family: str, sampler: str) -> None:
     assert parity(family, sampler, 3) >= 45
+
+
+@pytest.mark.parametrize("sampler", [*FOUR, "euler_a", "heun"])
+def test_a_model_of_velocity_equals_diffusers_that_begins_and_ends_where_we_do(sampler: str) -> None:
+    assert parity("sd2-v", sampler, 3, same_ends=True) >= 50
 
 
 @pytest.mark.parametrize("family", TOLD_GUIDANCE)

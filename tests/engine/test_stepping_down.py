@@ -23,11 +23,12 @@ from sfumato.errors import OutOfMemoryError
 from sfumato.models.backends.base import NOTHING, Extra
 from sfumato.models.backends.torch import TorchBackend
 from sfumato.models.bundle import ModelBundle
+from sfumato.models.load import load_bundle
 from sfumato.models.memory import DECODING, PREDICTING, tells_of_memory
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
-from tiny_models import tiny_bundle
+from tiny_models import tiny_bundle, tiny_folder, tiny_settings
 
 LARGE = 160  # 20 x 20 latents: more than the smallest tile
 
@@ -35,12 +36,14 @@ LARGE = 160  # 20 x 20 latents: more than the smallest tile
 @dataclass(frozen=True, eq=False)
 class Cramped(TorchBackend):
     """Predicts so many rows at a time, and decodes so many latents (h * w), and no more; nor at the call of
-    number `fails_at`. `calls` and `decoded` are what it was asked for.
+    number `fails_at`, nor, unless it `holds_all`, with all of the model in memory. `calls` and `decoded` are
+    what it was asked for.
     """
 
     most_rows: int = 64
     most_latents: int = 1 << 30
     fails_at: int | None = None
+    holds_all: bool = True
     calls: list[int] = field(default_factory=list[int])
     decoded: list[int] = field(default_factory=list[int])
 
@@ -49,7 +52,7 @@ class Cramped(TorchBackend):
         self, x: torch.Tensor, t: float, context: torch.Tensor, extra: Extra = NOTHING
     ) -> torch.Tensor:
         self.calls.append(x.shape[0])
-        if x.shape[0] > self.most_rows:
+        if x.shape[0] > self.most_rows or (self.keeping is None and not self.holds_all):
             torch.empty(1 << 60)
         return super().predict(x, t, context, extra)
 
@@ -61,10 +64,15 @@ class Cramped(TorchBackend):
         return super().decode(latents)
 
 
-def cramped(**limits: Any) -> ModelBundle:
-    bundle = tiny_bundle()
-    own = {one.name: vars(bundle.backend)[one.name] for one in fields(bundle.backend)}  # type: ignore[arg-type]
-    return replace(bundle, backend=Cramped(**own, **limits))
+def cramped(bundle: ModelBundle | None = None, **limits: Any) -> ModelBundle:
+    """Return the tiny model with these limits; without a `bundle` of its own, it cannot be read again, as
+    others share it.
+    """
+    shared = tiny_bundle() if bundle is None else bundle
+    own = {one.name: vars(shared.backend)[one.name] for one in fields(shared.backend)}  # type: ignore[arg-type]
+    if bundle is None:
+        own["files"] = None
+    return replace(shared, backend=Cramped(**own, **limits))
 
 
 def recipe(count: int = 4, side: int = 64) -> Resolved:
@@ -144,6 +152,15 @@ def test_rows_and_tiles_both() -> None:
     downs = [one.warnings[0].split(":")[0] for one in events if isinstance(one, SteppedDown)]
     assert downs == ["The memory ran out while predicting", "The memory ran out while decoding"]
     assert_same(events, run(resolved, replace(tiny_bundle(), max_latents=256)))
+
+
+def test_less_of_the_model() -> None:
+    own = load_bundle(str(tiny_folder()), tiny_settings())
+    events = run(recipe(1), cramped(own, holds_all=False))
+    downs = [one.warnings[0] for one in events if isinstance(one, SteppedDown)]
+    assert len(downs) == 2  # one row first, which does not help
+    assert "less of the model is in memory at a time; what was begun is drawn again" in downs[1]
+    assert_same(events, run(recipe(1), tiny_bundle()), most=0)
 
 
 def test_nothing_helps() -> None:

@@ -13,6 +13,7 @@ from sfumato.errors import RecipeError
 from sfumato.models.control_fit import check_fit, misfit
 from sfumato.models.controlnets import ControlFiles, locate_controlnet
 from sfumato.models.files import ModelFiles, locate
+from sfumato.models.joint_files import TRANSFORMER
 from tiny_controlnets import write_controlnet
 from tiny_models import tiny_folder
 from tiny_t2i import LIGHT, SD, XL, original_t2i, write_t2i
@@ -121,3 +122,11 @@ def test_a_single_file_fits_as_its_folder_does(tmp_path: Path) -> None:
     path = tmp_path / "lines.safetensors"
     save_file({key: one.clone() for key, one in original_t2i(net.state_dict(), 2).items()}, path)
     assert misfit(locate_controlnet(path), locate(family_folder("sd"))) is None
+
+
+def test_nothing_steers_a_transformer(folder: Path, model: ModelFiles, tmp_path: Path) -> None:
+    write_t2i(tmp_path / "t2i", SD)
+    other = replace(model, unet=replace(model.unet, class_name=TRANSFORMER))
+    for path in (folder, tmp_path / "t2i"):
+        words = "it steers UNets, and the model is a transformer (Stable Diffusion 3)"
+        assert misfit(locate_controlnet(path), other) == words

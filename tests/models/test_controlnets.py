@@ -1,5 +1,6 @@
 """ControlNet folders: found, checked, and compared with a model."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from sfumato.errors import ModelFileError, RecipeError, SfumatoError
+from sfumato.models import controlnets
 from sfumato.models.control_fit import check_fit, misfit
 from sfumato.models.controlnets import (
     KEPT,
@@ -23,6 +26,7 @@ from sfumato.models.files import ModelFiles, locate
 from sfumato.models.folders import find_folder
 from tiny_controlnets import write_controlnet
 from tiny_models import tiny_folder, tiny_settings
+from tiny_t2i import LIGHT, SD, write_t2i
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -128,6 +132,8 @@ def test_files_that_are_missing_or_damaged_are_reported(folder: Path, tmp_path: 
     [
         ({"_class_name": "UNet2DConditionModel"}, "does not name ControlNetModel"),
         ({"global_pool_conditions": True}, "has global_pool_conditions True"),
+        ({"_class_name": "ControlNetUnionModel"}, "is a ControlNet Union, one network for several kinds"),
+        ({"num_control_type": 6}, "is a ControlNet Union, one network for several kinds"),
         ({"class_embed_type": "timestep"}, "has class_embed_type 'timestep'"),
         ({"addition_embed_type": "image"}, "has addition_embed_type 'image'"),
         ({"conditioning_channels": 4}, "has conditioning_channels 4"),
@@ -137,6 +143,70 @@ def test_files_that_are_missing_or_damaged_are_reported(folder: Path, tmp_path: 
 )
 def test_kinds_that_are_not_supported_are_refused(folder: Path, changes: dict[str, Any], words: str) -> None:
     assert words in complaint(ModelFileError, reconfigured(folder, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"adapter_type": "style"}, "has adapter_type 'style', which is not supported"),
+        ({"channels": []}, "has channels [], which is not supported"),
+        ({"in_channels": 4}, "has in_channels 4, which is not supported"),
+        ({"downscale_factor": True}, "has downscale_factor True, which is not supported"),
+        ({"num_res_blocks": 0}, "has num_res_blocks 0, which is not supported"),
+        (
+            {"num_res_blocks": 3},
+            "does not fit its config.json: it lacks adapter.body.0.resnets.2",
+        ),
+        ({"channels": [16, 32, 64, 65]}, "does not fit its config.json: it lacks adapter.body.3.in_conv"),
+        ({"in_channels": 1}, "its adapter.conv_in.weight is 16x192x3x3, not 16x64x3x3"),
+    ],
+)
+def test_adapters_whose_configuration_is_wrong_are_refused(
+    changes: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    write_t2i(tmp_path, SD)
+    assert words in complaint(ModelFileError, reconfigured(tmp_path, **changes))
+
+
+def test_an_adapter_says_what_it_takes_and_gives(tmp_path: Path) -> None:
+    write_t2i(tmp_path / "grey", SD, in_channels=1)
+    write_t2i(tmp_path / "light", LIGHT)
+    grey, light = (locate_controlnet(tmp_path / name) for name in ("grey", "light"))
+    assert (grey.kind, grey.hint_channels, grey.num_features) == ("T2I-Adapter", 1, 4)
+    assert (light.kind, light.hint_channels, light.num_features) == ("T2I-Adapter", 3, 4)
+    write_controlnet(tmp_path / "lines")
+    lines = locate_controlnet(tmp_path / "lines")
+    assert (lines.kind, lines.hint_channels, lines.num_features) == ("ControlNet", 3, 0)
+
+
+def test_the_digest_of_a_single_file_is_that_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net: Any = write_t2i(tmp_path / "lines", SD)
+    path = tmp_path / "lines.safetensors"
+    save_file({key: one.clone() for key, one in net.state_dict().items()}, path)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert locate_controlnet(path).digest() == expected
+    settings = replace(tiny_settings(), data_dir=tmp_path / "data")
+    monkeypatch.setattr(controlnets, "_LARGE", 1)
+    found = find_controlnet(str(path), settings)
+    assert found.digests == {path: expected}
+    assert found.digest() == expected
+    assert list((tmp_path / "data").rglob("*.json"))  # remembered
+    folder = find_controlnet(str(tmp_path / "lines"), settings)
+    assert folder.digest() == locate_controlnet(tmp_path / "lines").digest()
+
+
+def test_a_single_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "depth.safetensors"
+    net = write_controlnet(
+        tmp_path / "lines",
+        conditioning_channels=4,
+        attention_head_dim=8,
+        conditioning_embedding_out_channels=(4, 8, 8, 16),
+    )
+    save_file({key: one.clone() for key, one in net.state_dict().items()}, path)
+    assert "has conditioning_channels 4, which is not supported" in complaint(ModelFileError, path)
 
 
 def test_the_last_few_stay_open(made: Path, tmp_path: Path) -> None:

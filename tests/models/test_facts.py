@@ -44,6 +44,12 @@ BLOCK = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
         ({"first_stage_model.decoder.conv_in.weight": (512, 4, 3, 3)}, {}, "VAE", None),
         ({"conv_first.weight": (64, 3, 3, 3)}, {}, "upscaler", None),
         ({"body.0.block1.weight": (320, 320, 3, 3)}, {}, "T2I-Adapter", None),
+        (
+            {"body.0.block1.weight": (320, 320, 3, 3), "conv_in.weight": (320, 768, 3, 3)},
+            {},
+            "T2I-Adapter",
+            "sdxl",
+        ),
         ({"text_model.encoder.layers.0.mlp.fc1.weight": (3072, 768)}, {}, "text encoder", None),
         (
             {"model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight": (9, 3)},

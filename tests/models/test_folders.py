@@ -105,3 +105,11 @@ def test_the_bundled_model_is_found_without_a_look_at_folders(
     monkeypatch.setattr(os, "scandir", looked)
     assert find_folder(BUNDLED, tiny_settings(tmp_path)).is_dir()
     assert is_known(BUNDLED, tiny_settings(tmp_path))
+
+
+def test_an_autoencoder_beside_a_model_is_no_model(tmp_path: Path) -> None:
+    root = tmp_path / "models"
+    root.mkdir()
+    for name in ("frog", "frog.vae"):
+        (root / f"{name}.safetensors").write_bytes(b"x")
+    assert list(known_folders(tiny_settings(root))) == [BUNDLED, "frog"]

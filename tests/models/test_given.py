@@ -9,12 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+from family_models import family_folder
+from family_parity import SCHEDULERS, pipeline, psnr, published
 from sfumato.engine.events import Picture
 from sfumato.engine.gathering import DISTRUSTED, TRUSTED, Trust, gather
 from sfumato.engine.run import draw
@@ -31,6 +34,9 @@ from sfumato.recipe.parts import Part, TextPart
 from sfumato.settings import Settings
 from tiny_families import FAMILIES, write_family, write_original
 from tiny_models import tiny_folder
+
+# diffusers' schedulers, on numpy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 FROG = TextPart(prompt="a frog")
 
@@ -263,6 +269,34 @@ def test_a_person_says_how_a_model_was_trained(settings: Settings) -> None:
     again, same, _ = drawn(recipe_of(resolved), settings, DISTRUSTED)
     np.testing.assert_array_equal(same, pixels)
     assert again == resolved
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "ddim"])
+def test_velocity_and_zero_snr_said_by_hand_draw_as_in_diffusers(sampler: str, tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data", tmp_path / "models", "torch")
+    part = SchedulePart(prediction="v", zero_snr=True)
+    shared: dict[str, Any] = {"width": 64, "height": 64, "steps": 6, "guidance": 5.0}
+    text = TextPart(prompt=FROG.prompt, guidance_rescale=0.7)
+    recipe = Recipe(
+        model=str(family_folder("sdxl")),
+        sampler=sampler,
+        spacing="trailing",
+        seed=7,
+        parts=(text, part),
+        **shared,
+    )
+    ours = drawn(recipe, settings)[1]
+    said = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    pipe = pipeline("sdxl")
+    before = pipe.scheduler
+    kind = getattr(diffusers, SCHEDULERS[sampler])
+    pipe.scheduler = kind.from_config({**published("sdxl"), **said, "set_alpha_to_one": True})
+    generator = torch.Generator().manual_seed(7)
+    made = pipe(
+        FROG.prompt, num_inference_steps=6, guidance_scale=5.0, guidance_rescale=0.7, generator=generator
+    )
+    pipe.scheduler = before
+    assert psnr(ours, np.asarray(made.images[0])) >= 45
 
 
 def test_measured_levels_go_with_the_schedule_they_were_measured_on(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from tiny_models import tiny_folder, tiny_settings
 def test_the_family_is_told_from_the_files(name: str, guidance: float) -> None:
     files = locate(instructed_folder(name))
     assert instructed(files)
-    assert shown(files) == Shown(1 / 0.5, 0.0)  # the tiny autoencoder's factor, taken back
+    assert shown(files) == Shown((1 / 0.5,), (0.0,))  # the tiny autoencoder's factor, taken back
     defaults = find_model(str(instructed_folder(name)), tiny_settings()).defaults
     assert defaults.instructed
     assert (defaults.guidance, defaults.steps, defaults.width, defaults.height) == (guidance, 20, 64, 64)
@@ -50,14 +51,33 @@ def changed(tmp_path: Path, file: str, **changes: Any) -> Path:
 
 
 def test_latents_keep_their_factor_where_the_model_was_taught_so(tmp_path: Path) -> None:
-    assert shown(locate(changed(tmp_path, "model_index.json", is_cosxl_edit=True))) == Shown(1.0, 0.0)
+    assert shown(locate(changed(tmp_path, "model_index.json", is_cosxl_edit=True))) == Shown((1.0,), (0.0,))
+
+
+def test_another_autoencoder_does_not_change_what_the_model_is_shown(tmp_path: Path) -> None:
+    other = locate(changed(tmp_path, "vae/config.json", scaling_factor=0.25)).vae
+    files = locate(instructed_folder(FIRST))
+    assert shown(replace(files, vae=other, own_vae=files.vae)) == shown(files)
+
+
+def test_latents_of_edm_have_unit_variance_here_and_another_there(tmp_path: Path) -> None:
+    scheduler = {"_class_name": "EDMEulerScheduler", "sigma_data": 0.5}
+    one = shown(locate(changed(tmp_path, "scheduler/scheduler_config.json", **scheduler)))
+    assert one == Shown((0.5 / 0.5,), (0.0,))
 
 
 def test_latents_are_shown_as_the_autoencoder_makes_them(tmp_path: Path) -> None:
+    made = np.random.default_rng(0).normal(size=(2, 4, 3, 3)).astype(np.float32)
     one = shown(locate(changed(tmp_path, "vae/config.json", scaling_factor=0.25, shift_factor=0.5)))
     assert one is not None
-    made = np.asarray([-1.0, 3.0], np.float32)
-    np.testing.assert_allclose(one.of((made - 0.5) * 0.25), made)
+    np.testing.assert_allclose(one.of((made - 0.5) * 0.25, np.asarray), made, rtol=1e-5)
+    spread = {"latents_mean": [1.0, 2.0, 3.0, 4.0], "latents_std": [1.0, 0.5, 2.0, 4.0]}
+    path = tmp_path / "model" / "vae" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "shift_factor": None, **spread}))
+    one = shown(locate(tmp_path / "model"))
+    assert one is not None
+    mean, std = (np.asarray(numbers).reshape(1, 4, 1, 1) for numbers in spread.values())
+    np.testing.assert_allclose(one.of((made - mean) / std * 0.25, np.asarray), made, atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [7, 10, "eight", None])

@@ -109,6 +109,11 @@ def test_defaults_come_from_the_folder(folder: Path) -> None:
     (folder / "sfumato.json").unlink()
     plain = find_model(str(folder), tiny_settings()).defaults
     assert (plain.steps, plain.sampler, plain.guidance_rescale) == (20, "dpmpp_2m", 0.7)
+    scheduler = folder / "scheduler" / "scheduler_config.json"
+    config = json.loads(scheduler.read_text())
+    assert config["prediction_type"] == "v_prediction"
+    scheduler.write_text(json.dumps({**config, "rescale_betas_zero_snr": False}))
+    assert find_model(str(folder), tiny_settings()).defaults.guidance_rescale == 0.0
 
 
 def test_a_model_says_what_fast_means(folder: Path) -> None:

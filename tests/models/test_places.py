@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sfumato.models.places import MAX_DEPTH, Found, find_all, places
+from sfumato.models.places import MAX_DEPTH, Found, find_all, in_vae_places, places, vae_beside
 from sfumato.settings import Settings
 from tiny_models import tiny_settings
 
@@ -190,3 +190,26 @@ def test_a_folder_given_twice_counts_once(tmp_path: Path) -> None:
     settings = tiny_settings(tmp_path, tmp_path / "models", tmp_path / "gone")
     assert len(list(find_all(settings))) == 1
     assert len({place.path.resolve() for place in places(settings)}) == len(places(settings))
+
+
+def test_an_autoencoder_is_found_beside_its_model(tmp_path: Path) -> None:
+    put(tmp_path, "frog.safetensors", "frog.vae.safetensors", "toad.safetensors", "toad.vae.pt")
+    assert vae_beside(tmp_path / "frog.safetensors") == tmp_path / "frog.vae.safetensors"
+    assert vae_beside(tmp_path / "toad.safetensors") is None
+    assert vae_beside(tmp_path / "frog.vae.safetensors") is None
+
+
+def test_what_lies_directly_in_a_place_of_autoencoders_is_found_by_name(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "models/VAE-approx/deep/a.safetensors",
+        "models/VAE-approx/b.safetensors",
+        "loose.safetensors",
+    )
+    settings = tiny_settings(tmp_path)
+    for name, wanted in (
+        ("a.safetensors", None),
+        ("b.safetensors", tmp_path / "models/VAE-approx/b.safetensors"),
+        ("loose.safetensors", tmp_path / "loose.safetensors"),
+    ):
+        assert in_vae_places((name,), settings, Path.is_file) == wanted

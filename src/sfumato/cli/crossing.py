@@ -20,7 +20,7 @@ from sfumato.recipe.sources import sources_of
 from sfumato.settings import Settings
 
 # One model draws the whole sheet, one picture a cell.
-_NOT_CROSSED: Final = ("model", "count")
+_NOT_CROSSED: Final = ("model", "count", "zero_snr")
 #: The fields of `Flags` that can stand along a direction: all that take one value.
 CROSSED: Final = tuple(
     one.name for one in fields(Flags) if one.default is None and one.name not in _NOT_CROSSED

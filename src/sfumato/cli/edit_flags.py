@@ -129,7 +129,7 @@ Control = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE",
-        help="Follow the shapes of this picture with a ControlNet; may be given several times. "
+        help="Follow this picture with a ControlNet or a T2I-Adapter; may be given several times. "
         '"image" is the picture of --image.',
         rich_help_panel=WHERE,
     ),
@@ -138,8 +138,8 @@ ControlModel = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="The ControlNet: a name or a folder; edges, which comes along. Once for all, or once for each "
-        "--control.",
+        help="The ControlNet or T2I-Adapter: a name, a folder or a file; edges, which comes along. Once for "
+        "all, or once for each --control.",
         rich_help_panel=WHERE,
     ),
 ]

@@ -1,13 +1,14 @@
 """`sfumato models info`: all that the header of a file tells, for people or as JSON."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sfumato.cli.console import bar, pairs, result, result_json
-from sfumato.errors import ModelFileError
+from sfumato.errors import ModelFileError, SfumatoError
 from sfumato.models.digests import digests_of
-from sfumato.models.facts import FOLDER, LORA, Facts, read_facts
+from sfumato.models.facts import CHECKPOINT, FOLDER, LORA, Facts, read_facts
 from sfumato.models.finite import not_finite
 from sfumato.models.library import find_any
 from sfumato.models.notes import line
@@ -51,10 +52,12 @@ def _report(path: Path, settings: Settings) -> dict[str, Any]:
         "seen": facts.seen,
         "prediction_type": facts.prediction,
         "zero_terminal_snr": facts.zero_snr,
+        "because": list(facts.because),
         "num_bytes": facts.num_bytes,
         "tensors": facts.tensors,
         "parameters": facts.parameters,
         "numbers": dict(facts.numbers),
+        "memory": _memory(facts, settings),
         **_hashes(facts, settings),
         "says": {
             "title": notes.title,
@@ -69,6 +72,60 @@ def _report(path: Path, settings: Settings) -> dict[str, Any]:
         },
         "metadata": {line(key): line(text, MAX_METADATA) for key, text in facts.metadata.items()},
     }
+
+
+def _memory(facts: Facts, settings: Settings) -> dict[str, Any] | None:
+    """Return what drawing with a model is estimated to take, one picture of its own size with guidance; None
+    of what is no whole model, and where it cannot be drawn with here.
+    """
+    if facts.kind not in (CHECKPOINT, FOLDER):
+        return None
+    from sfumato.models.backends.selection import choose
+    from sfumato.models.estimate import Drawing, estimate
+    from sfumato.models.files import locate
+    from sfumato.models.fitting import way_of
+    from sfumato.models.load import read_defaults
+
+    try:
+        files = locate(facts.path)
+        defaults = read_defaults(files, name="", digest="")
+        way = way_of(settings, choose(files, settings).backend, _device(settings))
+        made = estimate(files, way, Drawing(defaults.width, defaults.height))
+    except (SfumatoError, LookupError, TypeError, ValueError):  # what is wrong is said by who draws with it
+        return None
+    return {
+        "backend": way.backend,
+        "device": way.device,
+        "precision": way.dtype,
+        "offload": way.offload,
+        "storage": way.storage,
+        "width": defaults.width,
+        "height": defaults.height,
+        "loading": made.loading,
+        "loaded": made.loaded,
+        "drawing": made.draw,
+    }
+
+
+def _device(settings: Settings) -> str:
+    """Return the kind of device that would draw, as far as that is known without importing torch."""
+    kind = settings.device.partition(":")[0]
+    if kind != "auto":
+        return kind
+    torch = sys.modules.get("torch")  # which was asked where a GPU is in sight
+    return "cuda" if torch is not None and torch.cuda.is_available() else "cpu"
+
+
+def _memory_line(memory: dict[str, Any] | None) -> str | None:
+    if memory is None:
+        return None
+    draws, loads = (f"{memory[one] / 1e9:.1f} GB" for one in ("drawing", "loading"))
+    how = " ".join(memory[one] for one in ("backend", "device", "precision"))
+    kept = [memory[one] for one in ("offload", "storage") if memory[one] not in ("none", "whole")]
+    how = ", ".join([how, *kept])
+    # openvino loads what it needs when it is first needed.
+    loading = "" if memory["backend"] == "openvino" else f"; loads in {loads}"
+    return f"draws {memory['width']}x{memory['height']} in about {draws}{loading} ({how})"
 
 
 def _hashes(facts: Facts, settings: Settings) -> dict[str, str | None]:
@@ -99,6 +156,10 @@ def _lines(report: dict[str, Any]) -> dict[str, str]:
     prediction = report["prediction_type"]
     if prediction is not None and report["zero_terminal_snr"]:
         prediction += ", zero terminal SNR"
+    elif report["zero_terminal_snr"]:
+        prediction = "zero terminal SNR"
+    if prediction is not None and report["because"]:
+        prediction += f" (as said by {' and '.join(map(line, report['because']))})"
     hashes = {
         "digest": report.get("digest"),
         "sha256": report.get("sha256"),
@@ -115,6 +176,7 @@ def _lines(report: dict[str, Any]) -> dict[str, str]:
         "tensors": f"{report['tensors']:,}",
         "parameters": f"{report['parameters']:,}",
         "numbers": numbers,
+        "memory": _memory_line(report["memory"]),
         **hashes,
         **{name: says[name] for name in ("title", "author", "licence", "date", "architecture", "base")},
         "resolution": says["resolution"],

@@ -28,7 +28,7 @@ from sfumato.imaging.writing import make_folder, write_file
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import load
 from sfumato.recipe.codec import digest
-from sfumato.recipe.image import Recipe
+from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.values import MAX_SEED
 from sfumato.samplers.schedule import grid as noise_levels
 from sfumato.settings import Settings
@@ -73,8 +73,11 @@ def draw_grid_to_folder(
     try:
         with bar("loading the model") as progress:
             if missing:
-                bundle = load(named.found, _settings_for(missing, named))
-                _draw_cells(missing, bundle, named, paths, progress)
+                # Cells with one autoencoder and one schedule stand together: their model is loaded once.
+                missing.sort(key=lambda cell: _of_model(cell.resolved))
+                settings = named.settings
+                bundle = load(named.gathered(missing[0].recipe).found, settings)
+                bundle = _draw_cells(missing, bundle, named, settings, paths, progress)
                 bundle.backend.store()
     except KeyboardInterrupt:
         done = _write_sheet(folder, axes, cells, paths, named.settings)
@@ -90,24 +93,17 @@ def draw_grid_to_folder(
     result(str(folder / PAGE))
 
 
-def _settings_for(cells: Sequence[Cell], named: Named) -> Settings:
-    """Return settings with a backend that runs what steers any of the cells."""
-    settings = named.settings
-    for cell in cells:
-        if cell.recipe.control is not None:
-            from sfumato.engine.controls import suited
-
-            settings = suited(named.gathered(cell.recipe).controls, settings)
-    return settings
-
-
 def _draw_cells(
     cells: Sequence[Cell],
     bundle: ModelBundle,
     named: Named,
+    settings: Settings,
     paths: Mapping[Place, Path],
     progress: Bar,
-) -> None:
+) -> ModelBundle:
+    """Draw cells with `bundle`, which is loaded anew where one has other things in the place of its model's;
+    return the last one.
+    """
     for cell in cells:
         # What a model refuses only while drawing shall not come after an hour of it.
         noise_levels(bundle.schedule, cell.resolved.steps, cell.resolved.spacing)
@@ -120,6 +116,9 @@ def _draw_cells(
         said = _warn_once(keep_inputs(inputs, named.settings), said)
         outputs = Outputs((paths[cell.place],), replace=True)
         backend = ""
+        defaults = gathered.found.defaults
+        if (defaults.vae, defaults.schedule) != (bundle.defaults.vae, bundle.defaults.schedule):
+            bundle = load(gathered.found, settings)
         adapted = gathered.over(cell.resolved, bundle, named.settings)
         bundle = replace(bundle, refiner=adapted.refiner)  # most likely that of the next cell
         with closing(draw(cell.resolved, adapted, inputs=inputs, controls=controls)) as events:
@@ -135,6 +134,13 @@ def _draw_cells(
                     case Done() | SteppedDown():
                         said = _warn_once(event.warnings, said)
         finished += cell.resolved.steps
+    return bundle
+
+
+def _of_model(resolved: Resolved) -> tuple[str, str]:
+    """Return what a cell has in the place of its model's own, to sort by."""
+    vae, schedule = resolved.vae, resolved.schedule
+    return "" if vae is None else vae.digest, "" if schedule is None else schedule.model_dump_json()
 
 
 def _warn_once(warnings: Sequence[str], said: set[str]) -> set[str]:

@@ -1,7 +1,6 @@
-"""ControlNets and T2I-Adapters of a drawing: found, given their maps, and asked at the steps at which they act."""
+"""ControlNets and T2I-Adapters of a drawing: found, given their maps, and asked at the steps they act at."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from PIL import Image
 
 from sfumato.engine.edits import Edit
 from sfumato.engine.steering import Controls, ControlSteering, FeatureSteering, Steering
-from sfumato.errors import InputError, RecipeError
+from sfumato.errors import RecipeError
 from sfumato.imaging.annotators import ANNOTATORS
 from sfumato.imaging.fitting import fit, resize
 from sfumato.imaging.inputs import Inputs
@@ -34,25 +33,6 @@ def find_controls(recipe: Recipe, files: ModelFiles, settings: Settings, *, path
             found[one.model] = find_controlnet(one.model, settings, paths=paths)
             check_fit(found[one.model], files, one.model)
     return found
-
-
-def suited(controls: Controls, settings: Settings) -> Settings:
-    """Return `settings` with a backend that runs all `controls`: T2I-Adapters need torch, which is chosen
-    where the choice is free.
-
-    Raises InputError where another backend is asked for.
-    """
-    name = next((name for name, files in controls.items() if files.kind == "T2I-Adapter"), None)
-    if name is None or settings.backend == "torch":
-        return settings
-    if settings.backend != "auto":
-        raise InputError(
-            f"{name} is a T2I-Adapter, which the backend {settings.backend} does not run",
-            field="backend",
-            value=settings.backend,
-            hint="Use the backend torch, or leave it to be chosen.",
-        )
-    return replace(settings, backend="torch")
 
 
 def digests_of(controls: Controls) -> dict[str, str]:

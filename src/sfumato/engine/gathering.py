@@ -2,8 +2,9 @@
 adapters and a refiner. Every front end goes through here, so that a recipe means the same in all of them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from sfumato.settings import Settings
 
 if TYPE_CHECKING:  # imported when a recipe names some
     from sfumato.engine.adapters import Adapters
+    from sfumato.models.cache import ModelCache
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,19 @@ class Gathered:
         """Load the model, which `ahead` may have begun, ready for `resolved`. Raises as
         `sfumato.models.load.load` does, and as `over`.
         """
-        if self.controls:
-            from sfumato.engine.controls import suited
+        bundle = load(self.found, settings, ahead, (resolved.width, resolved.height))
+        return self.over(resolved, bundle, settings)
 
-            settings = suited(self.controls, settings)
-        return self.over(resolved, load(self.found, settings, ahead), settings)
+    @contextmanager
+    def leased(self, resolved: Resolved, settings: Settings, cache: "ModelCache") -> Iterator[ModelBundle]:
+        """Give what `load` returns, of models that `cache` holds or loads, as long as the context lasts."""
+        size = resolved.width, resolved.height
+        with ExitStack() as stack:
+            bundle = stack.enter_context(cache.lease(self.found, settings, size))
+            if self.refiner is not None:
+                refiner = stack.enter_context(cache.lease(self.refiner, settings, size))
+                bundle = replace(bundle, refiner=refiner)
+            yield self.over(resolved, bundle, settings)
 
     def over(self, resolved: Resolved, bundle: ModelBundle, settings: Settings) -> ModelBundle:
         """Return `bundle`, the model as it was loaded, with the adapters of `resolved` over its weights, and

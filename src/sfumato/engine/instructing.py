@@ -34,7 +34,7 @@ def shown_channels(bundle: ModelBundle, edit: Edit | None) -> Array:
     """
     if edit is None or bundle.shown is None:
         raise RecipeError("needs one picture to edit, whole", field="model", value=bundle.name)
-    return bundle.shown.of(edit.latents)
+    return bundle.shown.of(edit.latents, bundle.backend.asarray)
 
 
 def shown_larger(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> Array:
@@ -46,7 +46,7 @@ def shown_larger(resolved: Resolved, bundle: ModelBundle, inputs: Inputs) -> Arr
         raise RecipeError("needs one picture to edit, whole", field="model", value=bundle.name)
     pixels = inputs.picture(part.source.sha256, part.source.name).pixels
     drawn = fit(pixels, resolved.width, resolved.height, part.fit)
-    return bundle.shown.of(encode(bundle, drawn, tiled=True))
+    return bundle.shown.of(encode(bundle, drawn, tiled=True), bundle.backend.asarray)
 
 
 def rows_of(latents: Array, channels: Array, asked: Sequence[Conditioning]) -> Array:

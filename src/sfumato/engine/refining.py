@@ -51,10 +51,9 @@ def with_refiner(
         return bundle if bundle.refiner is None else replace(bundle, refiner=None)
     if bundle.refiner is not None and bundle.refiner.digest == resolved.refine.digest:
         return bundle
-    refiner = load(found, settings)
+    refiner = load(found, settings, size=(resolved.width, resolved.height))
     seconds = {stage: spent + refiner.seconds[stage] for stage, spent in bundle.seconds.items()}
-    notes = tuple(note for note in refiner.notes if note not in bundle.notes)
-    return replace(bundle, refiner=refiner, seconds=seconds, notes=(*bundle.notes, *notes))
+    return replace(bundle, refiner=refiner, seconds=seconds)
 
 
 def hand_over(resolved: Resolved, schedule: Schedule, refiner: Schedule) -> int:
@@ -188,9 +187,10 @@ def prepare_refining(
     max_rows = rows_within(refiner, *seen)
     denoiser = Denoiser(refiner.backend, refiner.schedule, plan, texts, max_rows, windows=windows)
     refining = Refining(bundle, refiner, denoiser, first, resolved.first_step, shape)
+    notes = (note for note in refiner.notes if note not in bundle.notes)
     alone = {"adapters": resolved.adapters, "ControlNets": resolved.control}
     named = " and ".join(what for what, part in alone.items() if part is not None)
-    return refining, (*warnings, *((ALONE.format(named),) if named else ()))
+    return refining, (*notes, *warnings, *((ALONE.format(named),) if named else ()))
 
 
 def _own(resolved: Resolved, refiner: ModelBundle) -> Resolved:

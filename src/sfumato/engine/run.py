@@ -7,7 +7,7 @@ nothing outside the iterator was changed.
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # imported when asked for: see sfumato.engine.preparing
     from sfumato.engine.hires import Pass
     from sfumato.engine.outpaint import Passes
     from sfumato.engine.refining import Refining
+    from sfumato.models.cache import ModelCache
 
 STAGES = ("import", "load", "encode", "steps", "preview", "decode")
 TILED = (
@@ -64,8 +65,11 @@ TILED = (
 )
 
 
-def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events:
-    """Load the recipe's model, resolve the recipe, and draw it.
+def run(
+    recipe: Recipe, settings: Settings, *, preview_every: int = 0, cache: "ModelCache | None" = None
+) -> Events:
+    """Load the recipe's model, resolve the recipe, and draw it; a model that is in `cache`, or shall stay
+    there for the next recipe, is taken from it.
 
     Yields what `draw` yields; the seconds of `Done` include importing and loading. Raises RecipeError,
     PictureError and ModelFileError before the first event, NumericalError while drawing.
@@ -73,12 +77,14 @@ def run(recipe: Recipe, settings: Settings, *, preview_every: int = 0) -> Events
     found = find_model(recipe.model, settings)
     gathered = gather(recipe, found, settings)
     resolved = gathered.resolved(recipe, settings)  # before the seconds that loading takes
-    bundle = gathered.load(resolved, settings)
     inputs, controls = gathered.inputs, gathered.controls
-    with closing(
-        draw(resolved, bundle, inputs=inputs, controls=controls, preview_every=preview_every)
-    ) as events:
-        for event in events:
+    with ExitStack() as stack:
+        if cache is None:
+            bundle = gathered.load(resolved, settings)
+        else:
+            bundle = stack.enter_context(gathered.leased(resolved, settings, cache))
+        drawing = draw(resolved, bundle, inputs=inputs, controls=controls, preview_every=preview_every)
+        for event in stack.enter_context(closing(drawing)):
             if isinstance(event, Done):
                 seconds = {**event.seconds, **bundle.seconds}
                 total = sum(seconds[stage] for stage in STAGES)
@@ -166,7 +172,8 @@ def _draw(
             hint="Call sfumato.engine.refining.with_refiner first.",
         )
     clock = _Clock()
-    known = {*bundle.notes, *bundle.backend.notes}
+    backends = [one.backend for one in (bundle, bundle.refiner) if one is not None]
+    known = {*bundle.notes, *(note for one in backends for note in one.notes)}
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
     solver = solver_of(resolved.sampler).with_eta(resolved.eta)
     with clock("encode"):
@@ -317,7 +324,7 @@ def _draw(
                     pixels = edit.finish(pixels if drawn else None)
                 assert pixels is not None  # without an image, all steps are drawn
             yield Picture(index, resolved.model_copy(update={"index": index}), pixels)
-    late = tuple(note for note in bundle.backend.notes if note not in known)
+    late = tuple(note for one in backends for note in one.notes if note not in known)
     yield Done(clock.seconds(), late)
 
 

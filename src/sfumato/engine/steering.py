@@ -1,4 +1,4 @@
-"""ControlNets and T2I-Adapters at work: what they are asked at a step, and what they add to a call of the UNet."""
+"""ControlNets and T2I-Adapters at work: what they are asked, and what they add to a call of the UNet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,8 +45,8 @@ Steering: TypeAlias = ControlSteering | FeatureSteering
 
 
 def steer(active: Sequence[Steering], x: Array, t: float, context: Array, told: Extra = NOTHING) -> Extra:
-    """Return what one call of the UNet is told, `told`, with what `active` add to it: the sum of the residuals
-    of ControlNets, and that of the features of T2I-Adapters.
+    """Return what one call of the UNet is told, `told`, with what `active` add to it: the sum of the
+    residuals of ControlNets, and that of the features of T2I-Adapters.
 
     `x (B,C,h,w)`, `t` and `context (B,T,D)` are those of the call. A ControlNet is told what the UNet is.
     """

@@ -7,7 +7,7 @@ for the last digits of numbers that are added up in another order.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from sfumato.engine.conditions import compile_plan
@@ -37,10 +37,8 @@ class Stairs:
     bundle: ModelBundle
     left: tuple[int, ...]
     may_offload: bool = True
-    _taken: int = 0
     _before: int = 0  # steps of the runs that did not end
     _finished: int = 0
-    _seconds: dict[str, float] = field(default_factory=dict[str, float])
     _started: bool = False
 
     def passed(self, event: Event) -> Event | None:
@@ -58,9 +56,7 @@ class Stairs:
             case Picture():
                 self.left = tuple(index for index in self.left if index != event.index)
                 return event
-            case Done():
-                return event
-            case SteppedDown():
+            case Done() | SteppedDown():
                 return event
 
     def down(self, error: OutOfMemoryError) -> SteppedDown:
@@ -122,12 +118,15 @@ def _smaller_tiles(resolved: Resolved, bundle: ModelBundle) -> Less | None:
 
 
 def _offloaded(bundle: ModelBundle) -> Less | None:
-    leaner = bundle.backend.leaner()
+    refiner = bundle.refiner
+    try:
+        leaner = bundle.backend.leaner()
+        less = None if refiner is None else refiner.backend.leaner()
+    except OutOfMemoryError:  # there is not even enough to change what is there
+        return None
     if leaner is None:
         return None
-    refiner = bundle.refiner
     if refiner is not None:
-        less = refiner.backend.leaner()
         refiner = refiner if less is None else replace(refiner, backend=less)
     return replace(bundle, backend=leaner, refiner=refiner), "less of the model is in memory at a time"
 

@@ -33,10 +33,10 @@ def misfit(control: ControlFiles, model: ModelFiles) -> str | None:
 
     A UNet for inpainting takes more channels than a ControlNet, which sees the latents alone.
     """
-    if control.kind == "T2I-Adapter":
-        return _misfit_of_adapter(control.network.config, model)
     if is_transformer(model.unet):
         return "it steers UNets, and the model is a transformer (Stable Diffusion 3)"
+    if control.kind == "T2I-Adapter":
+        return _misfit_of_adapter(control.network.config, model)
     ours, unet, vae = {**DEFAULTS, **control.network.config}, model.unet.config, model.vae.config
     theirs = _whole(unet)
     if ours["in_channels"] != vae.get("latent_channels", 4):

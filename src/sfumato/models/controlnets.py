@@ -1,10 +1,10 @@
-"""ControlNets (Zhang et al. 2023, arXiv 2302.05543) and T2I-Adapters (Mou et al. 2023, arXiv 2302.08453): found by
-name or path, and checked.
+"""ControlNets (Zhang et al. 2023, arXiv 2302.05543) and T2I-Adapters (Mou et al. 2023, arXiv 2302.08453):
+found by name or path, and checked.
 
-Either is a folder in diffusers' layout, `config.json`, which names ControlNetModel or T2IAdapter as its class,
-and `diffusion_pytorch_model.safetensors` (or `.fp16.safetensors`), or a single safetensors file, in whose
-tensors all of that shows. Nothing heavy is imported here. See `sfumato.models.control_fit` for whether one
-fits a model.
+Either is a folder in diffusers' layout: `config.json`, which names ControlNetModel or T2IAdapter as its
+class, and `diffusion_pytorch_model.safetensors` (or `.fp16.safetensors`). Or it is a single safetensors file,
+in whose tensors all of that shows. Nothing heavy is imported here. See `sfumato.models.control_fit` for
+whether one fits a model.
 """
 
 import functools
@@ -92,6 +92,14 @@ class ControlFiles:
     def hint_channels(self) -> int:
         """How many channels the picture has that it follows: 3, or 1 for a grey one."""
         return 3 if self.kind == "ControlNet" else self.network.config["in_channels"]
+
+    @property
+    def num_features(self) -> int:
+        """How many features a T2I-Adapter makes; a ControlNet makes none."""
+        if self.kind == "ControlNet":
+            return 0
+        config = self.network.config
+        return len(config["channels"]) + (config["adapter_type"] == "light_adapter")
 
     def digest(self) -> str:
         """Return the sha256 (hex) of all that decides what it adds: of a single file its own, of a folder
@@ -203,8 +211,8 @@ def locate_controlnet(path: Path) -> ControlFiles:
         name = config.get("_class_name")
         if name == _UNION or "num_control_type" in config:
             raise ModelFileError(
-                f"{path.name} is a ControlNet Union, one network for several kinds of hints, and is not drawn "
-                "with",
+                f"{path.name} is a ControlNet Union, one network for several kinds of hints, which is not "
+                "supported",
                 value=str(path),
                 hint="Use a ControlNet for one kind of hint.",
             )
@@ -261,7 +269,7 @@ def _adapter(folder: Path, config: Config) -> ControlFiles:
 
 
 def _remembered(files: ControlFiles, settings: Settings) -> ControlFiles:
-    """Return `files` with the digests of large ones, which are read once and remembered in the data folder."""
+    """Return `files` with the digests of large ones, which are remembered in the data folder."""
     large = [path for path in files.network.paths if path.stat().st_size >= _LARGE]
     if not large:
         return files

@@ -19,6 +19,7 @@ from sfumato.errors import InputError, ModelFileError, OutputError
 from sfumato.imaging.writing import make_folder, output_error, write_file
 from sfumato.models.baking import NOTHING, Baked, notes_with
 from sfumato.models.files import LOW_RES, ModelFiles
+from sfumato.models.joint_files import THIRD, check_unet, tokenizer_files
 from sfumato.models.network_files import Config, NetworkFiles, damaged
 from sfumato.models.network_tensors import DTYPES, NetworkTensor, Tensors, shapes_in, tensors_of
 from sfumato.models.original.sidecar import sidecar_path
@@ -36,7 +37,8 @@ from sfumato.models.text import TextTokenizer
 from sfumato.models.unsaid import sidecar_for
 from sfumato.models.vocabulary import CLIP_MERGES, clip_byte_pairs, merges_txt, vocab_json
 
-_STEMS: Final = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
+_STEM: Final = "diffusion_pytorch_model"
+_STEMS: Final = {"unet": _STEM, "transformer": _STEM, "vae": _STEM}
 _NO_PARTS: Final = ("safety_checker", "feature_extractor", "image_encoder")
 #: Who wrote a configuration, and as what its weights were stored: neither is true any more.
 _STALE: Final = ("_name_or_path", "_diffusers_version", "transformers_version", "torch_dtype", "dtype")
@@ -98,6 +100,7 @@ def to_single(files: ModelFiles, path: Path, dtype: str | None = None, baked: Ba
     """
     _check_new(path)
     _check_new(sidecar_path(path))
+    check_unet(files.unet)
     _check_vocabulary(files)
     unet = tensors_of(files.unet, baked.changes.of(files.unet.name))
     encoders = tuple(one for one in (files.text_encoder, files.text_encoder_2) if one is not None)
@@ -151,7 +154,9 @@ def with_vae(files: ModelFiles, vae: NetworkFiles) -> ModelFiles:
     if mine != other:
         raise _other_vae(vae, f"has {other} levels, and that of the model has {mine}")
     kept = {
-        key: files.vae.config[key] for key in ("scaling_factor", "sample_size") if key in files.vae.config
+        key: files.vae.config[key]
+        for key in ("scaling_factor", "sample_size", "latents_mean", "latents_std")
+        if key in files.vae.config
     }
     return replace(files, vae=replace(vae, config={**vae.config, **kept}))
 
@@ -161,6 +166,8 @@ def _folder_name(network: NetworkFiles, name: str) -> str:
     begins with "text_model.", which every transformers reads.
     """
     if not network.name.startswith("text_encoder") or name.startswith("text_projection."):
+        return name
+    if network.name == THIRD:
         return name
     return f"text_model.{name}"
 
@@ -213,6 +220,9 @@ def _write_texts(files: ModelFiles, place: Path) -> None:
         for path in (vocab, merges):
             if path is not None:
                 write_file(place / name / path.name, path.read_bytes())
+    for path in tokenizer_files(files.pieces):
+        (place / path.parent.name).mkdir(exist_ok=True)
+        write_file(place / path.parent.name / path.name, path.read_bytes())
 
 
 def _check_vocabulary(files: ModelFiles) -> None:

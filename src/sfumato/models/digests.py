@@ -5,8 +5,10 @@ the digest of its path. It counts as long as size, time of change, device and in
 be read is ignored and written again.
 """
 
+import functools
 import hashlib
 import json
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -77,13 +79,19 @@ def digests_of(path: Path, settings: Settings) -> Digests:
     found = known_digests(path, settings)
     if found is not None:
         return found
+    return _finished(taking(path, settings))
+
+
+def taking(path: Path, settings: Settings) -> Generator[int, None, Digests]:
+    """Take the digests of a file, and remember them: yields the bytes that were read so far, after every
+    megabyte, and returns the digests. Closing it early leaves nothing. Raises as `digests_of` does.
+    """
     try:
         stamp = _stamp(path)
-        found = _taken(path, stamp.size)
+        found = yield from _reading(path, stamp.size)
         steady = _stamp(path) == stamp
     except OSError as error:
-        what = f"{path.name} cannot be read ({error.strerror})"
-        raise ModelFileError(what, field="model", value=str(path), hint="Give another file.") from error
+        raise _unreadable(path, error) from error
     if not steady:
         hint = "Wait until it is written, and try again."
         raise ModelFileError(
@@ -93,8 +101,31 @@ def digests_of(path: Path, settings: Settings) -> Digests:
     return found
 
 
-def _taken(path: Path, size: int) -> Digests:
+def taken(path: Path) -> Digests:
+    """Return the digests of a file, read for it, once by a process as long as nobody writes to it; nothing is
+    remembered beyond. Raises OSError.
+    """
+    now = path.stat()
+    return _taken(path, now.st_size, now.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _taken(path: Path, size: int, changed: int) -> Digests:
+    return _finished(_reading(path, size))
+
+
+def _finished(reading: Generator[int, None, Digests]) -> Digests:
+    """Return what a reading returns in the end."""
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            return end.value
+
+
+def _reading(path: Path, size: int) -> Generator[int, None, Digests]:
     whole, body = hashlib.sha256(), hashlib.sha256()
+    count = 0
     with path.open("rb") as file:
         first = file.read(LENGTH)
         # No more than there is: a file that is none of safetensors has no body.
@@ -106,7 +137,14 @@ def _taken(path: Path, size: int) -> Digests:
                 rest -= len(block)
             else:
                 body.update(block)
+            count += len(block)
+            yield count
     return Digests(whole.hexdigest(), body.hexdigest())
+
+
+def _unreadable(path: Path, error: OSError) -> ModelFileError:
+    what = f"{path.name} cannot be read ({error.strerror})"
+    return ModelFileError(what, field="model", value=str(path), hint="Give another file.")
 
 
 def _remember(stamp: _Stamp, digests: Digests, settings: Settings) -> None:

@@ -29,7 +29,7 @@ STEP_BYTES: Final[Mapping[str, int]] = {"torch": 100_000_000, "openvino": 195_00
 STEP_FACTORS: Final[Mapping[str, float]] = {"torch float32": 1.4, "torch": 0.95, "openvino": 2.55}
 # Numbers of a decoder for each pixel and channel of its second level, the widest thing at full size.
 DECODE_FACTOR: Final[Mapping[str, float]] = {"torch": 3.7, "openvino": 5.0}
-DECODE_BYTES: Final[Mapping[str, int]] = {"torch": 96_000_000, "openvino": 0}
+DECODE_NUMBERS: Final[Mapping[str, int]] = {"torch": 24_000_000, "openvino": 0}  # whatever the size
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Network:
-    """Numbers of a network: in `matrices` and `kernels` of convolutions that are worth eight bits, in all
-    `others`, in the largest tensor; and its bytes in the file.
+    """Numbers of a network: in `matrices` and `kernels` of convolutions that are worth eight bits, in the
+    largest of these, in all `others`; and its bytes in the file.
     """
 
     matrices: int
@@ -89,6 +89,11 @@ class _Network:
     others: int
     largest: int
     stored: int
+
+    @property
+    def stored_each(self) -> float:
+        """The bytes of a number in the file."""
+        return self.stored / max(1, self.matrices + self.kernels + self.others)
 
     def kept(self, each: int, packed: Literal["nothing", "matrices", "all"] = "nothing") -> int:
         """Return the bytes that the weights take with `each` of a number, but of what is `packed`."""
@@ -110,7 +115,7 @@ def estimate(files: ModelFiles, way: Way, drawing: Drawing) -> Estimate:
     elif way.storage not in ("whole", "auto"):
         packed = "all"
     unet, vae, *texts = networks
-    decoder = vae.kept(4 if way.dtype == "float16" else each, packed if way.backend == "torch" else "nothing")
+    decoder = vae.kept(4 if way.backend == "torch" and way.dtype == "float16" else each)
     kept = [unet.kept(each, packed), decoder, *(one.kept(each, packed) for one in texts)]
     step = step_bytes(files.unet.config, files.vae.config, way, drawing)
     decode = decode_bytes(files.vae.config, way, drawing)
@@ -145,8 +150,9 @@ def decode_bytes(vae: Mapping[str, Any], way: Way, drawing: Drawing) -> int:
         latents = min(latents, drawing.max_latents)
     each = 4 if way.dtype == "float16" else BYTES[way.dtype]
     numbers = latents * pixels * widths[min(1, len(widths) - 1)] * DECODE_FACTOR[way.backend]
+    numbers += DECODE_NUMBERS[way.backend]
     picture = drawing.width * drawing.height * 3 * 5  # as float32, and as bytes
-    return int(numbers * each) + DECODE_BYTES[way.backend] + picture
+    return int(numbers * each) + picture
 
 
 def _step_numbers(network: Mapping[str, Any]) -> float:
@@ -154,7 +160,7 @@ def _step_numbers(network: Mapping[str, Any]) -> float:
     that wait for the way up, and the layer that takes most, the feed-forward layer of a transformer (18 times
     its width) or a convolution of what is joined. A transformer: 24 times its width for each patch.
     """
-    if "joint_attention_dim" in network or "num_attention_heads" in network:
+    if "block_out_channels" not in network:
         width = network.get("num_attention_heads", 24) * network.get("attention_head_dim", 64)
         return 24 * width / network.get("patch_size", 2) ** 2
     widths: Sequence[int] = network["block_out_channels"]
@@ -176,9 +182,9 @@ def _resident(kept: Sequence[int], networks: Sequence[_Network], way: Way) -> tu
     if way.offload == "component":
         return 0, max(unet, sum(texts)), vae
     if way.offload == "sequential":
-        # A layer as it is in the file, and as it is computed with.
-        largest = max(one.largest for one in networks) * (4 + BYTES[way.dtype])
-        return 0, largest, largest
+        # A layer as it is in the file, and as it is computed with; of tables only some rows are read.
+        largest = max(one.largest * (one.stored_each + BYTES[way.dtype]) for one in networks)
+        return 0, int(largest), int(largest)
     return sum(kept), sum(kept), sum(kept)
 
 
@@ -198,9 +204,9 @@ def _counted(network: NetworkFiles, headers: Mapping[Path, Header]) -> _Network:
     largest = stored = 0
     for name, shape, bits in _tensors(network, headers):
         numbers = math.prod(shape)
-        largest = max(largest, numbers)
         stored += numbers * bits // 8
         worth = len(shape) in (2, 4) and numbers >= LEAST_IN_8_BITS and "embedding" not in name
+        largest = max(largest, numbers if worth else 0)
         counts[("matrices" if len(shape) == 2 else "kernels") if worth else "others"] += numbers
     return _Network(**counts, largest=largest, stored=stored)
 

@@ -11,17 +11,22 @@ from typing import Final
 from sfumato.errors import ModelFileError
 from sfumato.models.esrgan import read_esrgan
 from sfumato.models.families import BY_CONTEXT, Known, family_of, seen, structure_of_diffusers
+from sfumato.models.joint_families import joint_family_of, joint_of_diffusers
+from sfumato.models.joint_families import seen as seen_joint
 from sfumato.models.network_files import read_json
 from sfumato.models.notes import Notes, notes_of
 from sfumato.models.original.kinds import kind_of
-from sfumato.models.original.says import Says, said_by
+from sfumato.models.original.says import Says, said_beside, said_by
 from sfumato.models.original.structure import Shape, structure_of
 from sfumato.models.places import CONFIG, INDEX, PICKLES, WEIGHTS
 from sfumato.models.safetensors_header import Header, read_header
+from sfumato.samplers.flow import CLASSES as FLOWS
 
 CHECKPOINT, FOLDER, UNKNOWN = "checkpoint", "diffusers folder", "unknown"
 LORA, EMBEDDING, VAE, CONTROLNET, UPSCALER = "LoRA", "embedding", "VAE", "ControlNet", "upscaler"
+ADAPTER: Final = "T2I-Adapter"
 MAX_FILES: Final = 200  # of one folder
+SCHEDULER: Final = "scheduler/scheduler_config.json"
 
 _UNET: Final = "model.diffusion_model."
 _TEXTS: Final = ("cond_stage_model.", "conditioner.embedders.")
@@ -32,7 +37,7 @@ _SHORT: Final[Mapping[str, str]] = {
     "an embedding (textual inversion)": EMBEDDING,
     "an IP-Adapter": "IP-Adapter",
     "a ControlNet": CONTROLNET,
-    "a T2I-Adapter": "T2I-Adapter",
+    "a T2I-Adapter": ADAPTER,
     "a motion module (AnimateDiff)": "motion module",
     "a UNet in diffusers' layout alone": "UNet",
     "an autoencoder (VAE) alone": VAE,
@@ -48,15 +53,15 @@ _CLASSES: Final[Mapping[str, str]] = {
     "AutoencoderKL": VAE,
     "AutoencoderTiny": "tiny VAE",
     "UNet2DConditionModel": "UNet",
-    "T2IAdapter": "T2I-Adapter",
+    "T2IAdapter": ADAPTER,
 }
 
 
 @dataclass(frozen=True)
 class Facts:
     """What a model at `path` is. `kind` is in words; `family` the name of a family or None, with its `title`,
-    or with what was `seen` instead. `numbers` counts the numbers of each kind, `layout` names whose layout it
-    is.
+    or with what was `seen` instead. `because` names what says what it predicts. `numbers` counts the numbers
+    of each kind, `layout` names whose layout it is.
     """
 
     path: Path
@@ -70,6 +75,7 @@ class Facts:
     seen: str | None = None
     prediction: str | None = None
     zero_snr: bool = False
+    because: tuple[str, ...] = ()
     layout: str = "original"
     notes: Notes = field(default_factory=Notes)
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -91,6 +97,8 @@ def read_facts(path: Path) -> Facts:
     header = read_header(path)
     kind, known, about, layout = _told(header, path)
     says = said_by(header, path)
+    if kind == CHECKPOINT:
+        says = said_beside(says, path)
     return Facts(
         path,
         kind,
@@ -100,6 +108,7 @@ def read_facts(path: Path) -> Facts:
         seen=about,
         prediction=says.prediction,
         zero_snr=says.zero_snr,
+        because=says.because,
         layout=layout,
         notes=notes_of(header.metadata),
         metadata=header.metadata,
@@ -131,7 +140,7 @@ def _told(header: Header, path: Path) -> tuple[str, _Family, str | None, str]:
         return name, *_unet(shapes, said_by(header, path), path), layout
     if name == LORA:
         return LORA, _named(_of_lora(header)), None, "peft" if _is_peft(shapes) else "kohya"
-    if name in (EMBEDDING, CONTROLNET, "text encoder"):
+    if name in (EMBEDDING, CONTROLNET, ADAPTER, "text encoder"):
         return name, _named(_by_width(name, shapes)), None, layout
     if name == UPSCALER:
         return name, _STRANGE, _of_upscaler(path), layout
@@ -144,6 +153,10 @@ def _told(header: Header, path: Path) -> tuple[str, _Family, str | None, str]:
 def _unet(shapes: Mapping[str, Shape], says: Says, path: Path) -> tuple[_Family, str | None]:
     if "input_blocks.0.0.weight" in shapes:
         return _original(shapes, says, path)
+    joint = joint_of_diffusers(shapes)
+    if joint is not None:
+        family = joint_family_of(joint)
+        return (_STRANGE, seen_joint(joint)) if family is None else ((family.name, family.title), None)
     unet = structure_of_diffusers(shapes)
     if unet is None:
         return _STRANGE, "a UNet that is not known"
@@ -187,10 +200,15 @@ def _of_lora(header: Header) -> str | None:
 
 
 def _by_width(kind: str, shapes: Mapping[str, Shape]) -> str | None:
-    """Return the family by the numbers per token that a ControlNet attends to, or that a text has."""
+    """Return the family by the numbers per token that a ControlNet attends to, or that a text has, or by how
+    an adapter folds its picture.
+    """
     if kind == CONTROLNET:
         widths = [shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")]
         return BY_CONTEXT.get(widths[0]) if widths else None
+    if kind == ADAPTER:  # of the others, nothing shows whether they are for Stable Diffusion 1 or 2
+        entered = next((one for name, one in shapes.items() if name.endswith("conv_in.weight")), ())
+        return "sdxl" if len(entered) == 4 and entered[1] in (256, 768) else None
     if kind == EMBEDDING and {"clip_l", "clip_g"} <= shapes.keys():
         return "sdxl"
     if kind == EMBEDDING:
@@ -246,8 +264,9 @@ def _folder(path: Path) -> Facts:
     if not whole:
         name = _CLASSES.get(str(read_json(path, CONFIG).get("_class_name")), UNKNOWN)
         return _summed(path, name, path, Says())
-    prediction = _prediction(path)
-    return _summed(path, FOLDER, path / "unet", Says(prediction))
+    says = _scheduled(path)
+    network = "transformer" if (path / "transformer").is_dir() else "unet"
+    return _summed(path, FOLDER, path / network, says)
 
 
 def _summed(path: Path, kind: str, network: Path, says: Says) -> Facts:
@@ -261,7 +280,7 @@ def _summed(path: Path, kind: str, network: Path, says: Says) -> Facts:
     family, about = _STRANGE, None
     if kind in (FOLDER, "UNet"):
         family, about = _unet(shapes, says, network)
-    elif kind == CONTROLNET:
+    elif kind in (CONTROLNET, ADAPTER):
         family = _named(_by_width(kind, shapes))
     own = next((header for one, header in headers.items() if one.parent == network), None)
     metadata = {} if own is None else own.metadata
@@ -273,6 +292,8 @@ def _summed(path: Path, kind: str, network: Path, says: Says) -> Facts:
         *family,
         seen=about,
         prediction=says.prediction,
+        zero_snr=says.zero_snr,
+        because=says.because,
         layout="diffusers",
         notes=notes_of(metadata),
         metadata=metadata,
@@ -286,9 +307,11 @@ def _weights(files: list[Path]) -> list[Path]:
     return [one for one in weights if one.name.count(".") == 1 or one.parent not in plain]
 
 
-def _prediction(path: Path) -> str | None:
+def _scheduled(path: Path) -> Says:
     try:
-        said = read_json(path, "scheduler/scheduler_config.json").get("prediction_type", "epsilon")
+        config = read_json(path, SCHEDULER)
     except ModelFileError:
-        return None
-    return said if isinstance(said, str) else None
+        return Says()
+    said = config.get("prediction_type", "flow" if config.get("_class_name") in FLOWS else "epsilon")
+    zero = config.get("rescale_betas_zero_snr") is True
+    return Says(said if isinstance(said, str) else None, zero, because=(SCHEDULER,))

@@ -247,7 +247,8 @@ def no_vae(path: Path) -> ModelFileError:
         "this file has no autoencoder (VAE)",
         field="model",
         value=str(path),
-        hint="Give one with --vae, or lay it beside the model as NAME.vae.safetensors.",
+        hint="Give one with --vae, lay it beside the model as NAME.vae.safetensors, or put it into a copy: "
+        "sfumato convert MODEL OUT --vae FILE",
     )
 
 

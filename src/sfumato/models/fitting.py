@@ -1,8 +1,8 @@
 """What of a model is in memory, so that drawing with it fits: decided from the estimate, before it is loaded.
 
-The first of these that fits is taken: as it was asked for; decoding in tiles; one network in memory at a time;
-weights in eight bits besides; one layer at a time. Where openvino was chosen freely and does not fit, torch
-goes on. Models of up to SMALL bytes fit everywhere, and nothing is looked at.
+The first of these that fits is taken: as it was asked for; decoding in tiles; one network in memory at a
+time; weights in eight bits besides; one layer at a time. Where openvino was chosen freely and does not fit,
+torch goes on. Small models fit everywhere: `sfumato.models.load.load` does not ask for them.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typing import Final
 
 from sfumato.errors import InputError
 from sfumato.models.backends.selection import TORCH_STACK
-from sfumato.models.estimate import Drawing, Estimate, Way, estimate
+from sfumato.models.estimate import LIBRARIES, Drawing, Estimate, Way, decode_bytes, estimate
 from sfumato.models.files import ModelFiles
 from sfumato.models.memory import available_memory
 from sfumato.models.tiling import SMALLEST
@@ -54,14 +54,17 @@ class Room:
         return made.needed + (made.libraries if self.total else 0) <= self.free
 
 
-def fitted(files: ModelFiles, settings: Settings, backend: str, drawing: Drawing) -> Fitted:
-    """Return how the model of `files` is loaded, so that `drawing` with `backend` ("torch" or "openvino",
-    that can be imported) fits into the memory that is there, or into `Settings.max_memory`.
+def fitted(files: ModelFiles, settings: Settings, backend: str, width: int, height: int) -> Fitted:
+    """Return how the model of `files` is loaded, so that drawing `width` x `height` pixels with `backend`
+    ("torch" or "openvino", that can be imported) fits into the memory that is there, or into
+    `Settings.max_memory`.
 
     Raises InputError when nothing fits, and ModelFileError for files that cannot be read.
     """
     room = room_of(settings, backend)
-    whole = (drawing.width // _side(files)) * (drawing.height // _side(files))
+    drawing = Drawing(width, height)
+    side = 2 ** (len(files.vae.config["block_out_channels"]) - 1)
+    whole = (width // side) * (height // side)
     wanted: Estimate | None = None
     least: Estimate | None = None
     for way, words in _ways(settings, backend, room.device):
@@ -75,6 +78,40 @@ def fitted(files: ModelFiles, settings: Settings, backend: str, drawing: Drawing
                 return _fitted(settings, way, asked, changes, _because(wanted, room, drawing))
     assert least is not None  # there is one way at least
     raise _nothing_fits(least, room, drawing)
+
+
+def fits(files: ModelFiles, settings: Settings, backend: str, width: int, height: int) -> bool:
+    """Tell whether `fitted` would leave everything as it is asked for."""
+    try:
+        return not fitted(files, settings, backend, width, height).notes
+    except InputError:
+        return False
+
+
+def kept_bytes(files: ModelFiles, settings: Settings, backend: str, width: int, height: int) -> int:
+    """Return the bytes that a model takes while nothing is drawn: openvino frees nothing in between."""
+    drawing = Drawing(width, height)
+    made = estimate(files, way_of(settings, backend, room_of(settings, backend).device), drawing)
+    return made.needed if backend == "openvino" else made.loaded - made.libraries
+
+
+def decodes_within(
+    files: ModelFiles, settings: Settings, backend: str, width: int, height: int
+) -> int | None:
+    """Return how many latents may be decoded at a time with a model that is loaded already, for pictures of
+    another size than it was loaded for; None for as many as ever.
+    """
+    room = room_of(settings, backend)
+    way = way_of(settings, backend, room.device)
+    free = room.free
+    if room.total:
+        free -= kept_bytes(files, settings, backend, width, height) + LIBRARIES[backend]
+    least = SMALLEST * SMALLEST
+    side = 2 ** (len(files.vae.config["block_out_channels"]) - 1)
+    for tile in (None, max(least, width * height // side**2 // 4)):
+        if decode_bytes(files.vae.config, way, Drawing(width, height, max_latents=tile)) <= free:
+            return tile
+    return least
 
 
 def room_of(settings: Settings, backend: str) -> Room:
@@ -110,18 +147,19 @@ def _quick() -> str:
 
 def _ways(settings: Settings, backend: str, device: str) -> Iterator[tuple[Way, str]]:
     """Yield how a model can be run, what was asked for first, and what is different."""
-    asked = way_of(settings, backend, device)
-    yield asked, ""
+    asked, first = way_of(settings, backend, device), ""
+    yield asked, first
     if backend == "openvino":
         free = settings.backend == "auto" and settings.dtype == "auto"
         if not free or any(find_spec(name) is None for name in TORCH_STACK):
             return
-        asked = replace(asked, backend="torch")
-        yield asked, "torch draws instead of openvino (--backend torch)"
+        asked, first = replace(asked, backend="torch"), "torch draws instead of openvino (--backend torch)"
+        yield asked, first
     for offload, storage, words in WAYS:
         kept = settings.offload not in ("auto", offload) or settings.storage not in ("auto", storage)
         if words and not kept:
-            yield replace(asked, offload=offload, storage=storage), words
+            both = "; ".join(one for one in (first, words) if one)
+            yield replace(asked, offload=offload, storage=storage), both
 
 
 def _fitted(settings: Settings, way: Way, drawing: Drawing, changes: list[str], because: str) -> Fitted:
@@ -159,8 +197,3 @@ def _limit(room: Room) -> str:
         return f"SFUMATO_MAX_MEMORY allows {room.free / 1e9:.1f} GB"
     where = "" if room.device == "cpu" else " of the GPU"
     return f"{room.free / 1e9:.1f} GB of memory{where} are free"
-
-
-def _side(files: ModelFiles) -> int:
-    """Return how many pixels a latent spans per side."""
-    return 2 ** (len(files.vae.config["block_out_channels"]) - 1)

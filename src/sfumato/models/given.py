@@ -157,7 +157,12 @@ def _with_vae(files: ModelFiles, given: GivenVae) -> tuple[ModelFiles, list[str]
     own, network = files.vae, given.network
     _check_fit(own.config, given)
     kept = {key: own.config[key] for key in _UNDECIDED if key in own.config}
-    config: dict[str, Any] = {**kept, **network.config}
+    said = {key: value for key, value in network.config.items() if value is not None}
+    # Numbers for each channel go with their factor, and are the model's.
+    said = (
+        {key: value for key, value in said.items() if key not in kept} if _by_channel(own, network) else said
+    )
+    config: dict[str, Any] = {**network.config, **kept, **said}
     notes: list[str] = []
     mine, other = own.config.get("scaling_factor"), config.get("scaling_factor")
     if mine is not None and mine != other:
@@ -167,6 +172,10 @@ def _with_vae(files: ModelFiles, given: GivenVae) -> tuple[ModelFiles, list[str]
         )
     vae = replace(network, name="vae", config=config)
     return replace(files, vae=vae, own_vae=own, vae_digest=given.digest), notes
+
+
+def _by_channel(own: NetworkFiles, other: NetworkFiles) -> bool:
+    return own.config.get("latents_mean") is not None and other.config.get("latents_mean") is None
 
 
 def _check_fit(own: Mapping[str, Any], given: GivenVae) -> None:

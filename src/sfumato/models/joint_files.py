@@ -5,19 +5,18 @@ Such a folder has a `transformer` in the place of the `unet`, and a third text e
 out (Section 5.3.2 of the paper).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sfumato.errors import ModelFileError
 from sfumato.models.network_files import Config, NetworkFiles, damaged, find_network, read_json
-
-if TYPE_CHECKING:
-    from sfumato.models.files import ModelFiles
 
 TRANSFORMER: Final = "SD3Transformer2DModel"
 T5: Final = "T5EncoderModel"
 PROJECTING: Final = "CLIPTextModelWithProjection"
 THIRD: Final = "text_encoder_3"
+NUMBER: Final = 2  # of this text encoder, for the backend
 PIECES: Final = "tokenizer_3/tokenizer.json"
 SENTENCEPIECE: Final = "tokenizer_3/spiece.model"
 
@@ -69,33 +68,31 @@ def find_third(folder: Path, index: Config) -> tuple[NetworkFiles | None, Path |
     return find_network(folder / THIRD, read_json(folder, f"{THIRD}/config.json"), "model", T5), pieces
 
 
-def check_joint(files: "ModelFiles") -> None:
-    """Refuse parts of a model with a transformer that do not fit together. Raises ModelFileError."""
-    network = files.unet
-    latents = files.vae.config.get("latent_channels", 4)
+def check_joint(
+    network: NetworkFiles, vae: NetworkFiles, texts: Sequence[NetworkFiles | None], folder: Path
+) -> None:
+    """Refuse parts of a model with a transformer, its `network`, that do not fit together; `texts` are the
+    three text encoders. Raises ModelFileError.
+    """
     taken = setting(network, "in_channels")
-    if taken != latents or network.config.get("out_channels", 16) not in (taken, None):
-        raise damaged(network.described, "disagrees with vae/config.json on channels")
-    second = files.text_encoder_2
-    if (
-        second is None
-        or files.text_encoder.class_name != PROJECTING
-        or files.text_encoder.name == second.name
+    if taken != vae.config.get("latent_channels", 4) or network.config.get("out_channels", 16) not in (
+        taken,
+        None,
     ):
+        raise damaged(network.described, "disagrees with vae/config.json on channels")
+    first, second, third = texts
+    if first is None or second is None or first.class_name != PROJECTING:
         what = f"must name {PROJECTING} as text_encoder and as text_encoder_2"
-        raise damaged(files.folder / "model_index.json", what)
-    clips = files.text_encoder, second
-    pooled = [one.config.get("projection_dim", 512) for one in clips]
-    if sum(pooled) != setting(network, "pooled_projection_dim"):
-        what = (
-            f"takes a pooled text of {setting(network, 'pooled_projection_dim')} numbers, not {sum(pooled)}"
-        )
+        raise damaged(folder / "model_index.json", what)
+    pooled = [one.config.get("projection_dim", 512) for one in (first, second)]
+    wanted = setting(network, "pooled_projection_dim")
+    if sum(pooled) != wanted:
+        what = f"takes a pooled text of {wanted} numbers, not {sum(pooled)}"
         raise damaged(network.described, what)
     width = setting(network, "joint_attention_dim")
-    widths = [one.config.get("hidden_size", 512) for one in clips]
+    widths = [one.config.get("hidden_size", 512) for one in (first, second)]
     if sum(widths) > width:
         raise damaged(network.described, f"attends to {width} numbers, not to {sum(widths)}")
-    third = files.text_encoder_3
     if third is not None and third.config.get("d_model", 512) != width:
         what = f"attends to {width} numbers, and {THIRD}/config.json has {third.config.get('d_model', 512)}"
         raise damaged(network.described, what)
@@ -104,3 +101,22 @@ def check_joint(files: "ModelFiles") -> None:
 def largest_side(network: NetworkFiles) -> int:
     """Return how many latents a side may have: the transformer knows so many places."""
     return setting(network, "pos_embed_max_size") * setting(network, "patch_size")
+
+
+def tokenizer_files(pieces: Path | None) -> tuple[Path, ...]:
+    """Return the files of the third tokenizer, whose main one is `pieces`."""
+    if pieces is None:
+        return ()
+    names = pieces.name, "tokenizer_config.json", "special_tokens_map.json", "spiece.model"
+    return tuple(path for name in names if (path := pieces.parent / name).is_file())
+
+
+def check_unet(network: NetworkFiles) -> None:
+    """Refuse a transformer where a UNet is written in the original layout. Raises ModelFileError."""
+    if is_transformer(network):
+        raise ModelFileError(
+            "Stable Diffusion 3 is not written as a single file",
+            field="model",
+            value=str(network.weights.parent.parent),
+            hint="Convert it to a folder; --dtype changes how its weights are stored.",
+        )

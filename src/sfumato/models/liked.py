@@ -12,6 +12,7 @@ from sfumato.models.joint_files import is_transformer
 from sfumato.models.low_res import upscales
 from sfumato.models.network_files import Config
 from sfumato.models.told import told
+from sfumato.samplers import edm
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ JOINT_DUAL: Final = Liked(40, "euler", "flow", 4.5)  # 3.5 medium, whose first l
 UPSCALER: Final = Liked(guidance=9.0)
 INSTRUCTED: Final = Liked(guidance=7.5)
 XL: Final = Liked(guidance=5.0)
+EDM: Final = Liked(spacing="karras", guidance=3.0)  # Playground v2.5
 LCM: Final = Liked(4, "lcm", "lcm", 1.0)
 LCM_TOLD: Final = Liked(4, "lcm", "lcm", 8.0)  # told the guidance, as LCM_Dreamshaper and lcm-sdxl are
 
@@ -50,10 +52,13 @@ def liked_by(files: ModelFiles) -> Liked:
     kind = files.scheduler.get("_class_name")
     if kind == "LCMScheduler":
         return LCM_TOLD if tells.guidance else LCM
+    if kind in edm.CLASSES:
+        return EDM
     if upscales(files):
         return UPSCALER
     from_noise = files.scheduler.get("timestep_spacing") == "trailing"
-    if from_noise and files.scheduler.get("prediction_type", "epsilon") != "v_prediction":
+    few_steps = from_noise and not files.scheduler.get("rescale_betas_zero_snr")
+    if few_steps and files.scheduler.get("prediction_type", "epsilon") != "v_prediction":
         for name, few in _FEW.items():
             if kind == name:
                 return few

@@ -16,10 +16,12 @@ from sfumato.models.files import ModelFiles, locate, no_vae
 from sfumato.models.folders import find_folder, is_known, known_folders
 from sfumato.models.instructed import instructed, shown
 from sfumato.models.joint_files import check_joint, is_transformer, largest_side, setting
+from sfumato.models.latents import check_scaling
 from sfumato.models.liked import liked_by
 from sfumato.models.low_res import low_res_noise, upscales
 from sfumato.models.memory import system_memory
 from sfumato.models.network_files import NetworkFiles, damaged
+from sfumato.models.places import vae_beside
 from sfumato.models.text import TextTokenizer
 from sfumato.models.text_pair import TextPair
 from sfumato.models.tiling import latents_within
@@ -32,12 +34,12 @@ from sfumato.samplers.solvers import SOLVERS
 from sfumato.settings import Settings
 
 MAX_SIDE = 4096
+LARGE = 200_000_000  # bytes of a model of which it is asked whether it fits into memory
 REMEMBERED = 100_000_000  # bytes of a file that takes longer to read than what was remembered of it
 ATTENDING_MIDDLE = "UNetMidBlock2DCrossAttn"  # diffusers' default
 MAX_UPSCALED = 1024  # a UNet that works at half the scale of others needs four times the memory
 MAX_DOWNSAMPLING = 256  # eight times what Stable Diffusion has; more is a damaged list of channels
 LATENT_CHANNELS = 4  # diffusers' default
-SCALING_FACTOR = 0.18215  # diffusers' default: Stable Diffusion 1's
 ENTROPIC_SIGMAS = "entropic_sigmas"  # in sfumato.json: what the spacing "entropic" takes
 
 
@@ -111,14 +113,30 @@ def digest_of(files: ModelFiles, settings: Settings) -> str:
     return files.digest({path: digests_of(path, settings).whole for path in large})
 
 
-def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> ModelBundle:
+def load(
+    found: FoundModel,
+    settings: Settings,
+    ahead: Ahead | None = None,
+    size: tuple[int, int] | None = None,
+) -> ModelBundle:
     """Load the networks of a model that was found, in the backend that `choose` takes; `ahead` may have begun
-    with it. Raises as `load_bundle` does.
+    with it. Where a large model, drawing pictures of `size` (width, height; None: its own), does not fit into
+    memory as it is asked for, less of it is kept there: see `sfumato.models.fitting`. Raises as `load_bundle`
+    does.
     """
     started = time.perf_counter()
     if found.files.vae.is_absent:
         raise no_vae(found.files.folder)
     choice = choose(found.files, settings)
+    fits: tuple[str, ...] = ()
+    fewest: int | None = None
+    if sum(one.num_bytes for one in found.files.networks) >= LARGE:
+        from sfumato.models.fitting import fitted
+
+        native = (found.defaults.width, found.defaults.height)
+        fit = fitted(found.files, settings, choice.backend, *(native if size is None else size))
+        settings, fewest, fits = fit.settings, fit.max_latents, fit.notes
+        choice = choose(found.files, settings) if fits else choice
     # Imported here: torch takes seconds to import, and front ends show help and list models without it.
     if choice.backend == "openvino":
         imported = time.perf_counter()
@@ -141,13 +159,19 @@ def load(found: FoundModel, settings: Settings, ahead: Ahead | None = None) -> M
             settings.offload,
             settings.storage,
         )
+        if found.defaults.joint:
+            from sfumato.models.backends.torch_joint import load_joint
+
+            backend = load_joint(found.files, backend)
         memory = backend.memory
     loaded = time.perf_counter()
     seconds = {"import": imported - started, "load": loaded - imported + found.seconds}
     notes = backend.notes if choice.warning is None else (choice.warning, *backend.notes)
-    notes = (*found.notes, *notes)
+    notes = (*found.notes, *fits, *notes)
     most = memory // 2 if settings.max_memory is None else settings.max_memory
-    return make_bundle(found, backend, seconds, notes, latents_within(most, found.files.vae.config))
+    latents = latents_within(most, found.files.vae.config)
+    latents = latents if fewest is None else min(latents, fewest)
+    return make_bundle(found, backend, seconds, notes, latents)
 
 
 def make_bundle(
@@ -273,7 +297,10 @@ def _listed(name: str, folder: Path) -> ListedModel:
     parts = [folder] if folder.is_file() else [path for path in folder.rglob("*") if path.is_file()]
     num_bytes = sum(path.stat().st_size for path in parts)
     try:
-        defaults = read_defaults(locate(folder), name=name, digest="")
+        files = locate(folder, whole=False)
+        if files.vae.is_absent and vae_beside(folder) is None:
+            raise no_vae(folder)
+        defaults = read_defaults(files, name=name, digest="")
     except ModelFileError as error:
         return ListedModel(name, folder, None, None, num_bytes, str(error))
     return ListedModel(name, folder, defaults.width, defaults.height, num_bytes, None)
@@ -282,15 +309,11 @@ def _listed(name: str, folder: Path) -> ListedModel:
 def _check(files: ModelFiles) -> None:
     """Refuse networks that would fail only while drawing, or draw noise."""
     if is_transformer(files.unet):
-        check_joint(files)
+        texts = files.text_encoder, files.text_encoder_2, files.text_encoder_3
+        check_joint(files.unet, files.vae, texts, files.folder)
     else:
         _check_unet(files)
-    vae = files.vae
-    scale, shift = vae.config.get("scaling_factor", SCALING_FACTOR), vae.config.get("shift_factor")
-    if not _is_finite(scale) or scale <= 0:
-        raise damaged(_config(vae), f"holds no usable scaling_factor ({scale!r})")
-    if shift is not None and not _is_finite(shift):
-        raise damaged(_config(vae), f"holds no usable shift_factor ({shift!r})")
+    check_scaling(files.vae, _number(files.vae, "latent_channels", LATENT_CHANNELS))
 
 
 def _check_unet(files: ModelFiles) -> None:
@@ -384,10 +407,6 @@ def _text_layers(files: ModelFiles) -> int:
     """Return how many layers the smaller text encoder has."""
     encoders = [one for one in (files.text_encoder, files.text_encoder_2) if one is not None]
     return min(_number(one, "num_hidden_layers", 12) for one in encoders)
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _config(network: NetworkFiles) -> Path:

@@ -1,5 +1,6 @@
 """How much memory there is, what is left of it, and what it looks like when it has run out."""
 
+import errno
 import functools
 import gc
 import os
@@ -28,7 +29,8 @@ _USED: Final = {
 #: openvino.
 _RAN_OUT: Final = (
     *("bad_alloc", "bad alloc", "out of memory", "out_of_memory", "not enough memory", "insufficient memory"),
-    *("can't allocate", "cannot allocate", "could not allocate", "failed to allocate", "unable to allocate"),
+    *("could not create a primitive", "could not create a memory"),  # oneDNN does not say more
+    *("can't alloc", "cannot allocate", "could not allocate", "failed to allocate", "unable to allocate"),
 )
 
 #: What backends do, as `OutOfMemoryError.field` names it.
@@ -68,10 +70,10 @@ def available_memory(cgroups: Path = CGROUPS, meminfo: Path = MEMINFO) -> int:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Tell whether `error` is how a library says that it got no memory: Python's MemoryError, torch's
-    OutOfMemoryError, or a RuntimeError with words to that effect.
+    """Tell whether `error` is how a library says that it got no memory: Python's MemoryError, the system's
+    ENOMEM, torch's OutOfMemoryError, or a RuntimeError with words to that effect.
     """
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     if not isinstance(error, RuntimeError):
         return False
@@ -104,7 +106,7 @@ def tells_of_memory(doing: str) -> Callable[[Callable[_Asked, _Given]], Callable
         def guarded(*args: _Asked.args, **kwargs: _Asked.kwargs) -> _Given:
             try:
                 return call(*args, **kwargs)
-            except (MemoryError, RuntimeError) as error:
+            except (MemoryError, OSError, RuntimeError) as error:
                 if not ran_out(error):
                     raise
                 raised = running_out(doing, error)

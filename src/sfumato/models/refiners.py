@@ -4,11 +4,12 @@ Any model may refine another that works on the same latents; which of them were 
 Stable Diffusion XL, for the lowest fifth of the noise) nothing in their files says.
 """
 
-from typing import Any
+import numpy as np
 
 from sfumato.errors import RecipeError
 from sfumato.models.files import ModelFiles
-from sfumato.models.load import LATENT_CHANNELS, SCALING_FACTOR, FoundModel, downsampling, find_model
+from sfumato.models.latents import Numbers, scaling_of
+from sfumato.models.load import LATENT_CHANNELS, FoundModel, downsampling, find_model
 from sfumato.settings import Settings
 
 
@@ -42,16 +43,20 @@ def check_latents(refiner: FoundModel, base: FoundModel) -> None:
             raise _unfit(refiner, f"{others}: their {what} is {value}, not {ours[what]}")
 
 
-def _latents(files: ModelFiles) -> dict[str, Any]:
-    """Return what latents are: those of the autoencoder that the UNet was trained with."""
+def _latents(files: ModelFiles) -> dict[str, str]:
+    """Return what latents are, in words: those of the autoencoder that the UNet was trained with."""
     config = (files.vae if files.own_vae is None else files.own_vae).config
-    shift = config.get("shift_factor")
+    scale, shift = scaling_of(config)
     return {
-        "number of channels": config.get("latent_channels", LATENT_CHANNELS),
-        "scaling factor": config.get("scaling_factor", SCALING_FACTOR),
-        "shift": 0.0 if shift is None else shift,
-        "downsampling": downsampling(files),
+        "number of channels": str(config.get("latent_channels", LATENT_CHANNELS)),
+        "scaling factor": _written(scale),
+        "shift": _written(shift),
+        "downsampling": str(downsampling(files)),
     }
+
+
+def _written(numbers: Numbers) -> str:
+    return ", ".join(f"{number:.5g}" for number in np.ravel(numbers).tolist())
 
 
 def _unfit(refiner: FoundModel, what: str) -> RecipeError:

@@ -16,14 +16,13 @@ from tokenizers import Tokenizer
 from sfumato.errors import ModelFileError
 from sfumato.models.backends.base import Array, Backend
 from sfumato.models.files import ModelFiles
-from sfumato.models.joint_files import setting
+from sfumato.models.joint_files import NUMBER, setting
 from sfumato.models.network_files import damaged
 from sfumato.models.text import Tokens, weighed
 from sfumato.recipe.prompt import Prompt
 from sfumato.samplers.arrays import array_namespace
 
 LENGTH: Final = 256  # tokens: what diffusers takes, and the models were published with
-NUMBER: Final = 2  # of the text encoder, for the backend
 END: Final = "</s>"
 PAD: Final = "<pad>"
 

@@ -4,7 +4,7 @@ Solvers and engine work in variance-exploding coordinates, `x = x0 + sigma * noi
 network was trained on `z = sqrt(alpha_bar) * x0 + sqrt(1 - alpha_bar) * noise`, which is `x / sqrt(1 +
 sigma^2)` with `sigma^2 = (1 - alpha_bar) / alpha_bar` (Karras et al. 2022, arXiv 2206.00364, Section 2 and
 Appendix C.1). Training and sampling both use the functions of this file.
-Flows are a prediction of their own, see `sfumato.samplers.flow`.
+Flows are a prediction of their own, see `sfumato.samplers.flow`; for EDM's see `sfumato.samplers.edm`.
 
 Functions take any array that follows the Array API (numpy, torch, ...) and return the same kind; nothing here
 imports torch.
@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from sfumato.errors import ModelFileError, RecipeError
-from sfumato.samplers import flow
+from sfumato.samplers import edm, flow
 from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.spacings import SPACINGS, Floats, Spacing, sigma_at
 
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 Array: TypeAlias = Any  # whatever follows the Array API; Python has no static type for it yet
-Prediction: TypeAlias = Literal["eps", "v", "x0", "flow"]
+Prediction: TypeAlias = Literal["eps", "v", "x0", "flow", "edm"]
 Kind: TypeAlias = Literal["linear", "scaled_linear", "cosine"]
 
 # numpy scalars of any width: left alone, a float64 one would turn float32 pictures into float64.
@@ -66,7 +66,8 @@ _DIFFUSERS_PREDICTIONS: Mapping[str, Prediction] = {"epsilon": "eps", "v_predict
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """What a network was trained on: `alphas_cumprod (N,)` float64, falling inside (0, 1), and what it
-    predicts. With the prediction "flow" it is the table of `Schedule.flow`, and timesteps go up to N.
+    predicts. With the prediction "flow" it is the table of `Schedule.flow`, and timesteps go up to N. With
+    `data`, the standard deviation of what it was trained on in the way of EDM, timesteps are EDM's.
 
     `steps_offset` shifts the "leading" spacing only (Stable Diffusion 1.5 was published with 1). `entropic`,
     where it was measured, holds rising sigmas at equal shares of the model's entropy, from `sigma_min` to
@@ -78,6 +79,7 @@ class Schedule:
     prediction: Prediction
     steps_offset: int = 0
     entropic: tuple[float, ...] | None = None
+    data: float | None = None
 
     def __post_init__(self) -> None:
         table = np.array(self.alphas_cumprod, dtype=np.float64)
@@ -130,6 +132,11 @@ class Schedule:
         return cls(flow.alphas_cumprod_of(shift, num_train_timesteps), "flow")
 
     @classmethod
+    def edm(cls, levels: edm.Edm) -> "Schedule":
+        """Return the schedule of a network that was trained in the way of EDM: see `sfumato.samplers.edm`."""
+        return cls(levels.alphas_cumprod(), levels.prediction, data=levels.data)
+
+    @classmethod
     def from_diffusers_config(cls, config: Mapping[str, Any]) -> "Schedule":
         """Return the schedule a diffusers `scheduler_config.json` describes; keys it leaves out have
         diffusers' defaults.
@@ -140,6 +147,9 @@ class Schedule:
         if config.get("_class_name") in flow.CLASSES:
             with _faults():
                 return cls.flow(*flow.read_config(config))
+        if config.get("_class_name") in edm.CLASSES:
+            with _faults():
+                return cls.edm(edm.read_config(config))
         kind = _known("beta_schedule", config.get("beta_schedule", "linear"), _DIFFUSERS_KINDS)
         prediction = _known(
             "prediction_type", config.get("prediction_type", "epsilon"), _DIFFUSERS_PREDICTIONS
@@ -203,6 +213,8 @@ class Schedule:
         """
         if self.prediction == "flow":
             return flow.timestep_of(sigma, self.sigma_min, self.sigma_max, len(self.sigmas))
+        if self.data is not None:
+            return edm.timestep_of(min(max(sigma, self.sigma_min), self.sigma_max), self.data)
         if sigma <= self.sigma_min:
             return 0.0
         t = float(np.interp(math.log(sigma), self._log_sigmas, np.arange(len(self.sigmas))))
@@ -212,6 +224,8 @@ class Schedule:
         """Return the noise level of a fractional timestep, clamped to the table: the inverse of `t_of`."""
         if self.prediction == "flow":
             return flow.sigma_of(t, self.sigma_min, self.sigma_max, len(self.sigmas))
+        if self.data is not None:
+            return min(max(edm.sigma_of(t, self.data), self.sigma_min), self.sigma_max)
         return float(sigma_at(self.sigmas, t))
 
 
@@ -250,7 +264,8 @@ def to_x0(out: Array, x: Array, sigma: float | Array, prediction: Prediction) ->
     """Return the clean latent a network output means, for `x = x0 + sigma * noise`.
 
     `out`, `x` are `(B,C,h,w)`; `sigma` a float or `(B,)`. eps: Ho et al. 2020 Eq. 15. v: Salimans and Ho 2022
-    (arXiv 2202.00512) Appendix D, `x0 = alpha z - sigma_vp v`. flow: `x0 = z - s out`.
+    (arXiv 2202.00512) Appendix D, `x0 = alpha z - sigma_vp v`. flow: `x0 = z - s out`. edm: v with the other
+    sign.
     """
     if prediction == "x0":
         return out
@@ -258,6 +273,8 @@ def to_x0(out: Array, x: Array, sigma: float | Array, prediction: Prediction) ->
         signal, share = _flow_shares(sigma, x)
         return x * signal - out * share
     alpha, vp_sigma = _alpha_sigma(sigma, x)
+    if prediction == "edm":
+        return x * (alpha * alpha) + out * vp_sigma
     if prediction == "eps":
         return x - out * (vp_sigma / alpha)
     return x * (alpha * alpha) - out * vp_sigma
@@ -324,8 +341,8 @@ def _table(schedule: Schedule, row: Spacing) -> Floats:
 
 
 def _check_trained(prediction: Prediction) -> None:
-    if prediction == "flow":
-        raise ValueError("flow matching is drawn with here, and not trained")
+    if prediction in ("flow", "edm"):
+        raise ValueError("flow matching and EDM are drawn with here, and not trained")
 
 
 @contextmanager

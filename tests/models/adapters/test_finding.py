@@ -3,11 +3,13 @@ import pytest
 
 from sfumato.errors import ModelFileError, RecipeError
 from sfumato.models.adapters.finding import find_adapter, is_digest, known_adapters, may_need_adapters
+from sfumato.models.adapters.reading import REMEMBERED
+from sfumato.models.digests import known_digests, taken
 from sfumato.recipe.adapters import Adapter, AdaptersPart
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
 from sfumato.settings import Settings
-from tiny_adapters import write_adapter
+from tiny_adapters import kohya_lora, write_adapter
 
 
 def some(number: float) -> dict:
@@ -87,3 +89,33 @@ def test_most_recipes_need_none(settings, tmp_path):
     mix = MixPart(prompts=(MixPrompt(prompt="<lora:foo>", ratio=1),))
     assert may_need_adapters(Recipe(parts=(text, mix)), empty)
     assert may_need_adapters(Recipe(parts=(AdaptersPart(adapters=(Adapter(name="a"),)),)), empty)
+
+
+def test_those_among_models_are_found_by_name_and_by_digest(tmp_path):
+    plain = tmp_path / "plain"
+    lora = write_adapter(plain / "styles" / "ink.safetensors", kohya_lora())
+    write_adapter(plain / "model.safetensors", some(1))
+    (plain / "page.safetensors").write_bytes(b"<html>")
+    settings = Settings(data_dir=tmp_path / "data", model_dirs=(plain,))
+    found = find_adapter("lora", "ink", settings, paths=False)
+    assert (found.path, found.name) == (lora, "ink")
+    assert find_adapter("lora", "styles/ink", settings, paths=False).path == lora
+    digest = found.digests().whole
+    assert find_adapter("lora", "renamed", settings, digest=digest, paths=False).path == lora
+    for name in ("model", "page"):
+        with pytest.raises(RecipeError, match="unknown adapter"):
+            find_adapter("lora", name, settings, paths=False)
+    # A word in a prompt is no file among models.
+    assert known_adapters("embedding", settings) == {}
+
+
+def test_digests_of_large_ones_are_remembered(tmp_path):
+    data = tmp_path / "data"
+    big = write_adapter(data / "loras" / "big.safetensors", {"x": np.zeros(REMEMBERED, np.int8)})
+    write_adapter(data / "loras" / "small.safetensors", some(1))
+    settings = Settings(data_dir=data)
+    for name in ("big", "small"):
+        file = find_adapter("lora", name, settings)
+        assert file.digests() == taken(file.path)
+    assert known_digests(big, settings) == taken(big)
+    assert len(list((data / "digests").iterdir())) == 1

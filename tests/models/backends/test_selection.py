@@ -21,8 +21,14 @@ TOO_ODD = Facts(unsupported="its UNet is odd")
 NOTHING = Facts(missing="torch", broken="openvino is not installed")
 
 
-def settings(backend: str = "auto", device: str = "auto", dtype: str = "auto") -> Settings:
-    return Settings(data_dir=Path("x"), backend=backend, device=device, dtype=dtype)
+def settings(
+    backend: str = "auto",
+    device: str = "auto",
+    dtype: str = "auto",
+    offload: str = "auto",
+    storage: str = "auto",
+) -> Settings:
+    return Settings(Path("x"), (), backend, device, dtype, offload=offload, storage=storage)
 
 
 def files(**unet: object) -> ModelFiles:
@@ -55,6 +61,22 @@ def files(**unet: object) -> ModelFiles:
         (settings(device="mps"), EVERYTHING, Choice("torch", "the device mps was asked for")),
         (settings(backend="torch"), EVERYTHING, Choice("torch", "as asked")),
         (settings(backend="torch", dtype="float16"), EVERYTHING, Choice("torch", "as asked")),
+        (settings(offload="none", storage="whole"), EVERYTHING, Choice("openvino", "fastest here; no GPU")),
+        (
+            settings(offload="component"),
+            EVERYTHING,
+            Choice("torch", "the one with the offload component"),
+        ),
+        (
+            settings(device="cpu", dtype="bfloat16", storage="int8"),
+            EVERYTHING,
+            Choice("torch", "the one with the storage int8"),
+        ),
+        (
+            settings(device="cuda", offload="sequential"),
+            EVERYTHING,
+            Choice("torch", "the device cuda was asked for"),
+        ),
         (settings(backend="openvino"), EVERYTHING, Choice("openvino", "as asked")),
         (settings(backend="openvino", dtype="int8"), NO_TORCH, Choice("openvino", "as asked")),
     ],
@@ -97,6 +119,25 @@ def test_a_slower_choice_is_said(asked: Settings, facts: Facts, reason: str) -> 
         ),
         (settings(dtype="int8-full"), TOO_ODD, InputError, "precision: only openvino draws with weights"),
         (settings(dtype="int8"), TOO_ODD, InputError, "precision: only openvino draws with weights"),
+        (
+            settings(backend="openvino", offload="component"),
+            EVERYTHING,
+            InputError,
+            "offload: is for the backend torch (got 'component'). Leave out offload, or let the backend be",
+        ),
+        (
+            settings(backend="openvino", storage="float8"),
+            EVERYTHING,
+            InputError,
+            "storage: is for the backend torch (got 'float8'). Leave out storage, or let the backend be",
+        ),
+        (
+            settings(dtype="int8", offload="sequential"),
+            EVERYTHING,
+            InputError,
+            "precision: is for openvino, and the offload sequential for torch (got 'int8'). Use bf16 or f32;",
+        ),
+        (settings(storage="int8"), NO_TORCH, MissingExtraError, "diffusers is not installed. Run: pip"),
         (
             settings(backend="openvino", device="cuda:0"),
             EVERYTHING,

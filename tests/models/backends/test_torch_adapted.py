@@ -1,11 +1,17 @@
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from sfumato.models.adapters.changes import TOKENS, Changes, NetworkChanges
 from sfumato.models.adapters.kinds import Difference, Row
+from sfumato.models.backends.torch import load_torch
 from sfumato.models.backends.torch_adapted import adapted_copy
-from tiny_models import tiny_bundle
+from sfumato.models.backends.torch_offload import KEPT_LAYERS
+from sfumato.models.files import locate
+from tiny_models import tiny_bundle, tiny_folder
 
 KEY = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"
 
@@ -41,6 +47,26 @@ def test_weights_are_rounded_to_their_own_kind():
     made = adapted_copy(layer, difference("0.weight", (4, 4), 1 / 3))
     wanted = (layer[0].weight.float() + 1 / 3).half()
     assert torch.equal(made[0].weight, wanted)
+
+
+@pytest.mark.parametrize("storage", ["float8", "int8"])
+def test_eight_bits_are_changed_and_packed_again(storage: str) -> None:
+    """What an adapter changes takes no more memory, and the first network keeps every bit."""
+    unet: Any = load_torch(locate(tiny_folder()), "cpu", "float32", "off", "none", storage).unet
+    layer = unet.get_submodule(KEY.removesuffix(".weight"))
+    form = layer.kept.source.load()
+    before = form.data.clone(), form.scale.clone()
+    made = adapted_copy(unet, difference(KEY, (16, 16)))
+    changed = made.get_submodule(KEY.removesuffix(".weight")).kept.source.load()
+    assert torch.equal(form.data.view(torch.uint8), before[0].view(torch.uint8))
+    assert torch.equal(form.scale, before[1])
+    assert layer.kept.source.load() is form
+    assert (changed.data.dtype, changed.num_bytes) == (form.data.dtype, form.num_bytes)
+    apart = changed.whole() - form.whole()
+    assert (apart - 1).abs().max() < (0.07 if storage == "float8" else 0.01)
+    others = [one for one in unet.modules() if isinstance(one, KEPT_LAYERS) and one is not layer]
+    copies = [one for one in made.modules() if isinstance(one, KEPT_LAYERS)]
+    assert all(any(one.kept is other.kept for other in copies) for one in others)
 
 
 def test_words_are_added_to_the_table():

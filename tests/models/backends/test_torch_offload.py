@@ -1,5 +1,8 @@
 """Weights that are brought to their layers: the same numbers in every call, and little in memory between."""
 
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
+from joint_models import LATENTS, POOLED, joint_folder
 from sfumato.errors import InputError
 from sfumato.models.adapters.changes import Changes, NetworkChanges
 from sfumato.models.adapters.kinds import Difference, Row
@@ -22,31 +26,43 @@ from sfumato.models.backends.torch_offload import (
     InFile,
     InMemory,
     Keeping,
+    Kept,
     KeptConv2d,
     KeptEmbedding,
     KeptLinear,
     OnHost,
+    in_memory,
+    keep,
     on_host,
 )
 from sfumato.models.backends.torch_storage import Packed, packed
 from sfumato.models.controlnets import locate_controlnet
 from sfumato.models.files import locate
+from sfumato.models.load import load_bundle
 from sfumato.models.stored import Rows
 from sfumato.models.tensor_file import TensorFile
+from sfumato.models.text_long import NUMBER
 from tiny_controlnets import write_controlnet
 from tiny_families import FAMILIES, write_family, write_original
-from tiny_models import tiny_folder
+from tiny_models import tiny_folder, tiny_settings
+from tiny_t2i import SD, write_t2i
 
 MOVING = ("component", "sequential")
 CPU = torch.device("cpu")
 KEY = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"
 
 
-def loaded(offload: str = "none", storage: str = "whole", dtype: str = "float32") -> TorchBackend:
+def fresh(offload: str = "none", storage: str = "whole", dtype: str = "float32") -> TorchBackend:
     return load_torch(locate(tiny_folder()), "cpu", dtype, "off", offload, storage)
 
 
-@pytest.fixture(scope="module")
+@functools.cache
+def loaded(*asked: str) -> TorchBackend:
+    """Return a backend that other tests have used as well: what they did must not matter."""
+    return fresh(*asked)
+
+
+@pytest.fixture
 def whole() -> TorchBackend:
     return loaded()
 
@@ -104,11 +120,12 @@ def test_weights_in_eight_bits_are_near(storage: str, whole: TorchBackend) -> No
     assert type(unet.time_embedding.linear_1) is nn.Linear
     vae: Any = backend.vae
     assert not any(isinstance(layer, KEPT_LAYERS) for layer in vae.modules())
-    assert torch.equal(backend.encode_image(normal(1, 3, 64, 64).numpy()), whole.encode_image(normal(1, 3, 64, 64).numpy()))
+    pixels = normal(1, 3, 64, 64).numpy()
+    assert torch.equal(backend.encode_image(pixels), whole.encode_image(pixels))
 
 
 def test_component_keeps_the_networks_at_work(whole: TorchBackend) -> None:
-    backend = loaded("component")
+    backend = fresh("component")
     assert backend.keeping is not None
     desk = backend.keeping.desk
     assert desk.num_kept == 0
@@ -140,7 +157,7 @@ def test_sequential_keeps_nothing() -> None:
 @pytest.mark.parametrize("offload", MOVING)
 def test_controlnets_move_as_well(offload: str, whole: TorchBackend, tmp_path: Path) -> None:
     write_controlnet(tmp_path)
-    backend = loaded(offload)
+    backend = fresh(offload)
     x, context, hint = normal(2, 4, 8, 8), normal(2, 16, 32, seed=2), normal(1, 3, 64, 64, seed=3)
     found: list[torch.Tensor] = []
     for one in (backend, whole):
@@ -149,9 +166,35 @@ def test_controlnets_move_as_well(offload: str, whole: TorchBackend, tmp_path: P
     assert torch.equal(*found)
     assert backend.keeping is not None
     control: Any = backend.control(locate_controlnet(tmp_path))
-    kept = sum(isinstance(one, KEPT_LAYERS) for net in (backend.unet, control.network) for one in net.modules())
+    networks = (backend.unet, control.network)
+    kept = sum(isinstance(one, KEPT_LAYERS) for network in networks for one in network.modules())
     # They work with the UNet, so neither makes room for the other.
     assert backend.keeping.desk.num_kept == (kept if offload == "component" else 0)
+
+
+@pytest.mark.parametrize("offload", MOVING)
+def test_t2i_adapters_move_as_well(offload: str, whole: TorchBackend, tmp_path: Path) -> None:
+    write_t2i(tmp_path, SD)
+    files, hint = locate_controlnet(tmp_path), normal(1, 3, 64, 64, seed=3)
+    ours, theirs = (one.t2i_adapter(files).features(hint) for one in (fresh(offload), whole))
+    assert same(list(ours), list(theirs))
+
+
+@pytest.mark.parametrize("offload", MOVING)
+def test_two_drawings_at_once_take_turns(offload: str, whole: TorchBackend) -> None:
+    backend, x, context = loaded(offload), normal(1, 4, 8, 8), normal(1, 16, 32, seed=2)
+
+    def predict(_: int) -> bool:
+        return torch.equal(backend.predict(x, 500.0, context), predicted)
+
+    def decode(_: int) -> bool:
+        return bool((backend.decode(x) == decoded).all())
+
+    predicted, decoded = whole.predict(x, 500.0, context), whole.decode(x)
+    with ThreadPoolExecutor(2) as pool:
+        found = [*pool.map(predict, range(3)), *pool.map(decode, range(3)), *pool.map(predict, range(3))]
+        both = [pool.submit(one, 0) for one in (predict, decode) * 3]
+        assert all([*found, *(one.result() for one in both)])
 
 
 @pytest.mark.parametrize("offload", MOVING)
@@ -167,9 +210,7 @@ def test_attention_can_be_watched(offload: str, whole: TorchBackend) -> None:
 def test_sdxl_from_one_file(tmp_path: Path) -> None:
     """Packed matrices are taken apart, and others turned, on their way from the file."""
     folder = write_family(tmp_path / "folder", FAMILIES["sdxl"])
-    path = tmp_path / "one.safetensors"
-    write_original(path, FAMILIES["sdxl"], folder)
-    files = locate(path)
+    files = locate(write_original(folder, tmp_path / "one.safetensors", FAMILIES["sdxl"]))
     token = np.full((1, 77), 49407)
     found: list[list[torch.Tensor]] = []
     for offload in ("none", *MOVING):
@@ -183,10 +224,35 @@ def test_sdxl_from_one_file(tmp_path: Path) -> None:
     assert same(found[0], found[2])
 
 
+@pytest.mark.parametrize("offload", MOVING)
+def test_a_transformer_and_t5_move_as_well(offload: str) -> None:
+    files = locate(joint_folder("sd35-medium"))
+    found: list[list[torch.Tensor]] = []
+    for asked in ("none", offload):
+        backend: Any = load_torch(files, "cpu", "float32", "off", asked)
+        context, pooled = backend.encode_pooled(np.full((1, 8), 3), NUMBER)
+        assert pooled is None
+        extra = Extra(pooled=normal(1, sum(POOLED), seed=2))
+        found.append([context, backend.predict(normal(1, LATENTS, 8, 8), 500.0, context, extra)])
+    assert same(*found)
+    assert isinstance(backend.text_encoder_3.shared, KeptEmbedding)
+
+
+def test_layers_that_compute_in_another_dtype_are_given_it() -> None:
+    """T5 in float16 has some in float32."""
+    layer: Any = nn.Linear(4, 3)
+    weight = normal(3, 4).to(torch.float16)
+    keep(layer, Kept(InMemory(weight), Desk(keeps=False), "text"), (3, 4), torch.float16)
+    layer.float()
+    x = normal(2, 4)
+    assert torch.equal(layer(x), nn.functional.linear(x, weight.float(), layer.bias))
+
+
 def test_compiled_kernels_are_not_made_for_weights_that_move() -> None:
     backend = load_torch(locate(tiny_folder()), "cpu", "float32", "on", "sequential")
+    parts: Any = backend.unet
+    assert parts._compiled_call_impl is None
     assert backend.notes == (NOT_COMPILED,)
-    assert not backend.graphs
     assert loaded().notes == ()
 
 
@@ -199,12 +265,15 @@ def test_words_of_settings() -> None:
     packing = Keeping.asked("auto", "int8")
     assert packing is not None
     assert (packing.offload, packing.storage, packing.desk.keeps) == ("none", "int8", False)
+    assert Keeping.asked("auto", "int8", "mps") is not None
+    with pytest.raises(InputError, match="storage: a Mac's GPU has no such numbers"):
+        Keeping.asked("auto", "float8", "mps")
 
 
 def in_file(tmp_path: Path, tensor: torch.Tensor, **given: Any) -> InFile:
     save_file({"other": torch.zeros(3), "a": tensor}, tmp_path / "w.safetensors")
-    file = TensorFile(tmp_path / "w.safetensors")
-    return InFile(file, "a", given.pop("shape", tuple(tensor.shape)), given.pop("dtype", tensor.dtype), **given)
+    given = {"shape": tuple(tensor.shape), "dtype": tensor.dtype, **given}
+    return InFile(TensorFile(tmp_path / "w.safetensors"), "a", **given)
 
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"])
@@ -264,10 +333,24 @@ def test_changed_weights_in_eight_bits_are_packed_again(storage: str) -> None:
     assert error.norm() / form.whole().norm() < (0.04 if storage == "float8" else 0.008)
 
 
+@pytest.mark.parametrize("storage", ["float8", "int8"])
+def test_changed_weights_of_a_file_are_rounded_once(storage: str, tmp_path: Path) -> None:
+    weight = normal(4, 64)
+    file = in_file(tmp_path, weight, storage=storage)
+    changes = difference("a", (4, 64), 0.25)
+    expected = packed(weight + 0.25, storage, torch.float32).whole()
+    for source in (file, in_memory(file, CPU), on_host(file.load(), CPU, file)):
+        made = source.laid_over(changes, "a").load()
+        assert isinstance(made, Packed)
+        assert torch.equal(made.whole(), expected)
+
+
 def test_what_is_on_the_host_is_copied_to_the_device() -> None:
     weight, form = normal(4, 64), packed(normal(4, 64), "int8", torch.float32)
     assert on_host(weight, CPU).load() is weight
-    assert torch.equal(on_host(weight, torch.device("meta")).load().to("meta"), weight.to("meta")) is False or True
+    away = on_host(weight, torch.device("meta")).load()
+    assert isinstance(away, torch.Tensor)
+    assert away.is_meta
     moved = on_host(form, CPU).load()
     assert isinstance(moved, Packed)
     assert torch.equal(moved.whole(), form.whole())
@@ -302,7 +385,8 @@ def test_adapters_are_those_of_a_model_in_memory(offload: str, storage: str) -> 
 
 @pytest.mark.parametrize("offload", MOVING)
 def test_new_words_are_found_in_a_table_that_moves(offload: str, whole: TorchBackend) -> None:
-    known = whole.text_encoder.get_input_embeddings().weight.shape[0]
+    encoder: Any = whole.text_encoder
+    known = encoder.get_input_embeddings().weight.shape[0]
     rows = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
     changes = Changes("words", {"text_encoder": NetworkChanges(words=rows)})
     told = np.array([[known, known + 1, *range(14)]])
@@ -318,15 +402,10 @@ def test_the_layers_are_still_those_that_others_look_for() -> None:
     kinds = {type(layer) for layer in backend.unet.modules() if isinstance(layer, KEPT_LAYERS)}
     assert kinds == {KeptLinear, KeptConv2d}
     assert backend.unet.dtype == torch.float32
-    assert loaded("sequential", dtype="bfloat16").unet.dtype == torch.bfloat16
+    assert loaded("sequential", "int8", "bfloat16").unet.dtype == torch.bfloat16
 
 
 def test_openvino_is_not_asked_for_what_only_torch_has() -> None:
-    from dataclasses import replace
-
-    from sfumato.models.load import load_bundle
-    from tiny_models import tiny_settings
-
     asked = replace(tiny_settings(tiny_folder().parent), backend="auto", offload="sequential")
     assert load_bundle("tiny", asked).backend.name == "torch cpu float32"
     with pytest.raises(InputError, match="offload: is for the backend torch"):

@@ -71,7 +71,7 @@ def test_the_middle_of_sdxl_takes_one_as_well(tmp_path: Path) -> None:
     write_t2i(tmp_path, XL)
     features = backend.t2i_adapter(locate_controlnet(tmp_path)).features(hint(1))
     assert len(features) == 4
-    told = {"pooled": normal(2, 40), "time_ids": torch.full((2, 6), 64.0)}
+    told: dict[str, Any] = {"pooled": normal(2, 40), "time_ids": torch.full((2, 6), 64.0)}
     x, context = normal(2, 4, 8, 8), normal(2, 16, 80, seed=2)
     whole = backend.predict(x, 321.5, context, Extra(inside=features, **told))
     less = backend.predict(x, 321.5, context, Extra(inside=features[:3], **told))
@@ -86,7 +86,7 @@ def test_sides_that_cannot_be_folded_are_continued(tmp_path: Path) -> None:
     write_t2i(tmp_path, XL)
     features = backend.t2i_adapter(locate_controlnet(tmp_path)).features(hint(1, width=72))
     assert [one.shape[2:] for one in features] == [(4, 5), (4, 5), (2, 3), (2, 3)]
-    told = {"pooled": normal(1, 40), "time_ids": torch.full((1, 6), 64.0)}
+    told: dict[str, Any] = {"pooled": normal(1, 40), "time_ids": torch.full((1, 6), 64.0)}
     out = backend.predict(normal(1, 4, 8, 9), 10.0, normal(1, 16, 80), Extra(inside=features, **told))
     assert out.shape == (1, 4, 8, 9)
 
@@ -104,5 +104,5 @@ def test_weights_that_do_not_fit_are_found_before_anything_is_loaded(tmp_path: P
     weights = load_file(tmp_path / WEIGHTS)
     del weights["adapter.conv_in.bias"]
     save_file(weights, tmp_path / WEIGHTS)
-    with pytest.raises(ModelFileError, match=r"^control: .*does not fit its config.json: it lacks adapter\.conv"):
+    with pytest.raises(ModelFileError, match=r"^control: .*does not fit its config.json: it lacks adapter"):
         locate_controlnet(tmp_path)

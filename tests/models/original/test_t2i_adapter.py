@@ -73,5 +73,5 @@ def test_every_tensor_is_accounted_for() -> None:
         described({**original, "conv_in.weight": odd})
     with pytest.raises(Unfit, match="one name twice"):
         described({**original, "adapter.conv_in.bias": original["conv_in.bias"]})
-    with pytest.raises(Unfit, match="it lacks adapter.body.0.resnets.0.block1.weight"):
+    with pytest.raises(Unfit, match=r"it lacks adapter\.body\.0\.resnets\.0\.block1\.weight"):
         described({"conv_in.weight": original["conv_in.weight"]})

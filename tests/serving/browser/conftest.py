@@ -19,6 +19,7 @@ from playwright.sync_api import (
     Dialog,
     Page,
     Request,
+    WebError,
     sync_playwright,
 )
 
@@ -100,13 +101,18 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             if message.type == "error" and not message.text.startswith(allowed):
                 errors.append(f"{message.text} ({message.location['url']})")
 
+        def failed(error: WebError) -> None:
+            # What Gradio says of a stream that ends with its page.
+            if "AbortError" not in str(error.error):
+                errors.append(str(error.error))
+
         def spoke(dialog: Dialog) -> None:
             errors.append(f"dialog: {dialog.message}")
             dialog.dismiss()
 
         room.on("request", asked)
         room.on("console", said)
-        room.on("weberror", lambda error: errors.append(str(error.error)))
+        room.on("weberror", failed)
         room.on("dialog", spoke)
         page = room.new_page()
         page.goto(served.url + query)

@@ -84,7 +84,7 @@ def test_variations_and_larger_ones_are_drawn_of_a_picture(page: Page) -> None:
     expect(page.locator(PROGRESS)).to_contain_text("Done in", timeout=WAIT)
     assert drawn(page) != first
     page.get_by_role("button", name="Larger").first.click()
-    page.wait_for_function("document.querySelector('#sf-create-results img').naturalWidth === 256")
+    page.wait_for_function("document.querySelector('#sf-create-results img')?.naturalWidth === 256")
 
 
 def test_a_picture_of_another_program_that_is_dropped_fills_the_form(page: Page) -> None:

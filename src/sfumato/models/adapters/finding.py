@@ -5,7 +5,8 @@ Nothing heavy is imported: every drawing asks whether its prompt names an embedd
 
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -61,16 +62,36 @@ def find_adapter(
     found: AdapterFile | None = None
     name = unicodedata.normalize("NFC", name_or_path)
     if name in known:
-        found = open_adapter(_usable(known[name], kind).path, kind, known[name].name.rpartition("/")[2])
-    elif paths and (path := _file(name_or_path)) is not None:
-        found = open_adapter(path, kind)
+        found = open_adapter(
+            _usable(known[name], kind).path, kind, known[name].name.rpartition("/")[2], settings
+        )
+    elif (paths and (path := _file(name_or_path)) is not None) or (
+        kind == "lora" and (path := next(_loose(settings, name), None)) is not None
+    ):
+        found = open_adapter(path, kind, settings=settings)
     if found is not None and (digest is None or is_digest(found, digest)):
         return found
-    for path in {one.path: None for one in known.values() if one.problem is None} if digest else ():
-        other = open_adapter(path, kind, name_or_path)
+    there = (one.path for one in known.values() if one.problem is None) if digest else ()
+    for path in dict.fromkeys((*there, *(_loose(settings) if digest and kind == "lora" else ()))):
+        other = open_adapter(path, kind, name_or_path, settings)
         if digest is not None and is_digest(other, digest):
             return other
     raise _unknown(kind, name_or_path, known, digest, there=found is not None, paths=paths)
+
+
+def _loose(settings: Settings, name: str | None = None) -> Iterator[Path]:
+    """Yield the LoRAs that lie in a folder of models for everything, those called `name` only: what a file
+    there is, its header says.
+    """
+    from sfumato.models.facts import LORA, read_facts
+
+    for one in find_all(settings, "lora"):
+        wanted = one.kind is None and one.problem is None and name in (None, one.name, one.full_name)
+        if not wanted or one.path.suffix.lower() != WEIGHTS:
+            continue
+        with suppress(ModelFileError):  # whatever it is, it is none
+            if read_facts(one.path).kind == LORA:
+                yield one.path
 
 
 def is_digest(file: "AdapterFile", digest: str) -> bool:

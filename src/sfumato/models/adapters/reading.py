@@ -1,7 +1,5 @@
 """Adapter files: found to be whole, named by digest, and read tensor by tensor."""
 
-import functools
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,32 +9,27 @@ import numpy as np
 
 from sfumato.errors import ModelFileError, shown
 from sfumato.models.adapters.kinds import Floats, Shape
-from sfumato.models.safetensors_header import LENGTH, Header, read_header
+from sfumato.models.digests import Digests, digests_of, taken
+from sfumato.models.safetensors_header import Header, read_header
+from sfumato.settings import Settings
 
 HASH_DIGITS: Final = 12  # that A1111 writes of a hash
 _PICKLES: Final = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
-_BLOCK: Final = 1 << 20
+REMEMBERED: Final = 4_000_000  # bytes of a file that takes longer to read than what was remembered of it
 _KINDS: Final[Mapping[str, Any]] = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-
-
-@dataclass(frozen=True)
-class Digests:
-    """`whole` is the sha256 (hex) of a file. `body` is that of what follows its header: what A1111 calls the
-    hash of a LoRA, which stays the same when somebody edits the metadata.
-    """
-
-    whole: str
-    body: str
 
 
 @dataclass(frozen=True, eq=False)
 class AdapterFile:
-    """A checked file: its header is whole, no tensor is read yet. `field` names what it is for, in errors."""
+    """A checked file: its header is whole, no tensor is read yet. `field` names what it is for, in errors.
+    With `settings`, digests of large files are remembered in the data folder.
+    """
 
     name: str
     path: Path
     header: Header
     field: str
+    settings: Settings | None = None
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -47,9 +40,10 @@ class AdapterFile:
         return self.header.metadata
 
     def digests(self) -> Digests:
-        """Return the digests; a process reads a file once for them as long as nobody writes to it."""
-        now = self.path.stat()
-        return _digests(self.path, now.st_size, now.st_mtime_ns)
+        """Return the digests: of the file, and of its body, which is what A1111 calls the hash of a LoRA."""
+        if self.settings is None or self.header.num_bytes < REMEMBERED:
+            return taken(self.path)
+        return digests_of(self.path, self.settings)
 
     @property
     def hash(self) -> str:
@@ -90,7 +84,9 @@ class AdapterFile:
         return ModelFileError(f"{self.path.name} {what}", field=self.field, value=self.name, hint=hint)
 
 
-def open_adapter(path: Path, field: str, name: str | None = None) -> AdapterFile:
+def open_adapter(
+    path: Path, field: str, name: str | None = None, settings: Settings | None = None
+) -> AdapterFile:
     """Open a safetensors file; nothing but its header is read. Raises ModelFileError, also for a pickle."""
     if path.suffix.lower() in _PICKLES:
         raise ModelFileError(
@@ -99,17 +95,5 @@ def open_adapter(path: Path, field: str, name: str | None = None) -> AdapterFile
             value=str(path),
             hint="Only safetensors files are loaded; get or convert this one as safetensors.",
         )
-    return AdapterFile(path.stem if name is None else name, path, read_header(path, field=field), field)
-
-
-@functools.lru_cache(maxsize=256)
-def _digests(path: Path, num_bytes: int, changed: int) -> Digests:
-    whole, body = hashlib.sha256(), hashlib.sha256()
-    with path.open("rb") as file:
-        first = file.read(LENGTH)
-        head = first + file.read(int.from_bytes(first, "little"))
-        whole.update(head)
-        while block := file.read(_BLOCK):
-            whole.update(block)
-            body.update(block)
-    return Digests(whole.hexdigest(), body.hexdigest())
+    header = read_header(path, field=field)
+    return AdapterFile(path.stem if name is None else name, path, header, field, settings)

@@ -25,6 +25,7 @@ from sfumato.models.backends.torch_weights import TEXT, VAE, load_network
 from sfumato.models.controlnets import ControlFiles, Opened, faults_of_control
 from sfumato.models.files import ModelFiles
 from sfumato.models.joint_files import is_transformer
+from sfumato.models.latents import in_unit_variance, scaling_of
 from sfumato.models.memory import DECODING, ENCODING, LOADING, PREDICTING, system_memory, tells_of_memory
 from sfumato.models.network_files import Config, NetworkFiles
 from sfumato.models.tiny_decoder import TinyDecoder, load_tiny_decoder
@@ -172,10 +173,22 @@ class TorchBackend:
 
         return self.latest.get(changes.fingerprint, make)
 
-    def leaner(self) -> "TorchBackend | None":
-        from sfumato.models.backends.torch_leaner import leaner  # for when memory has run out
+    def loaded_again(self, files: ModelFiles, offload: str, storage: str) -> "TorchBackend":
+        """Return what is loaded from `files` on the same device and in the same dtype, kept otherwise."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return load_torch(files, str(self.device), dtype, "off", offload, storage)
 
-        return leaner(self)
+    def leaner(self) -> "TorchBackend | None":
+        from sfumato.models.backends import torch_leaner  # for when memory has run out
+
+        offload, files = torch_leaner.less(self.keeping), self.files
+        if offload is None or files is None or torch_leaner.is_compiled(self.unet):
+            return None
+        fresh = self.loaded_again(files, offload, "whole" if self.keeping is None else self.keeping.storage)
+        for old, new in zip(vars(self).values(), vars(fresh).values(), strict=True):
+            if isinstance(old, torch.nn.Module):
+                torch_leaner.exchange(old, new)
+        return replace(self, keeping=fresh.keeping, latest=Latest["TorchBackend"]())
 
     @tells_of_memory(DECODING)
     def encode_image(self, pixels: NDArray[np.float32]) -> torch.Tensor:
@@ -244,9 +257,11 @@ class TorchBackend:
         return load_network(files, build, self.device, self.dtype, keeping=self.keeping)
 
     @property
-    def _scaling(self) -> tuple[float, float]:
-        config = _config(self.vae)
-        return config.scaling_factor, 0.0 if config.shift_factor is None else config.shift_factor
+    def _scaling(self) -> tuple[Any, Any]:
+        scale, shift = scaling_of(_config(self.vae))
+        if isinstance(scale, float | int):
+            return scale, shift
+        return self.asarray(scale), shift if isinstance(shift, float | int) else self.asarray(shift)
 
 
 @tells_of_memory(LOADING)
@@ -269,19 +284,20 @@ def load_torch(
     Raises ModelFileError for weights that do not fit their configuration, InputError for a device this
     machine does not have.
     """
+    files = in_unit_variance(files)
     place = device_of(device)
     # On a CPU the bundled autoencoder decodes in 0.74 to 0.82 of the time with channels last; its UNet does
     # not gain.
     layout = torch.channels_last if place.type == "cpu" else torch.contiguous_format
     kind = DTYPES["float32" if place.type == "cpu" else "float16"] if dtype == "auto" else DTYPES[dtype]
     vae_kind = torch.float32 if kind == torch.float16 else kind
-    joint = is_transformer(files.unet)
-    keeping = Keeping.asked(offload, storage)
-    unet = load_network(files.unet, _transformer if joint else _unet, place, kind, keeping=keeping)
+    keeping = Keeping.asked(offload, storage, place.type)
+    build = _transformer if is_transformer(files.unet) else _unet
+    unet = load_network(files.unet, build, place, kind, keeping=keeping)
     graphs = compiling == "graphs" and place.type == "cuda" and keeping is None
     if compiling != "off" and keeping is None:
         unet.compile(mode="reduce-overhead" if graphs else "default")
-    loaded = TorchBackend(
+    return TorchBackend(
         unet=unet,
         vae=load_network(files.vae, _vae, place, vae_kind, layout, keeping, VAE),
         text_encoder=_text_encoder(files.text_encoder, place, kind, keeping),
@@ -297,11 +313,6 @@ def load_torch(
         files=files,
         notes=() if compiling == "off" or keeping is None else (NOT_COMPILED,),
     )
-    if not joint:
-        return loaded
-    from sfumato.models.backends.torch_joint import load_joint  # most models are UNets
-
-    return load_joint(files, loaded)
 
 
 def _config(network: Any) -> Any:
@@ -313,9 +324,9 @@ def _unet(config: Config) -> Any:
 
 
 def _transformer(config: Config) -> Any:
-    from sfumato.models.backends.torch_joint import build_transformer  # most models are UNets
+    from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel  # most are UNets
 
-    return build_transformer(config)
+    return SD3Transformer2DModel.from_config(dict(config))
 
 
 def _vae(config: Config) -> Any:

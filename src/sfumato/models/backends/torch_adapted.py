@@ -22,9 +22,9 @@ def adapted_copy(network: NetworkT, changes: NetworkChanges) -> NetworkT:
     """Return `network` with `changes` laid over its weights, each computed in float32 and rounded to the
     weight's own dtype. Kernels that torch.compile made for the network are not used.
 
-    Weights in eight bits are widened, changed and packed again: left whole, those that an adapter changes
-    would take as much memory as the model without eight bits. Weights that are read for every use from a file
-    are changed at every use.
+    Weights in eight bits are read from their file once more, changed, and packed: left whole, those that an
+    adapter changes would take as much memory as the model without eight bits. Weights that are read for every
+    use from a file are changed at every use.
     """
     shared: dict[int, Any] = {id(one): one for one in (*network.parameters(), *network.buffers())}
     shared |= {id(layer.kept): layer.kept for layer in network.modules() if isinstance(layer, KEPT_LAYERS)}

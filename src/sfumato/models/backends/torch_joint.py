@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from numpy.typing import NDArray
 from transformers.models.t5.configuration_t5 import T5Config
 from transformers.models.t5.modeling_t5 import T5EncoderModel
@@ -16,18 +15,19 @@ from sfumato.errors import InputError
 from sfumato.models.adapters.changes import Changes
 from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, FeatureNetwork
 from sfumato.models.backends.torch import MAX_ROWS, TorchBackend
-from sfumato.models.backends.torch_weights import load_network
+from sfumato.models.backends.torch_offload import Keeping
+from sfumato.models.backends.torch_weights import TEXT, load_network
 from sfumato.models.controlnets import ControlFiles
 from sfumato.models.files import ModelFiles
+from sfumato.models.joint_files import NUMBER
 from sfumato.models.memory import ENCODING, PREDICTING, tells_of_memory
 from sfumato.models.network_files import Config, NetworkFiles
 from sfumato.models.safetensors_header import read_header
 from sfumato.models.stored import Stored
-from sfumato.models.text_long import NUMBER
 
-# Peak activations of a call, in numbers per token and per channel: measured at 20 to 26, see
-# tests/models/backends/test_torch_joint.py.
-ACTIVATIONS_PER_CHANNEL = 40
+# Peak activations of a call, in numbers per token and per channel: two layers as wide as those of Stable
+# Diffusion 3 medium took 13 to 18, at 2 rows of 48x48 and 96x96 latents.
+ACTIVATIONS_PER_CHANNEL = 24
 TEXT_TOKENS = 77 + 256
 
 _TABLE, _TIED = "shared.weight", "encoder.embed_tokens.weight"  # one tensor under two names
@@ -92,6 +92,9 @@ class JointBackend(TorchBackend):
     def adapted(self, changes: Changes) -> "TorchBackend":
         raise _refused("lora")
 
+    def loaded_again(self, files: ModelFiles, offload: str, storage: str) -> "JointBackend":
+        return load_joint(files, super().loaded_again(files, offload, storage))
+
     def max_rows(self, height: int, width: int) -> int:
         network: Any = self.unet
         config = network.config
@@ -106,22 +109,20 @@ def load_joint(files: ModelFiles, base: TorchBackend) -> JointBackend:
     has it, in the dtype and on the device of the rest. Raises ModelFileError.
     """
     third = files.text_encoder_3
-    loaded = None if third is None else load_t5(third, base.device, base.dtype)
+    loaded = None if third is None else load_t5(third, base.device, base.dtype, base.keeping)
     fields: dict[str, Any] = {name: value for name, value in vars(base).items()}
     return JointBackend(**fields, text_encoder_3=loaded)
 
 
-def build_transformer(config: Config) -> Any:
-    """Return diffusers' transformer of this configuration."""
-    return SD3Transformer2DModel.from_config(dict(config))
-
-
-def load_t5(files: NetworkFiles, device: torch.device, dtype: torch.dtype) -> T5EncoderModel:
-    """Return T5's encoder. In float16 what its feed-forward layers put out stays in float32, as it overflows.
+def load_t5(
+    files: NetworkFiles, device: torch.device, dtype: torch.dtype, keeping: Keeping | None = None
+) -> T5EncoderModel:
+    """Return T5's encoder, kept as `keeping` says. In float16 what its feed-forward layers put out stays in
+    float32, as it overflows.
 
     Raises ModelFileError for weights that do not fit.
     """
-    network = load_network(_untied(files), _build_t5, device, dtype)
+    network = load_network(_untied(files), _build_t5, device, dtype, keeping=keeping, group=TEXT)
     if dtype == torch.float16:
         for block in network.encoder.block:
             block.layer[-1].DenseReluDense.wo.float()

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sfumato.errors import InputError
 from sfumato.models.adapters.changes import NetworkChanges
 from sfumato.models.backends.torch_storage import Form, Packed, packed, whole
 from sfumato.models.stored import Change, Shape, changed
@@ -99,6 +100,8 @@ class _LaidOver:
     key: str
 
     def load(self) -> Form:
+        if isinstance(self.before, InFile) and self.before.storage != "whole":
+            return _packed_over(self.before, self.changes, self.key)
         form = _changed(self.before.load(), self.changes, self.key)
         self.before.let_go()
         return form
@@ -112,10 +115,11 @@ class _LaidOver:
 
 @dataclass(frozen=True, eq=False)
 class OnHost:
-    """A weight in the memory beside a GPU, which is copied to the `device`."""
+    """A weight in the memory beside a GPU, which is copied to the `device`. It is from `origin`."""
 
     form: Form
     device: torch.device
+    origin: InFile | None = None
 
     def load(self) -> Form:
         if isinstance(self.form, Packed):
@@ -126,14 +130,15 @@ class OnHost:
         """The copy goes when nobody has it any more."""
 
     def laid_over(self, changes: NetworkChanges, key: str) -> Source:
-        return on_host(_changed(self.form, changes, key), self.device)
+        return on_host(_changed(self.form, changes, key, self.origin), self.device)
 
 
 @dataclass(frozen=True, eq=False)
 class InMemory:
-    """A weight that is where it is needed: in eight bits."""
+    """A weight that is where it is needed: in eight bits. It is from `origin`."""
 
     form: Form
+    origin: InFile | None = None
 
     def load(self) -> Form:
         return self.form
@@ -142,19 +147,23 @@ class InMemory:
         """It stays."""
 
     def laid_over(self, changes: NetworkChanges, key: str) -> Source:
-        return InMemory(_changed(self.form, changes, key))
+        made = _changed(self.form, changes, key, self.origin)
+        device = self.form.data.device if isinstance(self.form, Packed) else self.form.device
+        return InMemory(made.to(device))
 
 
 def in_memory(source: InFile, device: torch.device) -> InMemory:
     """Return the weight that is in a file as one that is kept on `device`."""
-    return InMemory(source.load().to(device))
+    return InMemory(source.load().to(device), source)
 
 
-def on_host(form: Form, device: torch.device) -> OnHost:
-    """Return a weight, which is in the processor's memory, as one that waits there for `device`."""
+def on_host(form: Form, device: torch.device, origin: InFile | None = None) -> OnHost:
+    """Return a weight from `origin`, which is in the processor's memory, as one that waits there for
+    `device`.
+    """
     if device.type == "cuda":  # copied from memory that cannot be moved, twice as fast, by itself
         form = form.pinned() if isinstance(form, Packed) else form.pin_memory()
-    return OnHost(form, device)
+    return OnHost(form, device, origin)
 
 
 class Desk:
@@ -205,8 +214,14 @@ class Keeping:
     desk: Desk = field(default_factory=lambda: Desk(keeps=False))
 
     @classmethod
-    def asked(cls, offload: str, storage: str) -> "Keeping | None":
-        """Return what these words of `Settings` mean; None: as ever, whole and all of it in memory."""
+    def asked(cls, offload: str, storage: str, device: str = "cpu") -> "Keeping | None":
+        """Return what these words of `Settings` mean on a kind of `device`; None: as ever, whole and all of
+        it in memory. Raises InputError for what the device does not have.
+        """
+        if storage == "float8" and device == "mps":
+            raise InputError(
+                "a Mac's GPU has no such numbers", field="storage", value=storage, hint="Use int8."
+            )
         offload = "none" if offload == "auto" else offload
         storage = "whole" if storage == "auto" else storage
         if (offload, storage) == ("none", "whole"):
@@ -247,7 +262,8 @@ class KeptLinear(nn.Linear):
     kept: Kept
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        result = functional.linear(input, self.kept.take(), self.bias)
+        # A layer that was made to compute in another dtype, as T5 has some, says so in its parameters.
+        result = functional.linear(input, self.kept.take().to(self.weight.dtype), self.bias)
         self.kept.done()
         return result
 
@@ -301,14 +317,24 @@ def describe(layer: Any, shape: Shape, dtype: torch.dtype) -> None:
     layer.weight = nn.Parameter(empty, requires_grad=False)
 
 
-def _changed(form: Form, changes: NetworkChanges, key: str) -> Form:
+def _changed(form: Form, changes: NetworkChanges, key: str, origin: InFile | None = None) -> Form:
     """Return the weight with its changes, computed in float32, kept as it was: in eight bits again, else a
-    model with an adapter would take twice the memory.
+    model with an adapter would take twice the memory. What is in eight bits is taken from its `origin` once
+    more, where that is known: rounded twice, its error would be 3 dB larger.
     """
-    if isinstance(form, Packed):
-        before = replace(form, dtype=torch.float32).whole().cpu().numpy()
-        storage = "int8" if form.data.dtype == torch.int8 else "float8"
-        made = torch.from_numpy(changes.applied(key, before)).to(form.data.device)
-        return packed(made, storage, form.dtype)
-    before = form.to("cpu", torch.float32).numpy()
-    return torch.from_numpy(changes.applied(key, before)).to(form.device, form.dtype)
+    if not isinstance(form, Packed):
+        numbers = form.to("cpu", torch.float32).numpy()
+        return torch.from_numpy(changes.applied(key, numbers)).to(form.device, form.dtype)
+    if origin is not None:
+        return _packed_over(origin, changes, key)
+    numbers = replace(form, dtype=torch.float32).whole().cpu().numpy()
+    storage = "int8" if form.data.dtype == torch.int8 else "float8"
+    return packed(torch.from_numpy(changes.applied(key, numbers)).to(form.data.device), storage, form.dtype)
+
+
+def _packed_over(origin: InFile, changes: NetworkChanges, key: str) -> Packed:
+    """Return a weight of a file with its changes, packed as `origin` says."""
+    before = replace(origin, storage="whole", dtype=torch.float32).load()
+    made = packed(torch.from_numpy(changes.applied(key, whole(before).numpy())), origin.storage, origin.dtype)
+    origin.let_go()
+    return made

@@ -17,7 +17,7 @@ EIGHT_BIT_FLOATS: Final = (torch.float8_e4m3fn, torch.float8_e5m2)
 GROUP: Final = 64  # numbers that have a step together in int8, where a channel can be divided so
 LARGEST_INT8: Final = 127
 LARGEST_FLOAT8: Final = 448.0
-AT_ONCE: Final = 2**22
+AT_ONCE: Final = 2**18  # numbers that are packed at a time: with 2**22 it takes a quarter longer
 _SMALLEST: Final = 2.0**-110  # what a channel of zeros is taken for: anything but nothing
 _SIGNIFICANT: Final = 256.0  # steps have 8 significant bits, as bfloat16 has: they multiply exactly
 

@@ -1,11 +1,12 @@
-"""A ControlNet in one safetensors file (Zhang et al. 2023, arXiv 2302.05543), in the original layout or in that of
-diffusers: what it is, and where its tensors lie, from the header alone.
+"""A ControlNet in one safetensors file (Zhang et al. 2023, arXiv 2302.05543), in the original layout or in
+diffusers': what it is, and where its tensors lie, from the header alone.
 
 Files say nothing about themselves, so everything is derived from names and shapes, and every tensor is
 accounted for: one that is missing, unknown or of another shape is found before anything is loaded.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 from sfumato.models.original.names import inverse, rename, resnet_modules
@@ -193,7 +194,7 @@ def _expected(config: Mapping[str, Any]) -> Iterator[tuple[str, Shape]]:
 def _hint(config: Mapping[str, Any]) -> Iterator[tuple[str, Shape]]:
     widths: list[int] = config["conditioning_embedding_out_channels"]
     yield from convolution(f"{_HINT}.conv_in", config["conditioning_channels"], widths[0])
-    for at, (width, wider) in enumerate(zip(widths, widths[1:], strict=False)):
+    for at, (width, wider) in enumerate(pairwise(widths)):
         yield from convolution(f"{_HINT}.blocks.{2 * at}", width, width)
         yield from convolution(f"{_HINT}.blocks.{2 * at + 1}", width, wider)
     yield from convolution(f"{_HINT}.conv_out", widths[-1], config["block_out_channels"][0])
@@ -211,10 +212,8 @@ def _resnet(name: str, before: int, width: int, times: int) -> Iterator[tuple[st
 
 def _transformer(name: str, width: int, depth: int, text: int, linear: bool) -> Iterator[tuple[str, Shape]]:
     yield from _norm(f"{name}.norm", width)
-    for side in ("proj_in", "proj_out"):
-        yield from _matrix(f"{name}.{side}", width, width) if linear else convolution(
-            f"{name}.{side}", width, width, 1
-        )
+    for side in (f"{name}.proj_in", f"{name}.proj_out"):
+        yield from _matrix(side, width, width) if linear else convolution(side, width, width, 1)
     for at in range(depth):
         block = f"{name}.transformer_blocks.{at}"
         for norm in ("norm1", "norm2", "norm3"):

@@ -38,7 +38,7 @@ def _some(pattern: str) -> Callable[[Collection[str]], bool]:
 
 #: Relatives that this is not, and how their names tell them.
 _RELATIVES: Final = (
-    (UNION, CHOOSE, _some(r"^(control_model\.)?(task_embedding$|control_add_embedding\.|transformer_layes\.)")),
+    (UNION, CHOOSE, _some(r"^(control_model\.)?(task_embedding$|control_add_embedding\.)")),
     ("a Control-LoRA, which needs its model to become a ControlNet", CHOOSE, _some(r"^lora_controlnet$")),
     ("a ControlNet-LLLite", CHOOSE, _some(r"^lllite_")),
     ("a ControlNet-XS", CHOOSE, _some(r"^(ctrl_|control_to_base|base_to_control|.*\.(enc|dec)_zero_convs)")),

@@ -222,6 +222,8 @@ def _by_channels(unet: UNetStructure, families: Mapping[int, Family]) -> Family:
 
 def scheduler_of(family: Family, says: Says) -> dict[str, Any]:
     """Return the configuration of the scheduler of a model of this family whose file says this."""
+    if says.edm is not None:
+        return dict(says.edm.scheduler)
     made: dict[str, Any] = {**SCHEDULE, **(family.scheduler or {})}
     made["prediction_type"] = says.prediction or family.prediction
     if says.zero_snr:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-NEVER: Final = "Stable Diffusion 1, 2 and XL are drawn with."
+NEVER: Final = "Stable Diffusion 1, 2, XL and, as a diffusers folder, 3 are drawn with."
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,22 @@ KINDS: Final = (
     ),
     Kind(
         "a ControlNet",
-        "It steers a model and is none: give it with --control, as a diffusers folder.",
+        "It steers a model and is none: give it with --control-model.",
         _contains(r"^control_model\.|^input_hint_block\.|^controlnet_(cond|down|mid)|^zero_convs\."),
     ),
     Kind(
         "a T2I-Adapter",
-        "It steers a model and is none.",
+        "It steers a model and is none: give it with --control-model.",
         _contains(r"^(adapter\.)?body\.\d+\.(in_conv|block1|resnets\.)"),
     ),
     Kind(
         "a motion module (AnimateDiff)", "It moves the pictures of a model.", _contains(r"motion_modules\.")
     ),
-    Kind("Stable Diffusion 3", NEVER, _contains(r"(^|\.)joint_blocks\.\d+\.(context|x)_block\.")),
+    Kind(
+        "Stable Diffusion 3",
+        "It is not read from one file: give the diffusers folder, the one with model_index.json.",
+        _contains(r"(^|\.)joint_blocks\.\d+\.(context|x)_block\."),
+    ),
     Kind("Flux", NEVER, _contains(r"(^|\.)(double_blocks|single_transformer_blocks)\.\d+\.")),
     Kind(
         "a UNet in diffusers' layout alone",

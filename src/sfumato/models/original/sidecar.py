@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sfumato.errors import ModelFileError
-from sfumato.models.original.says import EPSILON, V
 
+V, EPSILON = "v_prediction", "epsilon"
 PREDICTION, ZERO_SNR, SCHEDULER = "prediction_type", "zero_terminal_snr", "scheduler"
 PARTS: Final = ("unet", "vae", "text_encoder", "text_encoder_2", SCHEDULER)
 MAX_BYTES: Final = 2**20

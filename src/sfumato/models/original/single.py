@@ -16,6 +16,7 @@ from sfumato.models.original.families import (
     MAX_NOISE_LEVEL,
     SD2_V,
     UPSCALER,
+    XL,
     Family,
     Stranger,
     family_of,
@@ -25,7 +26,7 @@ from sfumato.models.original.families import (
 from sfumato.models.original.kinds import kind_of
 from sfumato.models.original.names import inverse, rename, unet_modules
 from sfumato.models.original.parts import Config, Part, Source, num_bytes, refused
-from sfumato.models.original.says import EDM_MARKS, Says, said_by
+from sfumato.models.original.says import Says, said_by, said_over
 from sfumato.models.original.sidecar import Sidecar, read_sidecar
 from sfumato.models.original.structure import UNetStructure, structure_of
 from sfumato.models.original.text import TextStructure, clip_text, open_clip_text
@@ -57,7 +58,7 @@ _LEFT_OVER: Final = re.compile(
     | (?:low_scale_model|denoiser|first_stage_model\.loss|first_stage_model\.model_ema)\..*
     | (?:sqrt_|log_)?(?:one_minus_)?(?:recipm?1?_)?alphas_cumprod(?:_prev)? | betas
     | posterior_\w+ | lvlb_weights | logvar | scale_factor | global_step | epoch | iteration
-    | v_pred | ztsnr
+    | v_pred | ztsnr | edm_mean | edm_std | edm_vpred\.sigma_(?:max|min)
     | .*\.(?:position_ids|attn_mask|logit_scale)
     | (?:cond_stage_model|conditioner\.embedders\.0)\.transformer\.
       (?:vision_model\..*|visual_projection\..*|text_projection\..*)
@@ -105,18 +106,19 @@ def single_of(header: Header, path: Path, sidecar: Sidecar) -> SingleFile:
     parts = _by_prefix(header, path)
     if UNET not in parts or not _texts_of(parts):
         raise _no_model(header, path, parts)
-    _refuse_edm(header, path)
     unet_source = parts[UNET]
     unet = structure_of(unet_source.shapes, path)
     names = rename(unet_source.shapes, inverse(unet_modules(unet)))
     unet_stored = {name: unet_source.stored(key) for key, name in names.items()}
     texts = [_read_text(source, packed, unet) for source, packed in _texts_of(parts)]
-    says = _said(header, path, sidecar)
+    says = said_over(said_by(header, path), sidecar, path)
     try:
         family = family_of(unet, tuple(structure for structure, _ in texts), says)
     except Stranger as stranger:
         raise refused(path, str(stranger)) from None
-    vae = _vae_part(parts[VAE], family, _side(family, says), sidecar) if VAE in parts else None
+    if says.edm is not None and family is not XL:
+        raise refused(path, f"it was trained in another way (EDM), and is {family.name}")
+    vae = _vae_part(parts[VAE], family, says, sidecar) if VAE in parts else None
     used = [unet_stored, *(stored for _, stored in texts)] + ([] if vae is None else [vae.stored])
     _check_all_known(header, path, used)
     made = _unet_config(unet, family, says), unet_stored
@@ -220,9 +222,9 @@ def _side(family: Family, says: Says) -> int:
     return says.side // 8 if second and says.side is not None else family.size
 
 
-def _vae_part(source: Source, family: Family, side: int, sidecar: Sidecar) -> Part:
+def _vae_part(source: Source, family: Family, says: Says, sidecar: Sidecar) -> Part:
     structure = vae_of(source)
-    config = sidecar.over("vae", _vae_config(structure.config(), family, side))
+    config = sidecar.over("vae", _vae_config(structure.config(), family, says))
     stored = vae_stored(source, structure)
     return Part("vae", "AutoencoderKL", config, stored, num_bytes(source.header, stored))
 
@@ -235,14 +237,14 @@ def missing_vae(single: SingleFile) -> dict[str, Any]:
 
 def vae_config(single: SingleFile, decided: Config) -> dict[str, Any]:
     """Return the configuration of an autoencoder of which weights decide `decided`, in the model `single`."""
-    side = _side(single.family, single.says)
-    return single.sidecar.over("vae", _vae_config(decided, single.family, side))
+    return single.sidecar.over("vae", _vae_config(decided, single.family, single.says))
 
 
-def _vae_config(decided: Config, family: Family, side: int) -> dict[str, Any]:
+def _vae_config(decided: Config, family: Family, says: Says) -> dict[str, Any]:
     levels = len(decided["block_out_channels"])
     config = {**decided, "scaling_factor": family.scaling}
-    config["sample_size"] = 256 if family is UPSCALER else side * 2 ** (levels - 1)
+    config["sample_size"] = 256 if family is UPSCALER else _side(family, says) * 2 ** (levels - 1)
+    config |= {} if says.edm is None else says.edm.latents
     return {**config, "force_upcast": True} if family.large else config
 
 
@@ -250,12 +252,6 @@ def _read_text(source: Source, packed: bool, unet: UNetStructure) -> tuple[TextS
     if packed:
         return open_clip_text(source, projecting=unet.pooled is not None)
     return clip_text(source)
-
-
-def _said(header: Header, path: Path, sidecar: Sidecar) -> Says:
-    says = said_by(header, path)
-    zero = says.zero_snr if sidecar.zero_snr is None else sidecar.zero_snr
-    return Says(sidecar.prediction or says.prediction, zero, says.side)
 
 
 def _by_prefix(header: Header, path: Path) -> dict[str, Source]:
@@ -283,12 +279,6 @@ def _check_all_known(header: Header, path: Path, used: Iterable[Mapping[str, Sto
     if unknown:
         seen = f"beside {len(known)} that are known, the first {min(unknown)}"
         raise refused(path, f"it has {len(unknown)} tensors of no known network, {seen}")
-
-
-def _refuse_edm(header: Header, path: Path) -> None:
-    mark = next((one for one in EDM_MARKS if one in header.tensors), None)
-    if mark is not None:
-        raise refused(path, f"it was trained in another way (EDM), as its {mark} says")
 
 
 def _refuse_pickles(path: Path) -> None:

@@ -1,5 +1,5 @@
-"""A T2I-Adapter in one safetensors file (Mou et al. 2023, arXiv 2302.08453), in the layout of its authors or in that of
-diffusers: what it is, and where its tensors lie, from the header alone.
+"""A T2I-Adapter in one safetensors file (Mou et al. 2023, arXiv 2302.08453), in its authors' layout or in
+diffusers': what it is, and where its tensors lie, from the header alone.
 """
 
 from collections.abc import Iterator, Mapping

@@ -20,6 +20,7 @@ from sfumato.imaging.writing import make_folder
 from sfumato.recipe.image import Resolved
 
 MOST: Final = 24
+MOST_PIXELS: Final = 2**28  # drawn here, whatever the limits are now
 FINAL: Final = "final.png"
 _NAME: Final = re.compile(r"[0-9a-f]{16}")
 
@@ -62,7 +63,7 @@ def animate(trace: Path, resolved: Resolved, backend: str, shown: Shown, path: P
     try:
         with Frames() as frames:
             for one in (*steps, trace / FINAL):
-                frames.add(np.asarray(open_picture(one)))
+                frames.add(np.asarray(open_picture(one, MOST_PIXELS)))
             write_animation(
                 path, frames, eased(len(frames), seconds=SECONDS), metadata_of(resolved, backend)
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sfumato.errors import RecipeError, closest
+from sfumato.serving.studio.learn_texts import LEARN
 from sfumato.serving.studio.look import Look
 
 ENGLISH: Final[Mapping[str, str]] = {
@@ -104,6 +105,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "column_licence": "Licence",
     "column_trigger_words": "Trigger words",
     "private": "Nothing leaves this machine.",
+    **LEARN,
 }
 LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH}
 

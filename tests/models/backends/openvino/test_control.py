@@ -24,7 +24,7 @@ from sfumato.models.backends.openvino.weights import Weights
 from sfumato.models.backends.torch import load_torch
 from sfumato.models.controlnets import DEFAULTS, locate_controlnet
 from sfumato.models.files import locate
-from tiny_controlnets import write_controlnet
+from tiny_controlnets import original_controlnet, write_controlnet
 from tiny_models import tiny_folder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -105,6 +105,17 @@ def test_residuals_are_those_of_diffusers(layout: str, tmp_path: Path) -> None:
     net = write_controlnet(tmp_path, **LAYOUTS[layout])
     compared(net, tmp_path, rows=2, hint_rows=1)
     compared(net, tmp_path, rows=2, hint_rows=2)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"attention_head_dim": 8}, {"attention_head_dim": (1, 2), "use_linear_projection": True}]
+)
+def test_a_single_file_of_the_original_layout_is_the_same(changes: dict[str, Any], tmp_path: Path) -> None:
+    wide: dict[str, Any] = {"block_out_channels": (64, 128), "norm_num_groups": 32, "layers_per_block": 2}
+    net = write_controlnet(tmp_path / "lines", **wide, **changes)
+    path = tmp_path / "lines.safetensors"
+    save_file(original_controlnet(net.state_dict()), path)
+    compared(net, path, rows=2, hint_rows=1)
 
 
 @pytest.mark.parametrize("layout", ["bundled", "sd1", "sdxl"])

@@ -1,5 +1,5 @@
-"""What a UNet's graph may have that drawings seldom ask for: FreeU, and a middle that does not attend to
-itself. Each is a graph of its own, compiled when it is first needed.
+"""What a UNet's graph may have that drawings seldom ask for: FreeU, a middle that does not attend to itself,
+and features of a T2I-Adapter. Each is a graph of its own, compiled when it is first needed.
 """
 
 import math
@@ -19,15 +19,17 @@ MIDDLE = "mid_block."
 @dataclass(frozen=True)
 class Altered:
     """Which graph of a UNet: with `freeu` it takes four factors, `perturbed` ones do not compute the
-    self-attention of the middle block.
+    self-attention of the middle block, and those with `inside` take so many features for the down blocks,
+    and then for the middle.
     """
 
     perturbed: bool = False
     freeu: bool = False
+    inside: int = 0
 
     @classmethod
     def by(cls, extra: Extra) -> "Altered":
-        return cls(extra.perturbed, extra.freeu is not None)
+        return cls(extra.perturbed, extra.freeu is not None, len(extra.inside))
 
 
 AS_IT_IS = Altered()

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.errors import InputError, OutputError
 from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest, NetworkChanges
-from sfumato.models.backends.base import NOTHING, Extra, FeatureNetwork, Work
+from sfumato.models.backends.base import NOTHING, Extra, Work
 from sfumato.models.backends.openvino.altered import AS_IT_IS, Altered, freeu_factors
 from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
 from sfumato.models.backends.openvino.cache import CachePlace, GraphCache, Maker, builder_version
@@ -42,8 +42,12 @@ from sfumato.models.backends.openvino.unet import (
 from sfumato.models.backends.openvino.weights import Weights, weights_of
 from sfumato.models.controlnets import ControlFiles, Opened
 from sfumato.models.files import ModelFiles
+from sfumato.models.latents import in_unit_variance, scaling_of
 from sfumato.models.memory import DECODING, ENCODING, PREDICTING, system_memory, tells_of_memory
 from sfumato.models.network_files import NetworkFiles
+
+if TYPE_CHECKING:  # few drawings have one
+    from sfumato.models.backends.openvino.t2i import OpenVinoT2I
 
 ACTIVATIONS_PER_CHANNEL: Final = 60  # see the torch backend
 MAX_ROWS: Final = 64
@@ -77,6 +81,7 @@ class OpenVinoBackend:
     ranges: Ranges | None = None  # with them, the UNet multiplies whole numbers
     options: Mapping[str, str] = field(default_factory=dict)
     controls: Opened[OpenVinoControl] = field(default_factory=Opened)
+    t2i_adapters: "Opened[OpenVinoT2I]" = field(default_factory=Opened)
     changes: Changes | None = None  # adapters, laid over weights as they are read
     latest: "Latest[OpenVinoBackend]" = field(default_factory=lambda: Latest["OpenVinoBackend"]())
 
@@ -103,11 +108,12 @@ class OpenVinoBackend:
         latents = (work.rows, work.height, work.width, work.ids[0] * work.ids[1])
         parts: tuple[Part, ...] = ("both", "shallow") if work.reusing else ("whole",)
         decoded = (work.height, work.width) if work.tile is None else work.tile
-        steered = bool(work.controls)
+        steered = any(one.kind == "ControlNet" for one in work.controls)
+        inside = max((one.num_features for one in work.controls), default=0)
         # Two threads: the UNet takes as long as the others together, and two cores are common.
         graphs = [self._unet_graph(part, latents, residuals=steered) for part in parts]
-        if work.freeu or work.perturbed:
-            graphs = self._altered_graphs(work, parts, latents)
+        if work.freeu or work.perturbed or inside:
+            graphs = self._altered_graphs(work, parts, latents, residuals=steered, inside=inside)
         compile_ahead(*((self.unet, graph) for graph in graphs))
         compile_ahead(
             (self.text_encoder, self._text_graph(work.ids, work.skipped)),
@@ -127,7 +133,7 @@ class OpenVinoBackend:
             ):
                 if is_small(files):
                     network.store(STORED_BYTES)
-            for control in self.controls.all():
+            for control in (*self.controls.all(), *self.t2i_adapters.all()):
                 if is_small(control.files.network):
                     control.network.store(STORED_BYTES)
 
@@ -165,14 +171,16 @@ class OpenVinoBackend:
 
         return self.controls.get(files, load)
 
-    def t2i_adapter(self, files: ControlFiles) -> FeatureNetwork:
-        """Raises InputError: see `sfumato.engine.controls.suited`."""
-        raise InputError(
-            "the compiled backend does not run T2I-Adapters",
-            field="control",
-            value=files.folder.name,
-            hint="Use the backend torch.",
-        )
+    def t2i_adapter(self, files: ControlFiles) -> "OpenVinoT2I":
+        from sfumato.models.backends.openvino.t2i import OpenVinoT2I
+
+        def load() -> OpenVinoT2I:
+            core, of = shared_core(), files.network
+            name = f"t2i {files.digest()[:16]}"
+            network = Network(core, of, self.options, name=name, cache=self.cache, kept=kept_graphs(of))
+            return OpenVinoT2I(files, network)
+
+        return self.t2i_adapters.get(files, load)
 
     def adapted(self, changes: Changes) -> "OpenVinoBackend":
         def network(name: str, of: NetworkFiles, before: Network) -> Network:
@@ -208,12 +216,12 @@ class OpenVinoBackend:
 
         (mean,) = self.encoder.run(Graph(shape, build), {"pixels": pixels})
         scale, shift = self._scaling
-        return (mean - np.float32(shift)) * np.float32(scale)
+        return (mean - shift) * scale
 
     @tells_of_memory(DECODING)
     def decode(self, latents: Floats) -> Floats:
         scale, shift = self._scaling
-        unscaled = latents / np.float32(scale) + np.float32(shift)
+        unscaled = latents / scale + shift
         return self.decoder.run(self._decoder_graph(latents.shape), {"latents": unscaled})[0]
 
     @tells_of_memory(DECODING)
@@ -242,10 +250,9 @@ class OpenVinoBackend:
         return self.dtype == "int8"
 
     @property
-    def _scaling(self) -> tuple[float, float]:
-        config = self.files.vae.config
-        shift = config.get("shift_factor")
-        return config.get("scaling_factor", 0.18215), 0.0 if shift is None else shift
+    def _scaling(self) -> tuple[Any, Any]:
+        scale, shift = scaling_of(self.files.vae.config)
+        return np.float32(scale), np.float32(shift)
 
     def _predict(
         self, part: Part, x: Floats, t: float, context: Floats, features: Floats | None, extra: Extra
@@ -253,10 +260,10 @@ class OpenVinoBackend:
         config = self.files.unet.config
         rows, _, height, width = x.shape
         if part == "shallow":  # has one skip connection and no middle
-            extra = replace(extra, down=extra.down[:1], mid=None, perturbed=False)
+            extra = replace(extra, down=extra.down[:1], mid=None, inside=(), perturbed=False)
         residuals = extra.mid is not None or bool(extra.down)
         inputs = {"x": x, "time": time_features(t, config), "context": context}
-        inputs |= _extra_inputs(extra, config)
+        inputs |= _extra_inputs(extra, config, rows)
         if features is not None:
             inputs["features"] = features
         shape = (rows, height, width, context.shape[1])
@@ -264,7 +271,13 @@ class OpenVinoBackend:
         return self.unet.run(graph, inputs)
 
     def _altered_graphs(
-        self, work: Work, parts: tuple[Part, ...], latents: tuple[int, int, int, int]
+        self,
+        work: Work,
+        parts: tuple[Part, ...],
+        latents: tuple[int, int, int, int],
+        *,
+        residuals: bool,
+        inside: int,
     ) -> list[Graph]:
         """Return the UNet's graphs of `work` where it is altered; a shallow part has no middle."""
         wanted = [(latents, False)]
@@ -274,8 +287,10 @@ class OpenVinoBackend:
             self._unet_graph(
                 part,
                 shape,
-                residuals=bool(work.controls),
-                altered=Altered(perturbed and part != "shallow", work.freeu),
+                residuals=residuals,
+                altered=Altered(perturbed, work.freeu, inside)
+                if part != "shallow"
+                else Altered(freeu=work.freeu),
             )
             for shape, perturbed in wanted
             for part in parts
@@ -289,6 +304,10 @@ class OpenVinoBackend:
         graphs: list[tuple[Network, Graph]] = []
         for files in work.controls:
             with suppress(InputError, OSError):
+                if files.kind == "T2I-Adapter":
+                    adapter = self.t2i_adapter(files)
+                    graphs.append((adapter.network, adapter.graph(hint)))
+                    continue
                 control = self.control(files)
                 graphs.append((control.network, control.graph(shape, hint)))
         return graphs
@@ -350,6 +369,7 @@ def load_openvino(files: ModelFiles, dtype: str, place: CachePlace | None = None
     Raises InputError for another dtype, and where no ranges can be used. Weights that do not fit raise
     ModelFileError when they are first used.
     """
+    files = in_unit_variance(files)
     core = shared_core()
     quick = "bfloat16" if has_bfloat16(core) else "float32"
     chosen = quick if dtype == "auto" else dtype
@@ -399,12 +419,14 @@ def _downsampling(vae: NetworkFiles) -> int:
     return 2 ** (len(vae.config["block_out_channels"]) - 1)
 
 
-def _extra_inputs(extra: Extra, config: Any) -> dict[str, Floats]:
+def _extra_inputs(extra: Extra, config: Any, rows: int) -> dict[str, Floats]:
     inputs: dict[str, Floats] = {f"down_{number}": one for number, one in enumerate(extra.down)}
     if extra.mid is not None:
         inputs["mid"] = extra.mid
     if extra.pooled is not None and extra.time_ids is not None:
         inputs["added"] = added_features(extra.pooled, extra.time_ids, config)
+    for number, one in enumerate(extra.inside):
+        inputs[f"inside_{number}"] = one if len(one) == rows else np.repeat(one, rows, axis=0)
     if extra.freeu is not None:
         inputs["freeu"] = freeu_factors(extra.freeu)
     if extra.guidance is not None:

@@ -46,9 +46,9 @@ def build_unet(
     `part` "whole" gives `output`; "both" gives `output` and `features`; "shallow" takes `features` and gives
     `output`: see `Backend.predict_reusing` for what they are. Inputs: `x (B,C,h,w)`, `time (1,F)` (see
     `time_features`), `context (B,T,D)` and, where the UNet or the call has them, `added (B,A)`, `guidance
-    (1,G)`, `down_0`, `down_1`, ..., `mid`, `freeu (4,)`. `altered` says which variant it is. With `ranges` it
-    multiplies whole numbers of eight bits. Raises ModelFileError for weights that do not fit, InputError for
-    ranges that do not.
+    (1,G)`, `down_0`, `down_1`, ..., `mid`, `inside_0`, ..., `freeu (4,)`. `altered` says which variant it is.
+    With `ranges` it multiplies whole numbers of eight bits. Raises ModelFileError for weights that do not
+    fit, InputError for ranges that do not.
     """
     groups = _groups(config)
     identity = MIDDLE if altered.perturbed else None
@@ -56,7 +56,7 @@ def build_unet(
         layers = Layers(weights, groups, identity=identity)
     else:
         layers = QuantisedLayers(weights, groups, ranges, identity=identity)
-    return _Builder(layers, config, shape, residuals, freeu=altered.freeu).model(part)
+    return _Builder(layers, config, shape, residuals, altered).model(part)
 
 
 def build_observed_unet(
@@ -140,14 +140,24 @@ class DownHalf:
     def down(self, h: Node, level: int) -> list[Node]:
         """Return what down block `level` makes of `h`: its skip connections, the last of which goes on."""
         made: list[Node] = []
+        attends = self.down_types[level] == "CrossAttnDownBlock2D"
         for layer in range(self.depths[level]):
             h = self.layers.resnet(h, self.embedding, f"down_blocks.{level}.resnets.{layer}", self.eps)
-            if self.down_types[level] == "CrossAttnDownBlock2D":
+            if attends:
                 h = self.transformer(h, f"down_blocks.{level}.attentions.{layer}", level)
+                h = self.inside(h, level) if layer == self.depths[level] - 1 else h
             made.append(h)
         if level < len(self.channels) - 1:
             made.append(self.layers.conv(h, f"down_blocks.{level}.downsamplers.0.conv", stride=2))
+        if not attends:
+            made[-1] = self.inside(made[-1], level)
         return made
+
+    def inside(self, h: Node, level: int) -> Node:
+        """Return what goes on in down block `level`, or behind the last one in the middle, with what a
+        T2I-Adapter adds to it.
+        """
+        return h
 
     def middle(self, h: Node) -> Node:
         """Return what the middle makes of `h`; some models have none, some only its first layer."""
@@ -183,11 +193,17 @@ class _Builder(DownHalf):
     """What the parts of one UNet share."""
 
     def __init__(
-        self, layers: Layers, config: Config, shape: UNetShape, residuals: bool, *, freeu: bool = False
+        self,
+        layers: Layers,
+        config: Config,
+        shape: UNetShape,
+        residuals: bool,
+        altered: Altered = AS_IT_IS,
     ) -> None:
         super().__init__(layers, config, shape)
         self.residuals = residuals
-        self.freeu = self.input("freeu", [4]) if freeu else None
+        self.features = altered.inside
+        self.freeu = self.input("freeu", [4]) if altered.freeu else None
         self.up_types: Sequence[str] = config["up_block_types"]
 
     def model(self, part: Part) -> Any:
@@ -205,7 +221,7 @@ class _Builder(DownHalf):
                 skips += [
                     self._steered(skip, f"down_{number}") for number, skip in enumerate(made, len(skips))
                 ]
-            h = self._steered(self.middle(h), "mid")
+            h = self._steered(self.inside(self.middle(h), len(self.channels)), "mid")
             for level in levels:
                 h = self._up(h, level, skips)
             features = h
@@ -218,8 +234,13 @@ class _Builder(DownHalf):
 
     def _steered(self, h: Node, name: str) -> Node:
         """Return a skip connection or the middle, with a ControlNet's residual when there is one."""
-        if not self.residuals:
-            return h
+        return self._added(h, name) if self.residuals else h
+
+    def inside(self, h: Node, level: int) -> Node:
+        return self._added(h, f"inside_{level}") if level < self.features else h
+
+    def _added(self, h: Node, name: str) -> Node:
+        """Return `h` and an input of its shape, added up."""
         sides = output_of(h).get_partial_shape()
         shape = [side.get_length() if side.is_static else DYNAMIC for side in sides]
         return op.add(h, self.input(name, shape))

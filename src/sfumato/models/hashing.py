@@ -1,0 +1,129 @@
+"""Digests of all models, taken in the background: for front ends that live long enough to wait for them.
+
+`sfumato models` shows the hashes that are remembered, and reads no file for them. A server that shows a
+library starts a `Hasher`, which reads one file after the other in a thread of its own and remembers each
+digest as soon as it has it (`sfumato.models.digests`, written in one go).
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from sfumato.errors import ModelFileError
+from sfumato.models.digests import known_digests, taking
+from sfumato.models.places import WEIGHTS, find_all
+from sfumato.settings import Settings
+
+PAUSE: Final = 0.05  # seconds between two files, in which others may read
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """How far a worker is: files that are `done`, of how many there were to do in all, the one at work and
+    the bytes that were read of it, and what went wrong with files, as lines for people.
+    """
+
+    done: int = 0
+    total: int = 0
+    path: Path | None = None
+    num_bytes: int = 0
+    failed: tuple[str, ...] = ()
+
+
+def unhashed(settings: Settings) -> Iterator[Path]:
+    """Yield the safetensors files in the folders of models whose digests are not remembered, each once."""
+    seen: set[Path] = set()
+    for found in find_all(settings):
+        if found.problem is not None:
+            continue
+        whole = found.path.is_dir()
+        files = sorted(found.path.rglob(f"*{WEIGHTS}")) if whole else [found.path]
+        for path in files:
+            if path not in seen and path.is_file() and known_digests(path, settings) is None:
+                seen.add(path)
+                yield path
+
+
+class Hasher:
+    """A worker that takes the digests of all files that have none, in one thread, until it is done or
+    stopped.
+
+    Start it again for files that came later. As a context manager it starts and stops by itself.
+    """
+
+    def __init__(self, settings: Settings, pause: float = PAUSE) -> None:
+        self._settings, self._pause = settings, pause
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._now = Hashed()
+
+    @property
+    def now(self) -> Hashed:
+        """How far it is; a value that does not change."""
+        return self._now
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at work."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    def start(self) -> None:
+        """Begin, unless it is at work already."""
+        with self._lock:
+            if self.running:
+                return
+            self._stopping.clear()
+            self._now = Hashed()
+            # A daemon: a program that ends does not wait for 7 GB to be read.
+            self._thread = threading.Thread(target=self._work, name="hashing", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop, within a megabyte of reading, and wait for it. A file that was half read is read again."""
+        with self._lock:
+            self._stopping.set()
+            if self._thread is not None:
+                self._thread.join()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is done, so many seconds at most; return whether it is."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+        return not self.running
+
+    def __enter__(self) -> "Hasher":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _work(self) -> None:
+        paths = list(unhashed(self._settings))
+        failed: list[str] = []
+        for done, path in enumerate(paths):
+            self._now = Hashed(done, len(paths), path, 0, tuple(failed))
+            try:
+                with closing(taking(path, self._settings)) as reading:
+                    for num_bytes in reading:
+                        self._now = Hashed(done, len(paths), path, num_bytes, tuple(failed))
+                        if self._stopping.is_set():
+                            break
+            except ModelFileError as error:  # it went away, or is still being written
+                failed.append(str(error))
+            if self._stopping.wait(self._pause):
+                self._now = Hashed(done, len(paths), failed=tuple(failed))
+                return
+        self._now = Hashed(len(paths), len(paths), failed=tuple(failed))
