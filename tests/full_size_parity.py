@@ -107,7 +107,9 @@ def compared(name: str, sampler: str, steps: int, where: Path | None) -> dict[st
         settings = replace(tiny_settings(), data_dir=Path(folder), offload="none", storage="whole")
         bundle = load_bundle(str(path), settings)
         pipe = pipeline(bundle, place)
-        config = {**pipe.scheduler.config, "set_alpha_to_one": True}
+        # Without its list of defaults, which would undo what is changed.
+        config = {key: value for key, value in pipe.scheduler.config.items() if not key.startswith("_")}
+        config["set_alpha_to_one"] = True
         spacing = {} if sampler == "lcm" else {"timestep_spacing": "trailing"}
         pipe.scheduler = getattr(diffusers, SCHEDULERS[sampler]).from_config({**config, **spacing})
         call, parts, asked = _asked(name, sampler, steps, bundle, pipe, Path(folder))

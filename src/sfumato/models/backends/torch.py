@@ -185,9 +185,9 @@ class TorchBackend:
         if offload is None or files is None or torch_leaner.is_compiled(self.unet):
             return None
         fresh = self.loaded_again(files, offload, "whole" if self.keeping is None else self.keeping.storage)
-        for old, new in zip(vars(self).values(), vars(fresh).values(), strict=True):
-            if isinstance(old, torch.nn.Module):
-                torch_leaner.exchange(old, new)
+        for name, network in vars(self).items():
+            if isinstance(network, torch.nn.Module):
+                torch_leaner.exchange(network, vars(fresh)[name])
         return replace(self, keeping=fresh.keeping, latest=Latest["TorchBackend"]())
 
     @tells_of_memory(DECODING)

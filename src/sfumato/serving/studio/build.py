@@ -10,8 +10,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is i
 import gradio as gr
 
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create, edit, gallery_tab, links, models_tab
+from sfumato.serving.studio import create, edit, gallery_tab, learn, links, models_tab
 from sfumato.serving.studio.area import QUIET
+from sfumato.serving.studio.learn_page import STYLE as LEARN_STYLE
 from sfumato.serving.studio.look import Dressed
 from sfumato.serving.studio.showing import STYLE
 from sfumato.serving.studio.words import Words, words_of
@@ -23,6 +24,7 @@ Build = Callable[[Desk, Words, "create.Look"], Parts]
 TABS: Final[Mapping[str, Build]] = {
     "create": create.build,
     "edit": edit.build,
+    "learn": learn.build,
     "gallery": gallery_tab.build,
     "models": models_tab.build,
 }
@@ -71,4 +73,4 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
 
 def style() -> str:
     """Return the rules that every look has."""
-    return STYLE
+    return STYLE + LEARN_STYLE

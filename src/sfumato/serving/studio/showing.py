@@ -56,8 +56,8 @@ STYLE = """
 .sf-line { color: var(--body-text-color); font-variant-numeric: tabular-nums; }
 .sf-problem { color: var(--body-text-color); border-left: 4px solid var(--error-border-color);
               padding: 8px 12px; }
-/* Gradio takes the browser's ring away where people type and choose. */
-:is(button, input, textarea, select, a, summary, [tabindex]):focus-visible,
+/* Gradio takes the browser's ring away where people type and choose; a name in the list outweighs its rules. */
+:is(button, input, textarea, select, a, summary, [tabindex], #sf-ring):focus-visible,
 label:has(> input:is([type=radio], [type=checkbox]):focus-visible) {
   outline: 3px solid var(--color-accent) !important; outline-offset: 2px !important; }
 @media (prefers-reduced-motion: reduce) { .sf-bar div { transition: none; } }
