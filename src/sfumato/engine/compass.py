@@ -1,8 +1,8 @@
-"""Where guidance leads at each step: the prediction without the words, with them, and what is made of the two.
+"""Where guidance leads at each step: the prediction without the words, with them, and what is made of both.
 
 Guidance takes `u + s (c - u)` for the prediction (Ho and Salimans 2022, "Classifier-Free Diffusion Guidance",
-arXiv 2207.12598, Eq. 6, with `s = 1 + w`): a point on the line through the unconditional prediction `u` and the
-conditional one `c`. So the three lie in one plane, and a drawing of that plane is exact.
+arXiv 2207.12598, Eq. 6, with `s = 1 + w`): a point on the line through the unconditional prediction `u` and
+the conditional one `c`. So the three lie in one plane, and a drawing of that plane is exact.
 """
 
 import math

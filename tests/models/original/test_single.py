@@ -35,7 +35,7 @@ from tiny_families import FAMILIES, networks_of, write_family, write_original
 from tiny_models import tiny_settings
 
 EPSILON = {"modelspec.prediction_type": "epsilon"}
-NOTES = {"sd2-base": EPSILON, "bk-sdm-v2-base": EPSILON}
+NOTES = dict.fromkeys(("sd2-base", "bk-sdm-v2-base", "bk-sdm-v2-small"), EPSILON)
 
 
 @pytest.fixture(scope="module")

@@ -177,7 +177,8 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
 
         def tell(work: Work) -> Parts:
             (drawn,), (recipe,) = work.drawn, work.recipes
-            assert isinstance(work, Lesson) and work.trace is not None
+            assert isinstance(work, Lesson)
+            assert work.trace is not None
             steps = drawn.resolved.steps
             return {
                 "panel": lesson_of(drawn, words),
@@ -280,8 +281,8 @@ def _drawn(
     tell: Callable[[Work], Parts],
     request: gr.Request,
 ) -> News:
-    """Yield what is to be seen in the part `place` while the work that `make` returns is drawn, and what `tell`
-    tells of it at the end, by the names of parts; what is wrong is said there too.
+    """Yield what is to be seen in the part `place` while the work that `make` returns is drawn, and what
+    `tell` tells of it at the end, by the names of parts; what is wrong is said there too.
     """
     owner = visitor_of(request)
     try:

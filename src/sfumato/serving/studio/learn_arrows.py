@@ -10,8 +10,8 @@ from sfumato.imaging.plots import COLOURS
 from sfumato.serving.studio.words import Words
 
 _WIDTH: Final = 380
-_HEIGHT: Final = 250
-_TOP: Final = 62  # below the legend
+_HEIGHT: Final = 290
+_TOP: Final = 84  # below the legend
 _EDGE: Final = 12
 _HEAD: Final = 9.0
 
@@ -64,7 +64,7 @@ def _drawn(one: Bearing, guidance: float, scale: float, origin: Point, words: Wo
         x, y = (8, 16 + 18 * number)
         parts.append(f'<rect x="{x}" y="{y - 7}" width="12" height="5" fill="{colour}"/>')
         parts.append(f'<text x="{x + 18}" y="{y}">{escape(text)}</text>')
-    parts.append(f'<text x="{_WIDTH - 8}" y="16" text-anchor="end">{escape(angle)}</text>')
+    parts.append(f'<text x="26" y="70">{escape(angle)}</text>')
     (ux, uy), _, (gx, gy) = ends
     parts.append(
         f'<line x1="{ux:.1f}" y1="{uy:.1f}" x2="{gx:.1f}" y2="{gy:.1f}" stroke="currentColor" '

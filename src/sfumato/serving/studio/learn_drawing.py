@@ -1,4 +1,4 @@
-"""What the queue does for the tab Learn when its turn comes: it draws, and keeps what every step looked like."""
+"""What the queue does for the tab Learn when its turn comes: it draws, and keeps what every step was like."""
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
@@ -72,8 +72,8 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A finished picture `pixels (H,W,3)`, and all there is to see of it: `words` are its heat maps, where they
-    were asked for.
+    """A finished picture `pixels (H,W,3)`, and all there is to see of it: `words` are its heat maps, where
+    they were asked for.
     """
 
     resolved: Resolved
@@ -103,7 +103,8 @@ class Seer:
             before = self.bundle.backend.to_numpy(step.before)
             self._noisy = _bytes(look.before[0])
             self._channels = channels_of(unit_variance(before, step.sigma)[0])
-        assert self._noisy is not None and self._channels is not None  # the first look shows them
+        assert self._noisy is not None  # the first look shows it
+        assert self._channels is not None
         (row,) = measure(look)
         bearing = self.compass.at(step.index)
         self.frames.append(Frame(self._noisy, self._channels, _bytes(look.clean[0]), row, bearing))
@@ -223,15 +224,17 @@ class Mixing:
         first = self.recipes[0]
         gathered = gather(first, find_model(first.model, settings), settings, frames=self.recipes[1:])
         frames = [gathered.resolved(one, settings) for one in self.recipes]
-        with gathered.leased(frames[0], settings, self.models) as bundle:
-            with closing(draw_frames(frames, bundle)) as events:
-                for event in events:
-                    if isinstance(event, Started):
-                        backend = event.backend
-                    if isinstance(event, Picture):
-                        self.drawn.append(Drawn(event.resolved, backend, event.pixels))
-                    else:
-                        yield event
+        with (
+            gathered.leased(frames[0], settings, self.models) as bundle,
+            closing(draw_frames(frames, bundle)) as events,
+        ):
+            for event in events:
+                if isinstance(event, Started):
+                    backend = event.backend
+                if isinstance(event, Picture):
+                    self.drawn.append(Drawn(event.resolved, backend, event.pixels))
+                else:
+                    yield event
 
 
 def spoken_of(bundle: ModelBundle, resolved: Resolved) -> Spoken:

@@ -94,7 +94,9 @@ STYLE: Final = """
 .sf-learn button[aria-pressed=true] { border-color: var(--color-accent);
   box-shadow: 0 0 0 2px var(--color-accent); }
 .sf-four { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(11rem, 44%), 1fr)); gap: .8rem; }
-.sf-plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 1rem; }
+.sf-four > * { max-width: 24rem; }
+.sf-plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr));
+  gap: 1rem; }
 .sf-now { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .2rem 1rem;
   margin: .6rem 0; }
 .sf-now dd { margin: 0; font-variant-numeric: tabular-nums; }
@@ -137,7 +139,9 @@ def mixed_of(pictures: Sequence[Bytes], shares: Sequence[float], other: str, wor
     labels = [words("learn_share", round(100 * share), other) for share in shares]
     stack = _stack(pictures, "", labels)
     slider = _slider(labels, words("learn_share_label"), words, at=len(pictures) // 2)
-    return f'<div class="sf-learn"><div class="sf-group">{slider}<div class="sf-four">{stack}</div></div></div>'
+    return (
+        f'<div class="sf-learn"><div class="sf-group">{slider}<div class="sf-four">{stack}</div></div></div>'
+    )
 
 
 def heat_of(drawn: Drawn, words: Words) -> str:

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from typing import Final
 
 LEARN: Final[Mapping[str, str]] = {
-    "learn_about": "Watch the bundled model draw your own words, step by step. "
-    "Everything below is about the picture that Show me draws.",
+    "learn_about": "Watch the bundled model draw your own words, step by step. Everything below is about "
+    "the picture that Show me draws.",
     "learn_show": "Show me",
     "learn_first": "Press Show me first.",
     "learn_settings": "Settings",
     "learn_words": "Words become numbers",
     "learn_pieces": "{0} pieces, {1} places of padding after them",
-    "learn_embedding": "Each of the {0} places becomes a vector of {1} numbers, of the length (Euclidean norm) "
-    "under each piece.",
+    "learn_embedding": "Each of the {0} places becomes a vector of {1} numbers, of the length (Euclidean "
+    "norm) under each piece.",
     "learn_token": "number {0} of the vocabulary, weight {1}, vector of length {2}",
-    "learn_words_why": "The text encoder reads pieces, not letters: common words are one, rare ones are cut up "
-    "(byte-pair encoding). A prompt has a beginning and an end of its own, and is filled up to a length that "
-    "is always the same. At every place of the picture the network then looks up what concerns it in these "
-    "vectors: cross-attention.",
+    "learn_words_why": "The text encoder reads pieces, not letters: common words are one, rare ones are cut "
+    "up (byte-pair encoding). A prompt has a beginning and an end of its own, and is filled up to a length "
+    "that is always the same. At every place of the picture the network then looks up what concerns it in "
+    "these vectors: cross-attention.",
     "learn_words_source": "Sennrich et al. 2016, arXiv 1508.07909; Radford et al. 2021, arXiv 2103.00020; "
     "Rombach et al. 2022, arXiv 2112.10752, Section 3.3.",
     "learn_steps": "Noise becomes a picture",
@@ -29,12 +29,12 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_noisy": "the same, seen as a picture",
     "learn_clean": "what the network expects to come out of it",
     "learn_result": "what came out",
-    "learn_steps_why": "The network is shown the noisy latent x, scaled to a variance of about one, and says "
-    "what it expects behind the noise: D. A step goes from x towards D, just so far that the noise is that of "
-    "the next, lower level sigma. While there is much noise, D is an average of all that could be there, and "
-    "so is blurred; what is decided early is the composition, what is decided late are details.",
-    "learn_steps_source": "Karras et al. 2022, arXiv 2206.00364, Eq. 2 (what D is trained for) and Algorithm 1 "
-    "(the step); Song et al. 2021, arXiv 2010.02502, Eq. 12 (the same as DDIM).",
+    "learn_steps_why": "The network is shown the noisy latent x, scaled to a variance of about one, and "
+    "says what it expects behind the noise: D. A step goes from x towards D, just so far that the noise is "
+    "that of the next, lower level sigma. While there is much noise, D is an average of all that could be "
+    "there, and so is blurred; what is decided early is the composition, what is decided late are details.",
+    "learn_steps_source": "Karras et al. 2022, arXiv 2206.00364, Eq. 2 (what D is trained for) and "
+    "Algorithm 1 (the step); Song et al. 2021, arXiv 2010.02502, Eq. 12 (the same as DDIM).",
     "learn_shown_by": "Latents are shown by the small decoder that previews use; the result by the real one.",
     "learn_level": "Noise level sigma",
     "learn_variance": "Variance of each channel after the step",
@@ -46,9 +46,9 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_now_variance": "variance over the channels, after",
     "learn_now_entropy": "entropy at most, after (nats a dimension)",
     "learn_entropy_why": "Of all distributions with one variance the normal one has the largest entropy: "
-    "1.4189 nats a dimension at variance one. Drawing begins there, with noise, and gives entropy up. So these "
-    "are upper bounds, from the variances of the channels and from their covariance; what the latent really "
-    "has lies below.",
+    "1.4189 nats a dimension at variance one. Drawing begins there, with noise, and gives entropy up. So "
+    "these are upper bounds, from the variances of the channels and from their covariance; what the latent "
+    "really has lies below.",
     "learn_entropy_source": "Cover and Thomas, Elements of Information Theory, 2nd edition, Theorem 8.6.5.",
     "learn_arrows": "Where guidance leads",
     "learn_arrow_u": "without the words",
@@ -56,9 +56,9 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_arrow_g": "guided",
     "learn_angle": "{0}° between with and without",
     "learn_no_arrows": "With a guidance of one there is nothing to subtract.",
-    "learn_arrows_why": "The network is asked twice, without the words (u) and with them (c), and the drawing "
-    "goes on with u + s (c - u), where s is the guidance, here {0}: on from u through c, and beyond. The three "
-    "lie in one plane, which is drawn here; lengths are those of the whole latent.",
+    "learn_arrows_why": "The network is asked twice, without the words (u) and with them (c), and the "
+    "drawing goes on with u + s (c - u), where s is the guidance, here {0}: on from u through c, and "
+    "beyond. The three lie in one plane, which is drawn here; lengths are those of the whole latent.",
     "learn_arrows_source": "Ho and Salimans 2022, arXiv 2207.12598, Eq. 6, with s = 1 + w.",
     "learn_export": "Take it along",
     "learn_format": "Format",
@@ -75,8 +75,8 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_before": "the picture",
     "learn_noised": "with the noise of step {0}",
     "learn_begin_why": "Image to image is the same drawing, begun later: the picture is given the noise of "
-    "step k, and drawn on from there. Early steps decide the composition, so the later it begins, the more of "
-    "the picture is kept.",
+    "step k, and drawn on from there. Early steps decide the composition, so the later it begins, the more "
+    "of the picture is kept.",
     "learn_begin_source": "Meng et al. 2022 (SDEdit), arXiv 2108.01073.",
     "learn_mix": "Mix two prompts",
     "learn_mix_other": "Mixed with",
@@ -90,9 +90,9 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_heat": "Where each word acts",
     "learn_heat_go": "Find out",
     "learn_heat_needs": "This draws the picture once more with PyTorch, which takes some seconds to load.",
-    "learn_heat_why": "At every place the network shares its attention out among the words. What a word got, "
-    "summed over heads, steps and the layers after the middle, is laid over the picture. It shows where the "
-    "network looked the word up, and proves nothing about why.",
+    "learn_heat_why": "At every place the network shares its attention out among the words. What a word "
+    "got, summed over heads, steps and the layers after the middle, is laid over the picture. It shows "
+    "where the network looked the word up, and proves nothing about why.",
     "learn_heat_source": "Tang et al. 2022 (DAAM), arXiv 2210.04885, Section 2.2, which takes all layers.",
     "learn_heat_plain": "the picture",
     "learn_heat_of": "{0}: {1} % of the attention of all words",
@@ -115,8 +115,8 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_schedule_off": "As Stable Diffusion was published: at the last timestep {0} of the picture still "
     "shines through (signal to noise {1}). Drawing begins with none of it, which the network never saw: its "
     "pictures keep a medium brightness.",
-    "learn_schedule_on": "Shifted and scaled so that nothing is left at the last timestep. The bundled model was "
-    "trained this way, to predict v.",
+    "learn_schedule_on": "Shifted and scaled so that nothing is left at the last timestep. The bundled "
+    "model was trained this way, to predict v.",
     "learn_schedule_source": "Lin et al. 2023, arXiv 2305.08891, Algorithm 1.",
     "learn_source": "Source: {0}",
     "learn_gallery": "The picture of Show me is in the gallery; what is tried out with it is not kept.",
