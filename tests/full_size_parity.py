@@ -43,6 +43,7 @@ from tiny_upscaler import waves
 from written_families import write_single
 
 SIDE, GUIDANCE, SEED = 256, 4.0, 7
+ENOUGH = 1 << 36  # bytes
 PROMPT = "a frog on a beach at night"
 STRENGTH = 0.5  # of the refiner, with twice the steps
 
@@ -104,7 +105,9 @@ def compared(name: str, sampler: str, steps: int, where: Path | None) -> dict[st
         path, place = Path(folder) / "model.safetensors", Path(folder) / "configs"
         write_single(family, networks, path, "F32")
         write_configs(path, place)
+        # Mapped weights need not all be in memory at once: nothing is to be refused, offloaded or packed.
         settings = replace(tiny_settings(), data_dir=Path(folder), offload="none", storage="whole")
+        settings = replace(settings, max_memory=ENOUGH)
         bundle = load_bundle(str(path), settings)
         pipe = pipeline(bundle, place)
         # Without its list of defaults, which would undo what is changed.

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sfumato.cli.crossing import CROSSED, Axis, Cell, Named, cross, layout_of, parse_axis
+from sfumato.cli.crossing import CROSSED, cross, parse_axis
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import with_flags
+from sfumato.engine.crossing import Axis, Cell, Named, layout_of
 from sfumato.errors import PictureError, RecipeError
 from sfumato.imaging.sheet import Labels
 from sfumato.models.load import find_model

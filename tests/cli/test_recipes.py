@@ -9,12 +9,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sfumato.cli.flags import Flags
-from sfumato.cli.numbers import number_of
 from sfumato.cli.recipes import read_recipe, with_flags, with_stdin
 from sfumato.errors import InputError, RecipeError
 from sfumato.recipe.codec import to_json, to_toml
 from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.numbers import number_of
 from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
 from sfumato.recipe.values import MAX_PROMPT_CHARS, MAX_SEED
 from sfumato.settings import Settings

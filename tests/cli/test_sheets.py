@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from interrupts import ctrl_c_after
-from sfumato.cli.crossing import Named, parse_axis
+from sfumato.cli.crossing import parse_axis
 from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import read_resolved
 from sfumato.cli.sheets import draw_grid_to_folder
+from sfumato.engine.crossing import Named
 from sfumato.errors import InterruptedRun, OutputError, RecipeError
 from sfumato.models.load import find_model
 from sfumato.recipe.image import Recipe

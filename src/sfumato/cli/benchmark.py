@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager
 from types import FrameType
 
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
-from sfumato.cli.numbers import number_of
 from sfumato.cli.speed_tables import report_text
 from sfumato.errors import InterruptedRun, SfumatoError
 from sfumato.evaluation.speed import FULL, QUICK, Advanced, Plan, Report, measure, sections_of, to_data
+from sfumato.recipe.numbers import number_of
 from sfumato.settings import Settings
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sfumato.cli.console import Bar, bar, result, result_json, table
-from sfumato.cli.numbers import whole
 from sfumato.errors import InputError, InterruptedRun
 from sfumato.evaluation.parity import Observed, Outputs, Parity, compare, observe, parity_of, store
 from sfumato.imaging.writing import make_folder
@@ -15,6 +14,7 @@ from sfumato.models.backends.openvino.ranges import INT8_FULL, RANGES_FILE
 from sfumato.models.backends.selection import choose
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import FoundModel, downsampling, find_model, load, make_bundle
+from sfumato.recipe.numbers import whole
 from sfumato.settings import Settings
 
 MAX_PICTURES = 1000

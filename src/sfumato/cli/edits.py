@@ -9,11 +9,11 @@ from sfumato.cli.extras import with_extras
 from sfumato.cli.flags import Flags
 from sfumato.cli.larger import with_larger
 from sfumato.cli.micro import with_micro
-from sfumato.cli.numbers import optional_real, optional_whole, real, whole
 from sfumato.cli.of_model import with_of_model
 from sfumato.cli.refining import with_refining
 from sfumato.errors import RecipeError
 from sfumato.recipe.areas import parse_area
+from sfumato.recipe.numbers import optional_real, optional_whole, real, whole
 from sfumato.recipe.values import MAX_CONTROLS, MAX_REGIONS
 
 Parts = dict[str, dict[str, Any]]  # by kind

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from sfumato.cli.flags import Flags
-from sfumato.cli.numbers import real, whole
 from sfumato.errors import RecipeError
 from sfumato.recipe.extras import ExtrasPart
+from sfumato.recipe.numbers import real, whole
 
 OFF: Final = "off"
 _EXAMPLES: Final = {"apg": "0", "freeu": "1.2,1.4,0.9,0.2"}

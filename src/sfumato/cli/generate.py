@@ -77,11 +77,11 @@ def generate(
         )
     settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.drawing import draw_to_files
-    from sfumato.cli.numbers import number_of
     from sfumato.cli.outputs import wanted_suffix
     from sfumato.cli.recipes import read_recipe, trust_of, warn_of_no_effect, with_flags, with_stdin
     from sfumato.models.load import find_model
     from sfumato.recipe.image import Recipe
+    from sfumato.recipe.numbers import number_of
 
     # A model that was named here makes the one of another program's picture unimportant.
     base = Recipe() if recipe is None else read_recipe(recipe, settings if asked.model is None else None)

@@ -86,9 +86,10 @@ def grid(
     if z is not None and y is None:
         raise RecipeError("needs --y as well", field="z", value=z, hint="Call it --y.")
     settings = flags.settings_with(backend, precision, offload, storage)
-    from sfumato.cli.crossing import Named, parse_axis
+    from sfumato.cli.crossing import parse_axis
     from sfumato.cli.recipes import read_recipe, trust_of, with_stdin
     from sfumato.cli.sheets import draw_grid_to_folder
+    from sfumato.engine.crossing import Named
     from sfumato.models.load import find_model
     from sfumato.recipe.image import Recipe
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sfumato.cli.numbers import optional_real, optional_whole, real, whole
 from sfumato.errors import RecipeError, closest
 from sfumato.recipe.hires import METHODS
+from sfumato.recipe.numbers import optional_real, optional_whole, real, whole
 
 if TYPE_CHECKING:
     from sfumato.cli.flags import Flags

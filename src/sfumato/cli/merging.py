@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from sfumato.cli.console import result, result_json, talk
-from sfumato.cli.numbers import real
 from sfumato.errors import InputError, RecipeError
 from sfumato.imaging.writing import write_file
 from sfumato.models.merging import NOTE, Merged, merge
 from sfumato.models.safetensors_header import read_header
 from sfumato.recipe.codec import from_json, from_toml, to_toml
 from sfumato.recipe.merge import MergeRecipe
+from sfumato.recipe.numbers import real
 from sfumato.recipe.validation import read_mapping
 
 KEYS: Final[tuple[str, ...]] = ("a", "b", "c")

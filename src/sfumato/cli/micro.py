@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sfumato.cli.flags import Flags
-from sfumato.cli.numbers import optional_real
 from sfumato.errors import RecipeError
 from sfumato.recipe.micro import MicroPart
+from sfumato.recipe.numbers import optional_real
 
 _PAIRS: Final = {
     "micro.original": "original-size",

@@ -10,7 +10,6 @@ from typing import Any, Final
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
 from sfumato.cli.drawing import seconds_text
 from sfumato.cli.flags import Flags
-from sfumato.cli.numbers import real, whole
 from sfumato.cli.outputs import Outputs
 from sfumato.cli.recipes import naming, read_recipe, trust_of, with_flags
 from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
@@ -27,6 +26,7 @@ from sfumato.models.load import find_model
 from sfumato.recipe.codec import from_json, to_json
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.morph import Morph, durations_of, frames_of
+from sfumato.recipe.numbers import real, whole
 from sfumato.recipe.resolve import random_seed
 from sfumato.recipe.validation import read_mapping
 from sfumato.settings import Settings

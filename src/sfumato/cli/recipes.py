@@ -13,7 +13,6 @@ from sfumato.cli import extras, micro, of_model, refining
 from sfumato.cli.console import warn
 from sfumato.cli.edits import with_edits
 from sfumato.cli.flags import Flags
-from sfumato.cli.numbers import optional_real, real, whole
 from sfumato.engine.gathering import TRUSTED, Trust
 from sfumato.errors import InputError, PictureError, RecipeError, shown
 from sfumato.imaging.io import FORMAT_OF, suffix_of
@@ -24,6 +23,7 @@ from sfumato.recipe.codec import from_json, from_toml, parse_parameters
 from sfumato.recipe.extras import ExtrasPart
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import ETA_SAMPLERS, split_sampler
+from sfumato.recipe.numbers import optional_real, real, whole
 from sfumato.recipe.resolve import recipe_from_mapping
 from sfumato.recipe.sources import beside
 from sfumato.recipe.values import MAX_PROMPT_CHARS

@@ -57,11 +57,11 @@ def redo(
     """
     settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.drawing import draw_to_files
-    from sfumato.cli.numbers import number_of
     from sfumato.cli.outputs import wanted_suffix
     from sfumato.cli.recipes import read_picture, trust_of, warn_of_no_effect, with_flags, with_stdin
     from sfumato.imaging.io import suffix_of
     from sfumato.models.load import find_model
+    from sfumato.recipe.numbers import number_of
 
     asked = replace(asked, prompt=prompt)
     base, before = read_picture(picture, settings if asked.model is None else None)

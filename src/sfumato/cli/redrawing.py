@@ -7,13 +7,13 @@ from pathlib import Path
 
 from sfumato.cli.console import warn
 from sfumato.cli.drawing import draw_to_files
-from sfumato.cli.numbers import optional_real, optional_whole
 from sfumato.cli.outputs import wanted_suffix
 from sfumato.cli.upscaling import FACTOR, Asked, plan_jobs, target_size
 from sfumato.errors import RecipeError
 from sfumato.imaging.io import open_picture
 from sfumato.models.load import find_model
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.numbers import optional_real, optional_whole
 from sfumato.recipe.resolve import recipe_from_mapping
 from sfumato.settings import Settings
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from sfumato.cli.console import warn
 from sfumato.cli.flags import Flags
-from sfumato.cli.numbers import optional_real
 from sfumato.errors import RecipeError, shown
 from sfumato.models.folders import is_known
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.numbers import optional_real
 from sfumato.recipe.refining import ResolvedRefine
 from sfumato.settings import Settings
 

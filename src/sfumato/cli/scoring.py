@@ -6,13 +6,13 @@ from dataclasses import astuple
 from pathlib import Path
 
 from sfumato.cli.console import bar, result, result_json, table, talk, warn
-from sfumato.cli.numbers import whole
 from sfumato.engine.keeping import free_path
 from sfumato.errors import InterruptedRun, SfumatoError
 from sfumato.evaluation import Budget, EvaluationStarted, Judged, Report, draw_grid, table_rows, to_json
 from sfumato.evaluation import evaluate as evaluation_of
 from sfumato.imaging.io import check_output, save_picture
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.numbers import whole
 from sfumato.settings import Settings
 
 HEADER = ("WHAT", "ASKED", "SCORE", "95 % INTERVAL", "N", "REAL PICTURES")

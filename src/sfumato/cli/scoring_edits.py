@@ -5,7 +5,6 @@ from dataclasses import astuple
 from pathlib import Path
 
 from sfumato.cli.console import Bar, bar, result, result_json, table, talk, warn
-from sfumato.cli.numbers import optional_whole
 from sfumato.cli.outputs import wanted_suffix
 from sfumato.errors import InterruptedRun, OutputError, SfumatoError
 from sfumato.evaluation.edits import (
@@ -23,6 +22,7 @@ from sfumato.evaluation.edits import (
 from sfumato.evaluation.edits.table import chosen
 from sfumato.imaging.io import check_output, save_picture
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.numbers import optional_whole
 from sfumato.settings import Settings
 
 HEADER = ("TASK", "WHAT", "FIGURE", "95 % INTERVAL", "N", "BESIDE", "RATIO")

@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image
 
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
-from sfumato.cli.crossing import Axis, Cell, Named, cross, layout_of
+from sfumato.cli.crossing import cross
 from sfumato.cli.flags import Flags
 from sfumato.cli.outputs import Outputs
 from sfumato.cli.recipes import read_resolved
+from sfumato.engine.crossing import Axis, Cell, Named, layout_of
 from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
 from sfumato.engine.keeping import slug
 from sfumato.engine.run import draw

@@ -14,7 +14,6 @@ from typing import Any
 from PIL import Image
 
 from sfumato.cli.console import Bar, bar, result, result_json, talk, warn
-from sfumato.cli.numbers import optional_real, optional_whole
 from sfumato.cli.outputs import wanted_suffix
 from sfumato.cli.upscaling import Asked, Job, naming_one, plan_jobs, tag_of
 from sfumato.engine.events import Picture, Started, StepDone, SteppedDown
@@ -29,6 +28,7 @@ from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import FoundModel, find_model, load
 from sfumato.recipe.codec import to_json, to_parameters
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.numbers import optional_real, optional_whole
 from sfumato.recipe.resolve import recipe_from_mapping, resolve
 from sfumato.recipe.resolve_low_res import check_family
 from sfumato.settings import Settings

@@ -46,7 +46,7 @@ class Compass:
         return x
 
     def after(self, x0: Array, guided: Guided) -> Array:
-        if guided.step not in self._bearings and abs(self.guidance - 1) >= LEAST:
+        if guided.step not in self._bearings and self._asks_twice:
             result, conditional = (
                 to_x0(output[:1], guided.x[:1], guided.sigma, guided.prediction)
                 for output in (guided.output, guided.reference)
@@ -56,8 +56,12 @@ class Compass:
             self._bearings[guided.step] = _bearing(guided.sigma, unconditional, conditional, result)
         return x0
 
+    @property
+    def _asks_twice(self) -> bool:
+        return self.guidance != 0 and abs(self.guidance - 1) >= LEAST
+
     def at(self, step: int) -> Bearing | None:
-        """Return what was measured in `step`, None with a guidance of one, which asks once only."""
+        """Return what was measured in `step`, None with a guidance of zero or one, which asks once only."""
         return self._bearings.get(step)
 
 

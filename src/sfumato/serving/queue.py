@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
@@ -76,24 +76,26 @@ class JobQueue:
         that opens on the store knows nothing of it.
         """
         with self._news:
-            mine = len(self._waiting.get(owner, ()))
-            everyone = sum(len(one) for one in self._waiting.values())
-            if self._closing or mine >= MOST_EACH or everyone >= MOST_WAITING:
-                what = f"{mine} of yours" if mine >= MOST_EACH else f"{everyone}"
-                reason = "the server is closing" if self._closing else f"{what} are waiting already"
-                raise BusyError(reason, field="job", hint="Try again in a while, or cancel one.")
+            self._check_room(owner, 1)
             job = Job(secrets.token_urlsafe(12), owner, recipe, time.time())
             if draw is None:
-                self._number += 1
-                self._store.write(
-                    "INSERT INTO jobs (id, owner, number, created, recipe, state) "
-                    "VALUES (?, ?, ?, ?, ?, 'queued')",
-                    (job.id, owner, self._number, job.created, to_json(recipe)),
-                )
+                self._keep([job])
             else:
                 self._ways[job.id] = draw
             self._enqueue(job)
             return self._jobs[job.id]
+
+    def submit_together(self, recipes: Sequence[Recipe], owner: str) -> tuple[Job, ...]:
+        """Accept jobs that belong together, in this order: all of them or none. For what `owner` may have
+        waiting they count as one. Raises as `submit` does.
+        """
+        with self._news:
+            self._check_room(owner, len(recipes))
+            jobs = [Job(secrets.token_urlsafe(12), owner, one, time.time()) for one in recipes]
+            self._keep(jobs)
+            for job in jobs:
+                self._enqueue(job)
+            return tuple(self._jobs[job.id] for job in jobs)
 
     def get(self, number: str, owner: str) -> Job:
         """Return how a job of `owner` goes. Raises NotFoundError, for other people's jobs as well."""
@@ -138,6 +140,25 @@ class JobQueue:
             elif job.state == "running":
                 self._stopped.add(number)
             return self._jobs[number]
+
+    def _check_room(self, owner: str, number: int) -> None:
+        mine = len(self._waiting.get(owner, ()))
+        everyone = sum(len(one) for one in self._waiting.values())
+        if self._closing or mine >= MOST_EACH or everyone + number > MOST_WAITING:
+            what = f"{mine} of yours" if mine >= MOST_EACH else f"{everyone}"
+            reason = "the server is closing" if self._closing else f"{what} are waiting already"
+            raise BusyError(reason, field="job", hint="Try again in a while, or cancel one.")
+
+    def _keep(self, jobs: Sequence[Job]) -> None:
+        """Write jobs down, all of them or none. Raises OutputError."""
+        with self._store.writing() as connection:
+            for number, job in enumerate(jobs, start=self._number + 1):
+                connection.execute(
+                    "INSERT INTO jobs (id, owner, number, created, recipe, state) "
+                    "VALUES (?, ?, ?, ?, ?, 'queued')",
+                    (job.id, job.owner, number, job.created, to_json(job.recipe)),
+                )
+        self._number += len(jobs)
 
     def _take_up(self) -> None:
         """Go on with what an earlier queue left."""

@@ -182,8 +182,9 @@ class Backend(Protocol):
         layer's channels without the skip's. With `features` None the whole UNet runs, and the output is that
         of `predict`; with the features of a step nearby only the time embedding, the first convolution, that
         one layer and what follows it run, and the same features come back (Ma et al. 2023, arXiv 2312.00858,
-        Section 3.2). Of `extra.down` only the first residual matters then, and `mid` and `inside` do not. Features are
-        in whatever dtype the backend likes; rows may be cut from them and joined, and sums taken.
+        Section 3.2). Of `extra.down` only the first residual matters then, and `mid` and `inside` do not.
+        Features are in whatever dtype the backend likes; rows may be cut from them and joined, and sums
+        taken.
         """
         ...
 

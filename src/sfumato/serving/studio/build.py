@@ -10,7 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is i
 import gradio as gr
 
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create, edit, gallery_tab, learn, links, models_tab
+from sfumato.serving.studio import create, edit, gallery_tab, grid_tab, learn, links, models_tab
 from sfumato.serving.studio.area import QUIET
 from sfumato.serving.studio.learn_page import STYLE as LEARN_STYLE
 from sfumato.serving.studio.look import Dressed
@@ -25,6 +25,7 @@ TABS: Final[Mapping[str, Build]] = {
     "create": create.build,
     "edit": edit.build,
     "learn": learn.build,
+    "grid": grid_tab.build,
     "gallery": gallery_tab.build,
     "models": models_tab.build,
 }
@@ -73,4 +74,4 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
 
 def style() -> str:
     """Return the rules that every look has."""
-    return STYLE + LEARN_STYLE
+    return STYLE + LEARN_STYLE + grid_tab.STYLE

@@ -300,18 +300,31 @@ def _plots(frames: Sequence[Frame], words: Words) -> str:
         Line(words("learn_entropy_one"), [row.entropy for row in rows]),
         Line(words("learn_entropy_all"), [row.entropy_joint for row in rows]),
     ]
-    plots = [("learn_level", [Line("sigma", [row.sigma for row in rows])], {"logarithmic": True})]
-    if channels:
-        lines = [Line(str(one + 1), [row.variance[one] for row in rows]) for one in channels]
-        plots.append(("learn_variance", lines, {"level": Level("1", 1.0), "from_zero": True}))
-    if any(value is not None for line in entropies for value in line.values):
-        level = {"level": Level(f"{GAUSSIAN:.4f}", GAUSSIAN), "unit": "nats/dim"}
-        plots.append(("learn_entropy", entropies, level))
     first = rows[0].step + 1
-    return "".join(
-        f"<figure><h3>{escape(words(name))}</h3>{line_plot(words(name), lines, first=first, **options)}"
-        "</figure>"
-        for name, lines, options in plots
+
+    def plot(
+        name: str,
+        lines: Sequence[Line],
+        *,
+        unit: str = "",
+        level: Level | None = None,
+        logarithmic: bool = False,
+        from_zero: bool = False,
+    ) -> str:
+        if all(value is None for line in lines for value in line.values):
+            return ""
+        title = words(name)
+        drawn = line_plot(
+            title, lines, unit=unit, level=level, logarithmic=logarithmic, from_zero=from_zero, first=first
+        )
+        return f"<figure><h3>{escape(title)}</h3>{drawn}</figure>"
+
+    levels = [Line("sigma", [row.sigma for row in rows])]
+    variances = [Line(str(one + 1), [row.variance[one] for row in rows]) for one in channels]
+    return (
+        plot("learn_level", levels, logarithmic=True)
+        + plot("learn_variance", variances, level=Level("1", 1.0), from_zero=True)
+        + plot("learn_entropy", entropies, level=Level(f"{GAUSSIAN:.4f}", GAUSSIAN), unit="nats/dim")
     )
 
 

@@ -55,7 +55,7 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_arrow_c": "with the words",
     "learn_arrow_g": "guided",
     "learn_angle": "{0}° between with and without",
-    "learn_no_arrows": "With a guidance of one there is nothing to subtract.",
+    "learn_no_arrows": "With a guidance of zero or one, one prediction is all there is.",
     "learn_arrows_why": "The network is asked twice, without the words (u) and with them (c), and the "
     "drawing goes on with u + s (c - u), where s is the guidance, here {0}: on from u through c, and "
     "beyond. The three lie in one plane, which is drawn here; lengths are those of the whole latent.",

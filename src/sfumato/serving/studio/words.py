@@ -105,6 +105,17 @@ ENGLISH: Final[Mapping[str, str]] = {
     "column_licence": "Licence",
     "column_trigger_words": "Trigger words",
     "private": "Nothing leaves this machine.",
+    "grid_about": "Settings crossed with each other: one picture for every combination, all with one noise.",
+    "grid_across": "From column to column",
+    "grid_down": "From row to row",
+    "grid_none": "nothing",
+    "grid_values": "Values",
+    "grid_values_info": "Separated by commas; 1..4 stands for 1,2,3,4",
+    "grid_seed_info": "Empty: a new one, the same for all cells",
+    "grid_draw": "Draw the grid",
+    "grid_progress": "Picture {0} of {1}",
+    "grid_done": "{0} of {1} pictures; they are in the gallery as well",
+    "grid_sheet": "The sheet as one picture",
     **LEARN,
 }
 LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH}

@@ -1,7 +1,7 @@
 import pytest
 
-from sfumato.cli.numbers import number_of, optional_real, optional_whole, real, whole
 from sfumato.errors import RecipeError
+from sfumato.recipe.numbers import number_of, optional_real, optional_whole, real, whole
 
 
 @pytest.mark.parametrize(("text", "number"), [("20", 20), (" -3 ", -3), ("+7", 7), ("9" * 40, 10**40 - 1)])

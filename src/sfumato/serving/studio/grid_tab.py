@@ -1,0 +1,246 @@
+"""The tab Grid: settings crossed, and a table of pictures that fills while they are drawn."""
+
+import base64
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from sfumato.engine.crossing import Cell, layout_of
+from sfumato.errors import NotFoundError, SfumatoError
+from sfumato.imaging.io import open_picture, save_picture
+from sfumato.imaging.sheet import Layout, Place, draw_sheet
+from sfumato.models.folders import BUNDLED
+from sfumato.models.load import find_model, list_models
+from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS
+from sfumato.serving.desk import Desk
+from sfumato.serving.gallery import MOST_PIXELS, Kept
+from sfumato.serving.jobs import Job
+from sfumato.serving.studio.area import QUIET, News
+from sfumato.serving.studio.forms import STYLES, Create, seed_of
+from sfumato.serving.studio.grid_forms import CROSSED, Direction, Grid, cells_of_grid
+from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.showing import problem_of, progress_of
+from sfumato.serving.studio.visitors import visitor_of
+from sfumato.serving.studio.words import Words
+
+Parts = dict[str, Any]
+FORM: tuple[str, ...] = (
+    "prompt",
+    "style",
+    "model",
+    "steps",
+    "guidance",
+    "sampler",
+    "spacing",
+    "seed",
+    "across",
+    "across_values",
+    "down",
+    "down_values",
+)
+SHEET: str = "grid.png"
+MOST_SAID: int = 120  # characters of a label
+
+STYLE: str = """
+.sf-grid { overflow-x: auto; }
+.sf-grid table { border-collapse: separate; border-spacing: 6px; }
+.sf-grid caption { text-align: left; padding: 4px 6px; overflow-wrap: anywhere; }
+.sf-grid th { color: var(--body-text-color); font-weight: 600; text-align: left; max-width: 14rem;
+              overflow-wrap: anywhere; }
+.sf-grid thead th { vertical-align: bottom; }
+.sf-grid td { min-width: 96px; min-height: 64px; vertical-align: top; border-radius: var(--block-radius);
+              background: var(--background-fill-secondary); }
+.sf-grid img { display: block; width: 100%; max-width: 320px; border-radius: var(--block-radius); }
+"""
+
+
+def build(desk: Desk, words: Words, look: Look) -> Parts:
+    """Make the tab, in the place that is open, and return its parts."""
+    parts: Parts = {"jobs": gr.State(())}
+    gr.Markdown(words("grid_about"))
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            parts["prompt"] = gr.Textbox(
+                value=look.prompt,
+                label=words("prompt"),
+                placeholder=words("prompt_hint"),
+                max_lines=6,
+                elem_id="sf-grid-prompt",
+            )
+            names = [(words(name), name) for name in CROSSED]
+            for side, first, values in (("across", "steps", "4,8,20"), ("down", "", "")):
+                with gr.Row():
+                    choices = names if side == "across" else [(words("grid_none"), ""), *names]
+                    parts[side] = gr.Dropdown(
+                        choices, value=first, label=words(f"grid_{side}"), elem_id=f"sf-grid-{side}"
+                    )
+                    parts[f"{side}_values"] = gr.Textbox(
+                        values,
+                        label=words("grid_values"),
+                        info=words("grid_values_info"),
+                        max_lines=4,
+                        scale=2,
+                        elem_id=f"sf-grid-{side}-values",
+                    )
+            with gr.Row():
+                parts["draw"] = gr.Button(
+                    words("grid_draw"), variant="primary", size="lg", scale=3, elem_id="sf-grid-draw"
+                )
+                parts["stop"] = gr.Button(
+                    words("stop"), variant="stop", size="lg", scale=1, elem_id="sf-grid-stop"
+                )
+            with gr.Accordion(words("advanced"), open=False):
+                parts |= _shared(desk, words)
+        with gr.Column(scale=6, min_width=320):
+            parts["progress"] = gr.HTML("", elem_id="sf-grid-progress", padding=False)
+            parts["table"] = gr.HTML("", elem_id="sf-grid-table", padding=False)
+            parts["sheet"] = gr.File(
+                label=words("grid_sheet"), interactive=False, visible=False, elem_id="sf-grid-sheet"
+            )
+    _connect(desk, words, parts)
+    return parts
+
+
+def _shared(desk: Desk, words: Words) -> Parts:
+    """Make what all cells share unless it is crossed."""
+    own = find_model(BUNDLED, desk.settings).defaults
+    names = [one.name for one in list_models(desk.settings) if one.problem is None]
+    left_open = (words("left_open"), "")
+    parts: Parts = {}
+    with gr.Row():
+        parts["model"] = gr.Dropdown(names, value=BUNDLED, label=words("model"))
+        parts["style"] = gr.Dropdown([*STYLES], value=next(iter(STYLES)), label=words("style"))
+    with gr.Row():
+        parts["steps"] = gr.Number(None, label=words("steps"), placeholder=str(own.steps), precision=0)
+        parts["guidance"] = gr.Number(None, label=words("guidance"), placeholder=f"{own.guidance:g}")
+    with gr.Row():
+        samplers = [(SAMPLER_LABELS.get(name, name), name) for name in own.samplers]
+        spacings = [(SPACING_LABELS.get(name, name), name) for name in own.spacings]
+        parts["sampler"] = gr.Dropdown([left_open, *samplers], value="", label=words("sampler"))
+        parts["spacing"] = gr.Dropdown([left_open, *spacings], value="", label=words("spacing"))
+    parts["seed"] = gr.Textbox("", label=words("seed"), info=words("grid_seed_info"), max_lines=1)
+    return parts
+
+
+def form_of(values: Mapping[str, Any]) -> Grid:
+    """Return the form that stands on the page. Raises RecipeError for a seed that is no number."""
+    shared = Create(
+        prompt=values["prompt"] or "",
+        style=values["style"],
+        model=values["model"],
+        steps=None if values["steps"] is None else int(values["steps"]),
+        guidance=values["guidance"],
+        sampler=values["sampler"] or None,
+        spacing=values["spacing"] or None,
+        seed=seed_of(values["seed"] or ""),
+    )
+    across, down = (
+        Direction(values[side] or "", values[f"{side}_values"] or "") for side in ("across", "down")
+    )
+    return Grid(shared, across, down)
+
+
+def table_of(layout: Layout, shown: Mapping[Place, str]) -> str:
+    """Return the table, with the HTML that is `shown` in each cell; what is missing stays empty."""
+    across, down = layout.across, layout.down
+    head = "".join(f'<th scope="col">{_said(across.name, value)}</th>' for value in across.values)
+    corner = "" if down is None else "<td></td>"
+    rows: list[str] = []
+    for row, value in enumerate(("",) if down is None else down.values):
+        label = "" if down is None else f'<th scope="row">{_said(down.name, value)}</th>'
+        cells = (shown.get((0, row, column), "") for column in range(len(across.values)))
+        rows.append(f"<tr>{label}{''.join(f'<td>{one}</td>' for one in cells)}</tr>")
+    caption = f"<caption>{escape(layout.title[:MOST_SAID])}<br>{escape(layout.facts)}</caption>"
+    # A place of its own to scroll in has to be reached by the keyboard as well.
+    return (
+        '<div class="sf-grid" tabindex="0" role="region" aria-label="grid">'
+        f"<table>{caption}<thead><tr>{corner}{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _said(name: str, value: str) -> str:
+    return escape(f"{name} {value}"[:MOST_SAID])
+
+
+def _connect(desk: Desk, words: Words, parts: Parts) -> None:
+    def draw(request: gr.Request, *values: Any) -> News:
+        owner = visitor_of(request)
+        try:
+            axes, cells = cells_of_grid(form_of(dict(zip(FORM, values, strict=True))), desk.settings)
+            jobs = desk.queue.submit_together([cell.recipe for cell in cells], owner)
+        except SfumatoError as error:
+            yield {parts["progress"]: problem_of(error)}
+            return
+        layout = layout_of(axes, cells)
+        yield {
+            parts["jobs"]: tuple(job.id for job in jobs),
+            parts["table"]: table_of(layout, {}),
+            parts["sheet"]: gr.File(value=None, visible=False),
+        }
+        yield from _followed(desk, words, parts, layout, cells, jobs, owner)
+
+    def stop(request: gr.Request, numbers: tuple[str, ...]) -> None:
+        # The last ones first: none of them shall begin while the others are stopped.
+        for number in reversed(numbers):
+            with suppress(NotFoundError):  # finished so long ago that it is forgotten
+                desk.queue.cancel(number, visitor_of(request))
+
+    outputs = [parts[name] for name in ("progress", "table", "sheet", "jobs")]
+    triggers: Sequence[Callable[..., Any]] = [
+        parts["draw"].click,
+        *(parts[name].submit for name in ("prompt", "across_values", "down_values")),
+    ]
+    gr.on(triggers, draw, [parts[name] for name in FORM], outputs, **QUIET)
+    parts["stop"].click(
+        stop, parts["jobs"], None, queue=False, show_progress="hidden", api_visibility="private"
+    )
+
+
+def _followed(
+    desk: Desk,
+    words: Words,
+    parts: Parts,
+    layout: Layout,
+    cells: Sequence[Cell],
+    jobs: Sequence[Job],
+    owner: str,
+) -> News:
+    """Yield what is to be seen until the last of `jobs`, one for each of `cells`, is finished."""
+    shown: dict[Place, str] = {}
+    there: dict[Place, Kept] = {}
+    for number, (cell, job) in enumerate(zip(cells, jobs, strict=True), start=1):
+        line = f'<div class="sf-line">{escape(words("grid_progress", number, len(cells)))}</div>'
+        now = job
+        for now in desk.queue.follow(job.id, owner):
+            if not now.finished:
+                yield {parts["progress"]: line + progress_of(now, words)}
+        if now.pictures:
+            there[cell.place] = desk.gallery.get(now.pictures[0], owner)
+            shown[cell.place] = _picture(desk, there[cell.place])
+        elif now.state == "failed":
+            shown[cell.place] = problem_of(now.problem or "")
+        yield {parts["table"]: table_of(layout, shown)}
+    line = escape(words("grid_done", len(there), len(cells)))
+    news: dict[Any, Any] = {parts["progress"]: f'<div class="sf-line" role="status">{line}</div>'}
+    if there:
+        news[parts["sheet"]] = gr.File(value=str(_sheet(desk, layout, there)), visible=True)
+    yield news
+
+
+def _picture(desk: Desk, kept: Kept) -> str:
+    data = base64.b64encode(desk.gallery.thumbnail(kept).read_bytes()).decode("ascii")
+    return f'<img alt="{escape(kept.prompt[:MOST_SAID], quote=True)}" src="data:image/jpeg;base64,{data}">'
+
+
+def _sheet(desk: Desk, layout: Layout, there: Mapping[Place, Kept]) -> Path:
+    """Return a file with all pictures on one sheet."""
+    size = max(one.width for one in there.values()), max(one.height for one in there.values())
+    pictures = ((place, open_picture(one.path, MOST_PIXELS)) for place, one in there.items())
+    path = Path(tempfile.mkdtemp(dir=desk.handed)) / SHEET
+    save_picture(draw_sheet(layout, size, pictures), path)
+    return path

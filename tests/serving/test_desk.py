@@ -1,0 +1,64 @@
+"""Everything a server works with: it draws, hands over files, and forgets nothing when it closes."""
+
+from pathlib import Path
+
+import pytest
+
+from sfumato.errors import OutputError
+from sfumato.imaging.metadata import read_metadata
+from sfumato.recipe.codec import from_json
+from sfumato.recipe.image import Resolved
+from sfumato.serving.desk import ALONE
+from tiny_studio import drawn, followed, frog, open_tiny_desk
+
+
+def test_what_is_asked_for_is_drawn_and_kept(tmp_path: Path) -> None:
+    with open_tiny_desk(tmp_path) as desk:
+        kept = drawn(desk)
+        assert kept.path.is_relative_to(tmp_path / "studio" / "pictures")
+        assert (kept.prompt, kept.model, kept.seed, kept.width) == ("a frog", "tiny", 7, 64)
+        assert from_json(read_metadata(kept.path).resolved_json, Resolved).picture_seed == 7
+        # The model stays for the next one.
+        assert [one.name for one in desk.models.models()] == ["tiny"]
+
+
+def test_what_is_handed_over_are_the_same_bytes_elsewhere_until_the_desk_closes(tmp_path: Path) -> None:
+    with open_tiny_desk(tmp_path) as desk:
+        kept = drawn(desk)
+        one, other = desk.hand_over(kept), desk.hand_over(kept)
+        assert one != other
+        assert one.name == other.name == kept.path.name
+        assert one.read_bytes() == kept.path.read_bytes()
+        assert one.parent.parent == other.parent.parent == desk.handed
+        assert not one.is_relative_to(desk.gallery.folder)
+        one.unlink()
+        assert kept.path.is_file()
+    assert not desk.handed.exists()
+    assert kept.path.is_file()
+
+
+def test_what_waits_when_it_closes_is_drawn_when_it_opens(tmp_path: Path) -> None:
+    with open_tiny_desk(tmp_path) as desk:
+        jobs = [desk.queue.submit(frog(seed=seed, steps=4), ALONE) for seed in (1, 2, 3)]
+    with open_tiny_desk(tmp_path) as desk:
+        for job in desk.queue.of(ALONE):
+            assert followed(desk, job).state == "done"
+        assert sorted(one.seed for one in desk.gallery.search(ALONE)) == [1, 2, 3]
+        assert {one.id for one in desk.queue.of(ALONE)} <= {one.id for one in jobs}
+
+
+def test_pictures_that_the_store_lost_are_found_again(tmp_path: Path) -> None:
+    with open_tiny_desk(tmp_path) as desk:
+        kept = drawn(desk)
+    for file in (tmp_path / "studio").glob("studio.db*"):
+        file.unlink()
+    with open_tiny_desk(tmp_path) as desk:
+        (found,) = desk.gallery.search(ALONE)
+        assert (found.path, found.prompt) == (kept.path, "a frog")
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+    with pytest.raises(OutputError) as caught, open_tiny_desk(tmp_path / "home"):
+        pass
+    assert str(tmp_path) in str(caught.value)
