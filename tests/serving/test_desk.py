@@ -19,7 +19,7 @@ def test_what_is_asked_for_is_drawn_and_kept(tmp_path: Path) -> None:
         assert (kept.prompt, kept.model, kept.seed, kept.width) == ("a frog", "tiny", 7, 64)
         assert from_json(read_metadata(kept.path).resolved_json, Resolved).picture_seed == 7
         # The model stays for the next one.
-        assert [one.name for one in desk.models.models()] == ["tiny"]
+        assert [one.name for one in desk.models.models] == ["tiny"]
 
 
 def test_what_is_handed_over_are_the_same_bytes_elsewhere_until_the_desk_closes(tmp_path: Path) -> None:

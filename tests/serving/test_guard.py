@@ -168,3 +168,15 @@ def test_further_hosts_are_named() -> None:
     assert ask(guard=guard, host="192.168.1.5:7860")[0] == 200
     assert ask(guard=guard, host=HERE)[0] == 200
     assert ask(guard=guard, host="192.168.1.6")[0] == 400
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-host", "X-Forwarded-Proto", "forwarded", "x-gradio-server"])
+def test_what_anybody_can_say_of_where_this_is_goes_no_further(name: str) -> None:
+    seen: list[Scope] = []
+
+    async def keep(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await inside(scope, receive, send)
+
+    assert ask(guard=Guard(keep), **{name: "evil.example", "accept": "x"})[0] == 200
+    assert dict(seen[0]["headers"]) == {b"host": HERE.encode(), b"accept": b"x"}

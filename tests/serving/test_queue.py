@@ -19,7 +19,7 @@ from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.serving.gallery import Gallery
 from sfumato.serving.jobs import Job
-from sfumato.serving.queue import MOST_ATTEMPTS, MOST_EACH, JobQueue
+from sfumato.serving.queue import MOST_ATTEMPTS, MOST_EACH, MOST_WAITING, JobQueue
 from sfumato.serving.store import Store
 from tiny_models import tiny_bundle
 
@@ -212,3 +212,62 @@ def test_who_comes_late_sees_the_end(queue: JobQueue, drawing: Drawing) -> None:
     last = end(queue, job)
     assert [one.state for one in queue.follow(job.id, ME)] == ["done"]
     assert list(queue.follow(job.id, ME, last.version)) == []
+
+
+def test_a_job_may_be_drawn_in_a_way_of_its_own(
+    queue: JobQueue, drawing: Drawing, gallery: Gallery, store: Store
+) -> None:
+    drawing.gate.set()
+    seen: list[Event] = []
+
+    def watched(recipe: Recipe, preview_every: int) -> Events:
+        for event in drawing(recipe, preview_every):
+            seen.append(event)
+            yield event
+
+    own = queue.submit(frog(seed=1), ME, watched)
+    plain = queue.submit(frog(seed=2), ME)
+    assert [queue.get(one.id, ME).position for one in (own, plain)] == [0, 1]
+    assert [row["id"] for row in store.read("SELECT id FROM jobs")] == [plain.id]
+    queue.start()
+    last = end(queue, own)
+    assert (last.state, len(last.pictures)) == ("done", 1)
+    assert end(queue, plain).state == "done"
+    assert sum(isinstance(one, StepDone) for one in seen) == 2  # of the one job alone
+    assert drawing.begun == [1, 2]
+
+
+def test_a_way_of_its_own_ends_with_the_queue(drawing: Drawing, gallery: Gallery, store: Store) -> None:
+    first = JobQueue(drawing, gallery, store)
+    job = first.submit(frog(), ME, drawing)
+    first.close()
+    second = JobQueue(drawing, gallery, store)
+    assert second.of(ME) == ()
+    assert first.get(job.id, ME).state == "queued"
+    second.close()
+
+
+def test_a_job_of_its_own_way_is_cancelled_while_it_waits(queue: JobQueue, drawing: Drawing) -> None:
+    job = queue.submit(frog(), ME, drawing)
+    assert queue.cancel(job.id, ME).state == "cancelled"
+    drawing.gate.set()
+    queue.start()
+    assert end(queue, queue.submit(frog(seed=3), ME)).state == "done"
+    assert drawing.begun == [3]
+
+
+def test_jobs_that_belong_together_are_accepted_all_or_none(
+    queue: JobQueue, drawing: Drawing, gallery: Gallery, store: Store
+) -> None:
+    jobs = queue.submit_together([frog(seed=seed) for seed in range(MOST_EACH + 4)], ME)
+    assert [job.position for job in jobs] == [*range(MOST_EACH + 4)]
+    with pytest.raises(BusyError, match=f"{MOST_EACH + 4} of yours are waiting already"):
+        queue.submit_together([frog()], ME)
+    with pytest.raises(BusyError, match="are waiting already"):
+        queue.submit_together([frog()] * MOST_WAITING, OTHER)
+    assert queue.of(OTHER) == ()
+    for job in reversed(jobs):
+        queue.cancel(job.id, ME)
+    queue.submit_together([frog(seed=5), frog(seed=6)], ME)
+    other = JobQueue(drawing, gallery, store)
+    assert [job.recipe.seed for job in other.of(ME)] == [5, 6]

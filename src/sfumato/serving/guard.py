@@ -31,6 +31,8 @@ _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Of Gradio: it fetches addresses for whoever asks, and tells who uses the page.
 _CLOSED: Final = ("/monitoring", "/gradio_api/monitoring", "/gradio_api/deep_link")
 _FILE: Final = "/gradio_api/file="
+# Anybody can say them, and Gradio makes the page's addresses of them.
+_HEARSAY: Final = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 _HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -78,7 +80,8 @@ class Guard:
             return
         known = self.alone or _visitor(headers)
         visitor = known or secrets.token_urlsafe(16)
-        scope.setdefault("state", {})["visitor"] = visitor
+        heard = [one for one in scope["headers"] if not one[0].lower().startswith(_HEARSAY)]
+        scope = {**scope, "headers": heard, "state": {**scope.get("state", {}), "visitor": visitor}}
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

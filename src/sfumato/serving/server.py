@@ -58,6 +58,7 @@ def application(desk: Desk, dressed: Dressed, address: Address) -> Guard:
         max_file_size=MAX_UPLOAD,
         enable_monitoring=False,
         allowed_paths=[],
+        app_kwargs={"openapi_url": None},
         theme=theme_of(dressed),
         css=style() + style_of(dressed),
         head=KEYS,

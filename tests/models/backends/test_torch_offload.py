@@ -20,6 +20,7 @@ from sfumato.models.adapters.kinds import Difference, Row
 from sfumato.models.backends.base import NOTHING, Extra, FreeU
 from sfumato.models.backends.torch import NOT_COMPILED, TorchBackend, load_torch
 from sfumato.models.backends.torch_attention import recording
+from sfumato.models.backends.torch_joint import load_joint
 from sfumato.models.backends.torch_offload import (
     KEPT_LAYERS,
     Desk,
@@ -38,10 +39,10 @@ from sfumato.models.backends.torch_offload import (
 from sfumato.models.backends.torch_storage import Packed, packed
 from sfumato.models.controlnets import locate_controlnet
 from sfumato.models.files import locate
+from sfumato.models.joint_files import NUMBER
 from sfumato.models.load import load_bundle
 from sfumato.models.stored import Rows
 from sfumato.models.tensor_file import TensorFile
-from sfumato.models.text_long import NUMBER
 from tiny_controlnets import write_controlnet
 from tiny_families import FAMILIES, write_family, write_original
 from tiny_models import tiny_folder, tiny_settings
@@ -229,7 +230,7 @@ def test_a_transformer_and_t5_move_as_well(offload: str) -> None:
     files = locate(joint_folder("sd35-medium"))
     found: list[list[torch.Tensor]] = []
     for asked in ("none", offload):
-        backend: Any = load_torch(files, "cpu", "float32", "off", asked)
+        backend: Any = load_joint(files, load_torch(files, "cpu", "float32", "off", asked))
         context, pooled = backend.encode_pooled(np.full((1, 8), 3), NUMBER)
         assert pooled is None
         extra = Extra(pooled=normal(1, sum(POOLED), seed=2))

@@ -28,6 +28,7 @@ from studio_pages import DESK, WAIT, OpenPage
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NONE_HERE = "The studio was NOT tested in a browser: there is no Chromium. On Debian: apt install chromium"
+ABORTED = "AbortError"  # what Gradio says of a stream that ends with its page
 _skipped: list[str] = []
 
 
@@ -98,12 +99,11 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
                 left.append(request.url)
 
         def said(message: ConsoleMessage) -> None:
-            if message.type == "error" and not message.text.startswith(allowed):
+            if message.type == "error" and not message.text.startswith((*allowed, ABORTED)):
                 errors.append(f"{message.text} ({message.location['url']})")
 
         def failed(error: WebError) -> None:
-            # What Gradio says of a stream that ends with its page.
-            if "AbortError" not in str(error.error):
+            if ABORTED not in str(error.error):
                 errors.append(str(error.error))
 
         def spoke(dialog: Dialog) -> None:

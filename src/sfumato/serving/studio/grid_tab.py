@@ -182,7 +182,10 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             parts["table"]: table_of(layout, {}),
             parts["sheet"]: gr.File(value=None, visible=False),
         }
-        yield from _followed(desk, words, parts, layout, cells, jobs, owner)
+        try:
+            yield from _followed(desk, words, parts, layout, cells, jobs, owner)
+        except SfumatoError as error:  # a picture that somebody removed meanwhile, a disk that is full
+            yield {parts["progress"]: problem_of(error)}
 
     def stop(request: gr.Request, numbers: tuple[str, ...]) -> None:
         # The last ones first: none of them shall begin while the others are stopped.

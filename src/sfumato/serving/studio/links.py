@@ -50,6 +50,8 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
         try:
             return create.filled(create_of(recipe_in(Path(path))), desk)
         except SfumatoError as error:
+            # Where a visitor's file was put is nothing that a visitor is told.
+            error.value = Path(path).name if str(error.value) == path else error.value
             raise gr.Error(str(error), print_exception=False) from None
 
     made["drop"].upload(from_file, made["drop"], form, **QUIET)

@@ -1,0 +1,68 @@
+"""The tab Learn, as a person meets it: the slider moves without the server, and by keyboard."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+EVIL = "a frog <img src=x onerror=alert(1)> ${1+1} {{1+1}}"
+
+
+@pytest.fixture
+def lesson(page: Page) -> Page:
+    """The page with a picture that was drawn in four steps."""
+    page.get_by_role("tab", name="Learn").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("number input for Steps").locator("visible=true").fill("4")
+    page.fill("#sf-learn-prompt textarea", EVIL)
+    page.click("#sf-learn-show")
+    page.wait_for_selector("#sf-learn-steps")
+    return page
+
+
+def test_the_slider_shows_every_step_without_the_server(lesson: Page) -> None:
+    asked: list[str] = []
+    lesson.on("request", lambda request: asked.append(request.url))
+    slider = lesson.locator("#sf-learn-steps input[type=range]")
+    expect(slider).to_have_attribute("aria-valuetext", "step 4 of 4")
+    pictures = lesson.locator("#sf-learn-steps img:visible")
+    expect(pictures).to_have_count(4)
+    marker = lesson.locator("#sf-learn-steps .marker").first
+    sources, places = {pictures.nth(2).get_attribute("src")}, {marker.get_attribute("x1")}
+    slider.focus()
+    for step in (3, 2, 1):
+        lesson.keyboard.press("ArrowLeft")
+        expect(slider).to_have_attribute("aria-valuetext", f"step {step} of 4")
+        expect(pictures).to_have_count(4)
+        sources.add(pictures.nth(2).get_attribute("src"))
+        places.add(marker.get_attribute("x1"))
+    assert len(sources) == len(places) == 4
+    lesson.locator("#sf-learn-steps").get_by_role("button", name="Play").click()
+    expect(slider).to_have_attribute("aria-valuetext", "step 4 of 4")
+    assert [one for one in asked if not one.startswith("data:")] == []
+    # Nothing of the prompt acts, and nothing of it is worked out.
+    chips = lesson.locator(".sf-token b").all_inner_texts()
+    assert "".join(chips).replace("start", "").replace("end", "").endswith("{{1+1}}")
+
+
+def test_experiments_and_files(lesson: Page) -> None:
+    lesson.get_by_role("button", name="Put two side by side").click()
+    lesson.fill("#sf-learn-other textarea", "a rabbit")
+    lesson.click("#sf-learn-compare-go")
+    expect(lesson.locator("#sf-learn-compare h3")).to_have_text([EVIL, "a rabbit"])
+    lesson.get_by_role("button", name="Mix two prompts").click()
+    lesson.fill("#sf-learn-mix-other textarea", "a rabbit")
+    lesson.click("#sf-learn-mix-go")
+    mix = lesson.locator("#sf-learn-mix input[type=range]")
+    expect(mix).to_have_attribute("aria-valuetext", "50 % of “a rabbit”")
+    mix.focus()
+    lesson.keyboard.press("End")
+    expect(lesson.locator("#sf-learn-mix output")).to_contain_text("100 %")
+    lesson.get_by_role("button", name="How much noise").click()
+    box = lesson.get_by_label("zero terminal SNR")
+    expect(lesson.get_by_text("As Stable Diffusion was published")).to_be_hidden()
+    box.uncheck()
+    expect(lesson.get_by_text("As Stable Diffusion was published")).to_be_visible()
+    lesson.get_by_role("button", name="Take it along").click()
+    lesson.click("#sf-learn-make")
+    with lesson.expect_download() as download:
+        lesson.locator("#sf-learn-file a").first.click()
+    assert download.value.suggested_filename.endswith(".gif")

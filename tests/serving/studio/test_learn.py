@@ -1,0 +1,110 @@
+"""The tab Learn: its form, and what its buttons do, with the bundled model."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from sfumato.errors import RecipeError
+from sfumato.serving.desk import Desk, open_desk
+from sfumato.serving.studio import learn
+from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.words import words_of
+from sfumato.settings import Settings
+
+WORDS = words_of(Look())
+FORM = {"prompt": "a frog", "steps": 2, "guidance": 2, "sampler": "ddim", "seed": "7"}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    settings = Settings(tmp_path_factory.mktemp("home"), backend="openvino", device="cpu", offline=True)
+    with open_desk(settings) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def parts(desk: Desk) -> dict[str, Any]:
+    with gr.Blocks(analytics_enabled=False):
+        return learn.build(desk, WORDS, Look(prompt="a rabbit"))
+
+
+def handler(parts: dict[str, Any], name: str) -> Callable[..., Any]:
+    """Return what happens when the button `name` is clicked."""
+    button = parts[name]
+    functions = gr.context.Context.root_block or button.parent
+    while functions.parent is not None:
+        functions = functions.parent
+    found = [one for one in functions.fns.values() if (button._id, "click") in one.targets]
+    return found[0].fn
+
+
+def last(news: Any, part: Any) -> Any:
+    """Return what `part` shows in the end."""
+    *_, value = [one[part] for one in news if part in one]
+    return value
+
+
+@pytest.fixture(scope="module")
+def shown(parts: dict[str, Any]) -> Any:
+    news = list(handler(parts, "show")(None, *FORM.values()))
+    assert "sf-learn-steps" in last(news, parts["panel"])
+    assert last(news, parts["begin_step"]).maximum == 2
+    return last(news, parts["shown"])
+
+
+def test_the_form() -> None:
+    assert tuple(FORM) == learn.FORM
+    form = learn.form_of(FORM)
+    assert (form.prompt, form.steps, form.guidance, form.sampler, form.seed) == ("a frog", 2, 2.0, "ddim", 7)
+    empty = learn.form_of(dict.fromkeys(learn.FORM))
+    assert empty == learn.Learn()
+    with pytest.raises(RecipeError, match="seed"):
+        learn.form_of({**FORM, "seed": "x"})
+
+
+def test_show_me_draws_keeps_and_traces(desk: Desk, shown: Any) -> None:
+    assert (shown.trace / "index.html").is_file()
+    assert shown.trace.parent == desk.settings.data_dir / "studio" / "traces"
+    assert [one.prompt for one in desk.gallery.search("me")] == ["a frog"]
+    assert shown.recipe.seed == 7
+
+
+def test_what_is_wrong_is_said_in_its_place(parts: dict[str, Any]) -> None:
+    for changes, problem in (({"prompt": " "}, "prompt"), ({"seed": "x"}, "seed")):
+        news = list(handler(parts, "show")(None, *{**FORM, **changes}.values()))
+        assert problem in last(news, parts["panel"])
+        assert "sf-problem" in last(news, parts["panel"])
+    for name, place, values in (
+        ("heat_go", "heat", ()),
+        ("mix_go", "mix", ("a rabbit",)),
+        ("begin_go", "begin", (1, "")),
+        ("compare_go", "compare", ("prompt", "a rabbit", "")),
+    ):
+        assert WORDS("learn_first") in last(list(handler(parts, name)(None, None, *values)), parts[place])
+    assert WORDS("learn_first") in handler(parts, "make")(None, "GIF", "x0")[1]
+
+
+def test_experiments(parts: dict[str, Any], shown: Any, desk: Desk) -> None:
+    compare = handler(parts, "compare_go")
+    for what, other, sampler, label in (("steps", "3", "", "3"), ("sampler", "", "euler", "Euler")):
+        page = last(list(compare(None, shown, what, other, sampler)), parts["compare"])
+        assert f"<h3>{label}</h3>" in page
+    begun = last(list(handler(parts, "begin_go")(None, shown, 1, "a rabbit")), parts["begin"])
+    assert WORDS("learn_noised", 1) in begun
+    mixed = last(list(handler(parts, "mix_go")(None, shown, "a rabbit")), parts["mix"])
+    assert mixed.count("<img") == 5
+    assert desk.gallery.count("me") == 1  # what is tried out is not kept
+
+
+def test_files_to_take_along(parts: dict[str, Any], shown: Any) -> None:
+    path, problem = handler(parts, "make")(shown, "WebP", "noisy")
+    assert (Path(path).name, problem) == ("a-frog.webp", "")
+    page, problem = handler(parts, "page")(shown)
+    assert Path(page).read_text().startswith("<!DOCTYPE html>")
+
+
+def test_stopping_nothing_is_fine(parts: dict[str, Any]) -> None:
+    handler(parts, "stop")(None, "")
