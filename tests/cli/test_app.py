@@ -24,6 +24,7 @@ COMMANDS = [
     "evaluate",
     "evaluate-edits",
     "models",
+    "studio",
     "samplers",
     "doctor",
     "bench",

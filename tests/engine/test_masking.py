@@ -56,7 +56,7 @@ def test_it_is_found_before_the_weights_are_loaded(tmp_path: Path, monkeypatch: 
     def loading(*_: object) -> None:
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr("sfumato.engine.run.load", loading)
+    monkeypatch.setattr("sfumato.engine.gathering.load", loading)
     with pytest.raises(PictureError, match="mask: the mask is empty"):
         list(run(recipe(tmp_path, np.zeros((16, 16))), tiny_settings()))
     with pytest.raises(AssertionError, match="the model was loaded"):
