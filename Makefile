@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check lint format test bench golden clean
+.PHONY: help demo check lint format test chromium bench golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +42,19 @@ format: $(READY) ## mend style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(READY) ## run the tests
+test: $(READY) chromium ## run the tests
 	$(BIN)/python -m pytest
+
+chromium: ## the browser that the studio is tested in, where apt can install it; never fatal
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+		echo "Installing Chromium for the tests of the studio" >&2; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium; } \
+			|| echo "Chromium cannot be installed: the studio is not tested in a browser." >&2; \
+	else \
+		echo "There is no Chromium: the studio is not tested in a browser. Debian: apt install chromium" >&2; \
+	fi >/dev/null
 
 bench: $(READY) ## measure one picture: cold and warm time by stage, and memory
 	$(SFUMATO) bench

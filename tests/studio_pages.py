@@ -53,9 +53,7 @@ def go_to(page: Page, tab: str) -> None:
 
 def drop(target: Locator, name: str, content: bytes, kind: str = "image/png") -> None:
     """Let a file fall on something."""
-    target.evaluate(
-        _DROP, {"data": base64.b64encode(content).decode("ascii"), "name": name, "type": kind}
-    )
+    target.evaluate(_DROP, {"data": base64.b64encode(content).decode("ascii"), "name": name, "type": kind})
 
 
 def overflow_of(page: Page) -> int:

@@ -19,7 +19,7 @@ from tiny_models import tiny_folder, tiny_settings
 
 @contextmanager
 def open_tiny_desk(home: Path) -> Generator[Desk]:
-    """Open a desk with the tiny model under the name "tiny", beside the bundled one, and the data in `home`."""
+    """Open a desk that knows the tiny model as "tiny", beside the bundled one, with its data in `home`."""
     with open_desk(replace(tiny_settings(tiny_folder().parent), data_dir=home)) as desk:
         yield desk
 

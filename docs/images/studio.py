@@ -18,9 +18,8 @@ HERE: Final = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
 from served_studio import bundled_settings, served_studio  # noqa: E402
-from studio_pages import WAIT, go_to  # noqa: E402
-
 from sfumato.serving.studio.look import built_in  # noqa: E402
+from studio_pages import WAIT, go_to  # noqa: E402
 
 MOST_BYTES: Final = 150_000
 
@@ -29,7 +28,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         settings = bundled_settings(Path(home))
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for look, name, show in (("harbour", "studio-create", create), ("paper", "studio-grid", grid)):
+        for look, name, show in (
+            ("harbour", "studio-create", create),
+            ("paper", "studio-grid", grid),
+            ("paper", "studio-learn", learn),
+        ):
             with served_studio(settings, built_in(look)) as served:
                 page = browser.new_page(viewport={"width": 1280, "height": 860})
                 page.goto(served.url)
@@ -59,6 +62,18 @@ def grid(page: Page) -> None:
     )
     page.click("#sf-grid-draw")
     expect(page.locator("#sf-grid-progress")).to_contain_text("12 of 12", timeout=4 * WAIT)
+
+
+def learn(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1500})
+    go_to(page, "Learn")
+    page.fill("#sf-learn-prompt textarea", "a red frog on a beach at sunset")
+    page.get_by_role("button", name="Settings").click()
+    page.locator("#sf-learn-seed input, #sf-learn-seed textarea").fill("7")
+    page.click("#sf-learn-show")
+    page.wait_for_selector("#sf-learn-steps", timeout=4 * WAIT)
+    page.get_by_role("button", name="Settings").click()
+    page.locator("#sf-learn-steps input[type=range]").fill("4")
 
 
 def keep(png: bytes, path: Path) -> None:

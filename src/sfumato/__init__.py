@@ -21,6 +21,7 @@ from sfumato.errors import SfumatoError
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:
+    from sfumato import studio
     from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
     from sfumato.engine.run import run
     from sfumato.models.cache import ModelCache
@@ -65,6 +66,7 @@ __all__ = [
     "VariationPart",
     "__version__",
     "run",
+    "studio",
 ]
 
 _PARTS = (
@@ -90,6 +92,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "studio":  # a module, which is imported when it is asked for
+        return import_module("sfumato.studio")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'sfumato' has no attribute {name!r}")

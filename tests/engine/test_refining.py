@@ -46,6 +46,7 @@ from sfumato.recipe.parts import (
 )
 from sfumato.recipe.refining import RefinePart
 from sfumato.recipe.resolve import resolve
+from sfumato.samplers.edm import Edm
 from sfumato.samplers.schedule import Schedule
 from tiny_adapters import kohya_lora, write_adapter
 from tiny_models import tiny_bundle, tiny_folder, tiny_settings, write_tiny_model
@@ -322,6 +323,14 @@ def test_a_refiner_draws_no_noise_that_it_never_saw() -> None:
     strong = Schedule(wide.alphas_cumprod[300:], "eps")
     with pytest.raises(RecipeError, match=r"and was trained on those from 14\.6 to 0\.83"):
         hand_over(asked(steps=10, start=0.5), wide, strong)
+
+
+def test_a_model_of_edm_hands_nothing_over() -> None:
+    """Its timesteps are logarithms: no share of them lies below one."""
+    ours, plain = Schedule.edm(Edm(0.002, 80.0, 0.5, "edm")), Schedule.create()
+    with pytest.raises(RecipeError, match=r"refiner: has no timesteps .* EDM"):
+        hand_over(asked(steps=10, spacing="karras"), ours, plain)
+    assert 0 < hand_over(asked(steps=10), plain, ours) < 10
 
 
 def test_a_model_without_the_refiner_of_the_recipe_draws_nothing(other: ModelBundle) -> None:

@@ -27,6 +27,7 @@ from sfumato.models.load import load_bundle
 from sfumato.models.memory import DECODING, PREDICTING, tells_of_memory
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.parts import TextPart
+from sfumato.recipe.refining import RefinePart
 from sfumato.recipe.resolve import resolve
 from tiny_models import tiny_bundle, tiny_folder, tiny_settings
 
@@ -161,6 +162,18 @@ def test_less_of_the_model() -> None:
     assert len(downs) == 2  # one row first, which does not help
     assert "less of the model is in memory at a time; what was begun is drawn again" in downs[1]
     assert_same(events, run(recipe(1), tiny_bundle()), most=0)
+
+
+def test_less_of_a_refiner_where_the_model_cannot_have_less() -> None:
+    """A model with adapters over it stays whole; the refiner, which ran out, need not."""
+    own = load_bundle(str(tiny_folder()), tiny_settings())
+    refiner = cramped(own, holds_all=False)
+    wanted = Recipe(parts=(TextPart(prompt="a frog"), RefinePart(model="it", start=0.5)), seed=3, steps=4)
+    resolved = resolve(wanted, tiny_bundle().defaults, refiner=refiner.defaults)
+    events = run(resolved, replace(cramped(), refiner=refiner))
+    downs = [one.warnings[0] for one in events if isinstance(one, SteppedDown)]
+    assert "less of the model is in memory at a time" in downs[-1]
+    assert_same(events, run(resolved, replace(tiny_bundle(), refiner=tiny_bundle())))
 
 
 def test_nothing_helps() -> None:

@@ -138,6 +138,8 @@ def test_files_that_are_missing_or_damaged_are_reported(folder: Path, tmp_path: 
         ({"addition_embed_type": "image"}, "has addition_embed_type 'image'"),
         ({"conditioning_channels": 4}, "has conditioning_channels 4"),
         ({"block_out_channels": "1632"}, "no usable block_out_channels"),
+        ({"layers_per_block": None}, "no usable layers_per_block"),
+        ({"layers_per_block": 10**12}, "no usable layers_per_block"),
         ({"conditioning_embedding_out_channels": []}, "no usable conditioning_embedding_out_channels"),
     ],
 )
@@ -149,10 +151,13 @@ def test_kinds_that_are_not_supported_are_refused(folder: Path, changes: dict[st
     ("changes", "words"),
     [
         ({"adapter_type": "style"}, "has adapter_type 'style', which is not supported"),
+        ({"adapter_type": []}, "has adapter_type [], which is not supported"),
         ({"channels": []}, "has channels [], which is not supported"),
         ({"in_channels": 4}, "has in_channels 4, which is not supported"),
         ({"downscale_factor": True}, "has downscale_factor True, which is not supported"),
         ({"num_res_blocks": 0}, "has num_res_blocks 0, which is not supported"),
+        ({"num_res_blocks": 10**12}, "has num_res_blocks 1000000000000, which is not supported"),
+        ({"channels": [8] * 100_000}, "..., which is not supported"),
         (
             {"num_res_blocks": 3},
             "does not fit its config.json: it lacks adapter.body.0.resnets.2",

@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,9 @@ def test_another_autoencoder_takes_the_place_of_the_model_s(
     save_file(other, tmp_path / "vae.safetensors")
     files = with_vae(locate(single), find_vae(tmp_path / "vae.safetensors"))
     assert files.vae.config["scaling_factor"] == 0.18215
+    shifted = replace(files.vae, config={**files.vae.config, "shift_factor": 0.0609})
+    again = with_vae(replace(files, vae=shifted), find_vae(tmp_path / "vae.safetensors"))
+    assert again.vae.config["shift_factor"] == 0.0609
     done = load_file(to_single(files, tmp_path / "new.safetensors").path)
     before = load_file(single)
     changed = {name for name, tensor in done.items() if not torch.equal(tensor, before[name])}

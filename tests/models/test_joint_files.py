@@ -94,6 +94,8 @@ def _config(part: str, **values: Any) -> Callable[[Path], None]:
         (_config("transformer", pos_embed_max_size=0), "pos_embed_max_size"),
         (_config("transformer", pooled_projection_dim=99), "pooled text of 99"),
         (_config("transformer", joint_attention_dim=32), "attends to 32"),
+        (_config("text_encoder", projection_dim="32"), "no usable projection_dim"),
+        (_config("text_encoder_2", hidden_size=None), "no usable hidden_size"),
         (_config("text_encoder_3", d_model=WIDE + 1), f"attends to {WIDE}"),
         (_config("vae", shift_factor="x"), "shift_factor"),
         (lambda folder: shutil.rmtree(folder / "tokenizer_3"), "tokenizer.json is missing"),

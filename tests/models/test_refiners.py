@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from family_models import family_folder
 from sfumato.errors import ModelFileError, RecipeError
 from sfumato.models.load import FoundModel, find_model
 from sfumato.models.refiners import find_refiner
+from tiny_families import FAMILIES, write_family, write_original
 from tiny_models import tiny_folder, tiny_settings
 
 SETTINGS = tiny_settings()
@@ -76,3 +78,33 @@ def test_what_came_out_of_a_picture_opens_no_path(base: FoundModel, tmp_path: Pa
     with pytest.raises(RecipeError, match="refiner: "):
         find_refiner(str(folder), base, SETTINGS, paths=False)
     assert find_refiner("other", base, tiny_settings(folder.parent), paths=False).files.folder == folder
+
+
+def test_latents_are_those_of_the_networks_not_of_the_autoencoder_alone(
+    base: FoundModel, tmp_path: Path
+) -> None:
+    """A network of EDM works on latents of another standard deviation than its autoencoder makes."""
+    said = {"prediction_type": "epsilon", "sigma_min": 0.002, "sigma_max": 80.0}
+    for deviation, fits in ((0.5, False), (1.0, True)):
+        folder = shutil.copytree(tiny_folder(), tmp_path / f"edm{deviation}")
+        config = {"_class_name": "EDMDPMSolverMultistepScheduler", "sigma_data": deviation, **said}
+        (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
+        if fits:
+            assert find_refiner(str(folder), base, SETTINGS).defaults.name == folder.name
+            continue
+        with pytest.raises(RecipeError, match="their scaling factor is 1, not 0.5"):
+            find_refiner(str(folder), base, SETTINGS)
+
+
+def test_a_refiner_in_a_file_brings_its_autoencoder(tmp_path: Path) -> None:
+    """Of what --vae names, nothing is the refiner's: the error must not advise it."""
+    path, bare = tmp_path / "whole.safetensors", tmp_path / "bare.safetensors"
+    write_original(write_family(tmp_path / "sd15", FAMILIES["sd15"]), path, FAMILIES["sd15"])
+    tensors = load_file(path)
+    save_file({key: one for key, one in tensors.items() if not key.startswith("first_stage_model.")}, bare)
+    found = find_model(str(path), SETTINGS)
+    assert find_refiner(str(path), found, SETTINGS).defaults.name == "whole"
+    with pytest.raises(ModelFileError, match="no autoencoder") as caught:
+        find_refiner(str(bare), found, SETTINGS)
+    assert caught.value.field == "refiner"
+    assert "Give one with --vae" not in str(caught.value.hint)

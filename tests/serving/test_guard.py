@@ -180,3 +180,14 @@ def test_what_anybody_can_say_of_where_this_is_goes_no_further(name: str) -> Non
 
     assert ask(guard=Guard(keep), **{name: "evil.example", "accept": "x"})[0] == 200
     assert dict(seen[0]["headers"]) == {b"host": HERE.encode(), b"accept": b"x"}
+
+
+def test_a_proxy_of_ones_own_may_show_the_page_and_a_notebook_may_frame_it() -> None:
+    outside = "https://abc-7860.example.com"
+    guard = Guard(inside, origins=frozenset({outside}), frames=("http://localhost:*",))
+    assert ask(method="POST", guard=guard, origin=outside)[0] == 200
+    assert ask(method="POST", origin=outside)[0] == 403
+    assert ask(method="POST", guard=guard, origin="https://other.example.com")[0] == 403
+    policy = "content-security-policy"
+    assert "frame-ancestors 'self' http://localhost:*" in ask(guard=guard)[1][policy]
+    assert ask()[1][policy].endswith("frame-ancestors 'self'")

@@ -24,7 +24,7 @@ from tiny_studio import drawn, open_tiny_desk
 HERE = "http://127.0.0.1:7860"
 EVIL = "http://evil.example"
 #: One address of each kind that the page answers.
-PLACES = ("/", "/config", "/gradio_api/info", "/theme.css", "/gradio_api/startup-events", "/gradio_api/upload")
+PLACES = ("/", "/config", "/gradio_api/info", "/theme.css", "/gradio_api/app_id", "/gradio_api/upload")
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 Upload = Callable[..., int]
 
@@ -149,7 +149,8 @@ def test_not_even_pictures_that_the_page_did_not_show(client: TestClient, desk: 
     kept = drawn(desk)
     for path in (kept.path, kept.path.parent / ".." / kept.path.parent.name / kept.path.name):
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
-    assert client.get(f"/gradio_api/file={desk.settings.data_dir / 'studio' / 'studio.db'}").status_code == 403
+    store = desk.settings.data_dir / "studio" / "studio.db"
+    assert client.get(f"/gradio_api/file={store}").status_code == 403
     link = desk.handed / "link.png"
     link.symlink_to("/etc/passwd")
     assert client.get(f"/gradio_api/file={link}").status_code in (403, 404)
@@ -158,7 +159,13 @@ def test_not_even_pictures_that_the_page_did_not_show(client: TestClient, desk: 
 
 @pytest.mark.parametrize(
     "address",
-    ["http://127.0.0.1:1/", "https://example.com/a.png", "HTTP://example.com", "http:%2F%2Fexample.com", "ftp://a/b"],
+    [
+        "http://127.0.0.1:1/",
+        "https://example.com/a.png",
+        "HTTP://example.com",
+        "http:%2F%2Fexample.com",
+        "ftp://a/b",
+    ],
 )
 def test_nothing_is_fetched_for_whoever_asks(client: TestClient, address: str) -> None:
     assert client.get(f"/gradio_api/file={address}").status_code == 403
@@ -193,9 +200,7 @@ def test_names_of_uploads_lead_nowhere(client: TestClient, gradio_folder: Path, 
 
 def test_uploads_have_a_limit(client: TestClient, files: Callable[[], int]) -> None:
     before = files()
-    answer = client.post(
-        "/gradio_api/upload", files={"files": ("a.png", bytes(MAX_UPLOAD + 1), "image/png")}
-    )
+    answer = client.post("/gradio_api/upload", files={"files": ("a.png", bytes(MAX_UPLOAD + 1), "image/png")})
     assert answer.status_code == 413
     assert client.get("/", headers={"content-length": str(10**10)}).status_code == 413
     assert files() == before

@@ -2,10 +2,11 @@
 
 import socket
 import webbrowser
+from dataclasses import replace
 from threading import Timer
 from typing import TYPE_CHECKING
 
-from sfumato.cli.console import result, talk
+from sfumato.cli.console import result, result_json, talk
 from sfumato.errors import InputError, MissingExtraError
 from sfumato.settings import Settings
 
@@ -24,6 +25,7 @@ def open_studio(
     password: str | None,
     names: tuple[str, ...],
     browser: bool,
+    as_json: bool = False,
 ) -> None:
     """Serve the studio until Ctrl-C. Raises MissingExtraError without Gradio, InputError for an address that
     cannot be listened at, and OutputError for a data folder that cannot be used.
@@ -35,10 +37,14 @@ def open_studio(
     from sfumato.serving.desk import open_desk
 
     host = HERE if listen is None else listen
-    address = Address(host, _free(host, port), password, names)
+    address = Address(host, port, password, names)  # before anything is listened at
+    address = replace(address, port=_free(host, port))
     with open_desk(settings) as desk:
         url = f"http://{address.host}:{address.port}/"
-        result(url)
+        if as_json:
+            result_json({"url": url})
+        else:
+            result(url)
         talk("Ctrl-C closes the studio; everything that was drawn is kept.")
         if browser:
             Timer(1.0, webbrowser.open, (url,)).start()

@@ -56,6 +56,7 @@ def studio(
     precision: flags.Precision = None,
     offload: flags.Offload = None,
     storage: flags.Storage = None,
+    as_json: flags.Json = False,
 ) -> None:
     """Open the studio: a page to draw, edit, look into and keep pictures, in the browser.
 
@@ -76,7 +77,7 @@ def studio(
             raise InputError("there is no such action", field="studio", value=" ".join(given), hint=hint)
         folder = Path(given[2]) if len(given) > 2 else folder
         if action != "preview":
-            studio_looks.act(action, folder, settings)
+            studio_looks.act(action, folder, settings, as_json=as_json)
             return
     dressed = studio_looks.chosen(look, folder, settings)
     from sfumato.cli.serving import open_studio
@@ -89,4 +90,5 @@ def studio(
         password=os.environ.get(PASSWORD) or None,
         names=tuple(name or ()),
         browser=browser,
+        as_json=as_json,
     )

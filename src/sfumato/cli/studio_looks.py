@@ -1,12 +1,14 @@
 """`sfumato studio theme`: begin a look, check one, and name those there are."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from sfumato.cli.console import result, talk
+from sfumato.cli.console import result, result_json, talk
+from sfumato.cli.serving import INSTALL
 from sfumato.errors import InputError, OutputError
 from sfumato.imaging.writing import make_folder, write_file
-from sfumato.serving.studio.check import problems_of, readings_of
+from sfumato.serving.studio.check import Reading, problems_of, readings_of
 from sfumato.serving.studio.look import FILE, Dressed, built_in, names, read_look
 from sfumato.settings import Settings
 
@@ -46,35 +48,48 @@ def chosen(look: str | None, folder: Path | None, settings: Settings) -> Dressed
     return read_look(folder)
 
 
-def act(action: str, folder: Path | None, settings: Settings) -> None:
+def act(action: str, folder: Path | None, settings: Settings, *, as_json: bool = False) -> None:
     """Carry out `new`, `check` or `list`. Raises OutputError, RecipeError and InputError."""
     folder = settings.data_dir / "studio" if folder is None else folder
     if action == "new":
-        _new(folder)
+        path = _new(folder)
+        if as_json:
+            result_json({"path": str(path)})
+        else:
+            result(str(path))
     elif action == "check":
-        _check(folder)
+        readings = _check(folder)
+        if as_json:
+            result_json([{**asdict(one), "passes": one.passes} for one in readings])
+            return
+        for one in readings:
+            talk(str(one))
+        result("no problems")
+    elif as_json:
+        result_json([*names()])
     else:
-        from sfumato.serving.studio.theme import THEMES
-
         result("\n".join(names()))
-        talk(f"themes of Gradio, as theme = NAME: {', '.join(sorted(THEMES))}")
+        try:
+            from sfumato.serving.studio.theme import THEMES
+        except ModuleNotFoundError:
+            talk(f"Gradio has themes as well, but is not installed. {INSTALL}")
+        else:
+            talk(f"themes of Gradio, as theme = NAME: {', '.join(sorted(THEMES))}")
 
 
-def _new(folder: Path) -> None:
+def _new(folder: Path) -> Path:
     make_folder(folder)
     path = folder / FILE
     if path.exists():
         hint = "Change it, or name another folder."
         raise OutputError("there is a look already", field="theme", value=str(path), hint=hint)
     write_file(path, FIRST.format(others=", ".join(names()[1:])).encode())
-    result(str(path))
+    return path
 
 
-def _check(folder: Path) -> None:
+def _check(folder: Path) -> tuple[Reading, ...]:
     dressed = chosen(None, folder, Settings(folder))
     problems = problems_of(dressed)
     if problems:
         raise InputError("\n".join(("this look has problems:", *problems)), field="theme")
-    for one in readings_of(dressed):
-        talk(str(one))
-    result("no problems")
+    return readings_of(dressed)

@@ -60,11 +60,18 @@ def hand_over(resolved: Resolved, schedule: Schedule, refiner: Schedule) -> int:
     """Return the step at which the refiner of a recipe takes over, in (first step, steps), for the schedules
     of the recipe's model and of the refiner.
 
-    Raises RecipeError where one of the two would draw nothing, and where the refiner would have to draw noise
-    levels that it was not trained on.
+    Raises RecipeError where one of the two would draw nothing, where the refiner would have to draw noise
+    levels that it was not trained on, and for a model of EDM, whose timesteps have no shares.
     """
     part = resolved.refine
     assert part is not None  # whoever asks has a refiner
+    if schedule.data is not None:
+        raise RecipeError(
+            f"has no timesteps to take over at: {resolved.model} was trained in the way of EDM",
+            field="refiner",
+            value=part.model,
+            hint="Leave it out; such a model may refine others.",
+        )
     trained = len(schedule.alphas_cumprod)
     cutoff = round(trained - part.start * trained)
     sigmas = grid(schedule, resolved.steps, resolved.spacing)[:-1]

@@ -124,11 +124,12 @@ def _offloaded(bundle: ModelBundle) -> Less | None:
         less = None if refiner is None else refiner.backend.leaner()
     except OutOfMemoryError:  # there is not even enough to change what is there
         return None
-    if leaner is None:
+    if leaner is None and less is None:
         return None
     if refiner is not None:
         refiner = refiner if less is None else replace(refiner, backend=less)
-    return replace(bundle, backend=leaner, refiner=refiner), "less of the model is in memory at a time"
+    backend = bundle.backend if leaner is None else leaner
+    return replace(bundle, backend=backend, refiner=refiner), "less of the model is in memory at a time"
 
 
 def _with(bundle: ModelBundle, *, max_rows: int | None = None, max_latents: int | None = None) -> ModelBundle:

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
-from sfumato.errors import ModelFileError, RecipeError, closest
+from sfumato.errors import ModelFileError, RecipeError, closest, shown
+from sfumato.models.levels import fault_of_levels
 from sfumato.models.network_files import Config, NetworkFiles, damaged, find_weights, read_json
 from sfumato.models.places import PICKLES, WEIGHTS, find_all
 from sfumato.settings import Settings
@@ -244,21 +245,21 @@ def _single(path: Path) -> ControlFiles:
 def _adapter(folder: Path, config: Config) -> ControlFiles:
     """Return the T2I-Adapter in `folder`, whose tensors are those that its configuration asks for."""
     from sfumato.models.original.controlnet import Unfit, check_shapes
-    from sfumato.models.original.t2i_adapter import CHANNELS, FOLDED, expected_of
+    from sfumato.models.original.t2i_adapter import CHANNELS, FOLDED, MAX_BLOCKS, expected_of
     from sfumato.models.safetensors_header import read_header
 
     whole = {**ADAPTER_DEFAULTS, **config}
     numbers = [whole["downscale_factor"], whole["num_res_blocks"]]
     usable = {
-        "adapter_type": whole["adapter_type"] in FOLDED,
-        "channels": _counts(whole["channels"]),
+        "adapter_type": any(whole["adapter_type"] == one for one in FOLDED),
+        "channels": _counts(whole["channels"]) and len(whole["channels"]) <= MAX_BLOCKS,
         "downscale_factor": _counts(numbers[:1]),
         "in_channels": whole["in_channels"] in CHANNELS,
-        "num_res_blocks": _counts(numbers[1:]),
+        "num_res_blocks": _counts(numbers[1:]) and whole["num_res_blocks"] <= MAX_BLOCKS,
     }
     for key, fits in usable.items():
         if not fits:
-            raise damaged(folder / _CONFIG, f"has {key} {whole[key]!r}, which is not supported")
+            raise damaged(folder / _CONFIG, f"has {key} {shown(whole[key])}, which is not supported")
     weights = find_weights(folder, _STEM)
     shapes = read_header(weights).shapes
     try:
@@ -299,10 +300,9 @@ def _unsupported(config: Config) -> str | None:
             return f"has {key} {whole[key]!r}, which is not supported"
     if whole["addition_embed_type"] not in (None, "text_time"):
         return f"has addition_embed_type {whole['addition_embed_type']!r}, which is not supported"
-    for key in ("block_out_channels", "conditioning_embedding_out_channels"):
-        if not _counts(whole[key]):
-            return f"holds no usable {key}"
-    return None
+    if not _counts(whole["conditioning_embedding_out_channels"]):
+        return "holds no usable conditioning_embedding_out_channels"
+    return fault_of_levels(config)
 
 
 def _counts(values: object) -> bool:

@@ -155,7 +155,7 @@ def with_vae(files: ModelFiles, vae: NetworkFiles) -> ModelFiles:
         raise _other_vae(vae, f"has {other} levels, and that of the model has {mine}")
     kept = {
         key: files.vae.config[key]
-        for key in ("scaling_factor", "sample_size", "latents_mean", "latents_std")
+        for key in ("scaling_factor", "shift_factor", "sample_size", "latents_mean", "latents_std")
         if key in files.vae.config
     }
     return replace(files, vae=replace(vae, config={**vae.config, **kept}))

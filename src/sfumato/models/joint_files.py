@@ -84,18 +84,25 @@ def check_joint(
     if first is None or second is None or first.class_name != PROJECTING:
         what = f"must name {PROJECTING} as text_encoder and as text_encoder_2"
         raise damaged(folder / "model_index.json", what)
-    pooled = [one.config.get("projection_dim", 512) for one in (first, second)]
+    pooled = [_width(one, "projection_dim") for one in (first, second)]
     wanted = setting(network, "pooled_projection_dim")
     if sum(pooled) != wanted:
         what = f"takes a pooled text of {wanted} numbers, not {sum(pooled)}"
         raise damaged(network.described, what)
     width = setting(network, "joint_attention_dim")
-    widths = [one.config.get("hidden_size", 512) for one in (first, second)]
+    widths = [_width(one, "hidden_size") for one in (first, second)]
     if sum(widths) > width:
         raise damaged(network.described, f"attends to {width} numbers, not to {sum(widths)}")
     if third is not None and third.config.get("d_model", 512) != width:
         what = f"attends to {width} numbers, and {THIRD}/config.json has {third.config.get('d_model', 512)}"
         raise damaged(network.described, what)
+
+
+def _width(encoder: NetworkFiles, key: str) -> int:
+    value: Any = encoder.config.get(key, 512)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise damaged(encoder.described, f"holds no usable {key} ({value!r})")
+    return value
 
 
 def largest_side(network: NetworkFiles) -> int:

@@ -17,6 +17,7 @@ from sfumato.models.folders import find_folder, is_known, known_folders
 from sfumato.models.instructed import instructed, shown
 from sfumato.models.joint_files import check_joint, is_transformer, largest_side, setting
 from sfumato.models.latents import check_scaling
+from sfumato.models.levels import fault_of_levels
 from sfumato.models.liked import liked_by
 from sfumato.models.low_res import low_res_noise, upscales
 from sfumato.models.memory import system_memory
@@ -318,6 +319,9 @@ def _check(files: ModelFiles) -> None:
 
 def _check_unet(files: ModelFiles) -> None:
     unet, vae = files.unet, files.vae
+    fault = fault_of_levels(unet.config)
+    if fault is not None:
+        raise damaged(_config(unet), fault)
     channels = _number(vae, "latent_channels", LATENT_CHANNELS)
     own = inpaints(files) or upscales(files) or instructed(files)
     fits = _number(unet, "in_channels") == channels or own

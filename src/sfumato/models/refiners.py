@@ -4,11 +4,13 @@ Any model may refine another that works on the same latents; which of them were 
 Stable Diffusion XL, for the lowest fifth of the noise) nothing in their files says.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from sfumato.errors import RecipeError
+from sfumato.errors import ModelFileError, RecipeError
 from sfumato.models.files import ModelFiles
-from sfumato.models.latents import Numbers, scaling_of
+from sfumato.models.latents import Numbers, in_unit_variance, scaling_of
 from sfumato.models.load import LATENT_CHANNELS, FoundModel, downsampling, find_model
 from sfumato.settings import Settings
 
@@ -20,13 +22,21 @@ def find_refiner(
     go on where `base` stops.
 
     Raises RecipeError about the refiner for a name that is not known and for a model that works on other
-    latents, or needs a picture that the base has not; ModelFileError as `find_model` does.
+    latents, or needs a picture that the base has not; ModelFileError as `find_model` does, and for a file
+    without an autoencoder: `--vae` and one that lies beside belong to the recipe's model.
     """
     try:
         found = find_model(name_or_path, settings, paths=paths)
     except RecipeError as error:
         raise RecipeError(error.message, field="refiner", value=error.value, hint=error.hint) from None
     check_latents(found, base)
+    if found.files.vae.is_absent:
+        raise ModelFileError(
+            "this file has no autoencoder (VAE)",
+            field="refiner",
+            value=found.defaults.name,
+            hint="Put one into a copy, and name that: sfumato convert MODEL OUT --vae FILE",
+        )
     return found
 
 
@@ -45,7 +55,8 @@ def check_latents(refiner: FoundModel, base: FoundModel) -> None:
 
 def _latents(files: ModelFiles) -> dict[str, str]:
     """Return what latents are, in words: those of the autoencoder that the UNet was trained with."""
-    config = (files.vae if files.own_vae is None else files.own_vae).config
+    own = files if files.own_vae is None else replace(files, vae=files.own_vae)
+    config = in_unit_variance(own).vae.config
     scale, shift = scaling_of(config)
     return {
         "number of channels": str(config.get("latent_channels", LATENT_CHANNELS)),

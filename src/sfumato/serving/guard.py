@@ -58,7 +58,9 @@ class Guard:
     """Lets through to `inner` what names one of `hosts` (names without ports, brackets around IPv6) and comes
     from them; with a `password`, which the user "sfumato" gives by HTTP's basic authentication, nothing
     without it. Each request has `scope["state"]["visitor"]`: who asks, from a cookie, or `alone` where
-    everybody is the same person.
+    everybody is the same person. `origins` are further addresses, such as https://name, at which a proxy of
+    the person's own shows the page; `frames` those of pages that may show it in a frame, as the rule
+    frame-ancestors of a Content-Security-Policy takes them.
     """
 
     inner: Application
@@ -66,6 +68,8 @@ class Guard:
     password: str | None = None
     alone: str | None = "me"
     max_body: int = MAX_BODY
+    origins: frozenset[str] = frozenset()
+    frames: tuple[str, ...] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -86,7 +90,7 @@ class Guard:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [one for one in message.get("headers", ()) if one[0].lower() not in _NAMES]
-                more: list[tuple[bytes, bytes]] = [*_HEADERS]
+                more = [*_framed(self.frames)]
                 if known is None:
                     cookie = f"{VISITOR}={visitor}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
                     more.append((b"set-cookie", cookie.encode()))
@@ -108,7 +112,8 @@ class Guard:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
         moving = scope["type"] == "websocket" or scope["method"] in _CHANGING
         visiting = headers.get("sec-fetch-mode") == "navigate" and not moving
-        if (origin is not None and origin.lower() != here) or (site == "cross-site" and not visiting):
+        ours = {here, *self.origins}
+        if (origin is not None and origin.lower() not in ours) or (site == "cross-site" and not visiting):
             raise Refusal(403, "This request comes from another site.")
         if path.startswith(_CLOSED) or (_FILE in path and "://" in path.partition(_FILE)[2]):
             raise Refusal(403, "This is not offered here.")
@@ -139,6 +144,13 @@ class _Limited:
             if self._left < 0:
                 raise Refusal(413, "This is too large.")
         return message
+
+
+def _framed(frames: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of every answer, with `frames` among those that may show the page in one."""
+    rule = b"frame-ancestors 'self'"
+    wider = b" ".join((rule, *(one.encode("ascii") for one in frames)))
+    return tuple((name, value.replace(rule, wider)) for name, value in _HEADERS)
 
 
 def hosts_of(names: Iterable[str]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -25,13 +26,21 @@ MAX_UPLOAD: Final = 50 * 2**20
 @dataclass(frozen=True)
 class Address:
     """Where the studio listens. Beyond this machine only with a `password`; `hosts` are the further names by
-    which it is reached.
+    which it is reached. `outside` is the whole address at which a proxy of the person's own shows it, as
+    notebooks do, and `frames` are the pages that may show it in a frame (see `Guard`).
     """
 
     host: str = HERE
     port: int = PORT
     password: str | None = None
     hosts: tuple[str, ...] = ()
+    outside: str | None = None
+    frames: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Where it is, for the person."""
+        return f"http://{self.host}:{self.port}/" if self.outside is None else f"{self.outside}/"
 
     def __post_init__(self) -> None:
         if self.host not in (HERE, "localhost", "::1") and not self.password:
@@ -43,10 +52,14 @@ class Address:
             )
 
 
-def application(desk: Desk, dressed: Dressed, address: Address) -> Guard:
-    """Return the studio as an ASGI application."""
+def application(
+    desk: Desk, dressed: Dressed, address: Address, page: gr.Blocks | None = None, css: str = ""
+) -> Guard:
+    """Return the studio as an ASGI application: with its own page, or with one that `build` made and somebody
+    went on with; `css` are rules after all others.
+    """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    page = build(desk, dressed)
+    page = build(desk, dressed) if page is None else page
     look = dressed.look
     mounted: Any = gr.mount_gradio_app(
         app,
@@ -60,19 +73,33 @@ def application(desk: Desk, dressed: Dressed, address: Address) -> Guard:
         allowed_paths=[],
         app_kwargs={"openapi_url": None},
         theme=theme_of(dressed),
-        css=style() + style_of(dressed),
+        css=style() + style_of(dressed) + css,
         head=KEYS,
+        root_path=address.outside,
     )
     alone = ALONE if address.password is None else None
-    names = (*address.hosts, address.host)
-    return Guard(mounted, hosts=hosts_of(names), password=address.password, alone=alone)
+    outside = () if address.outside is None else (urlsplit(address.outside),)
+    names = (*address.hosts, address.host, *(one.netloc for one in outside))
+    return Guard(
+        mounted,
+        hosts=hosts_of(names),
+        password=address.password,
+        alone=alone,
+        origins=frozenset(f"{one.scheme}://{one.netloc}".lower() for one in outside),
+        frames=address.frames,
+    )
 
 
 def serve(desk: Desk, dressed: Dressed, address: Address) -> None:
     """Serve the studio until it is stopped."""
-    server = uvicorn.Server(
+    server_of(application(desk, dressed, address), address).run()
+
+
+def server_of(app: Guard, address: Address) -> uvicorn.Server:
+    """Return what serves `app` at `address`, silently, when it is run."""
+    return uvicorn.Server(
         uvicorn.Config(
-            application(desk, dressed, address),
+            app,
             host=address.host,
             port=address.port,
             log_level="warning",
@@ -82,4 +109,3 @@ def serve(desk: Desk, dressed: Dressed, address: Address) -> None:
             timeout_graceful_shutdown=3,
         )
     )
-    server.run()

@@ -54,3 +54,4 @@ def test_every_look_can_be_read(
         assert findings(page, CONTRAST) == [], "light"
         page.evaluate("document.body.classList.add('dark')")  # as Gradio does it
         assert findings(page, CONTRAST) == [], "dark"
+        page.close()

@@ -64,3 +64,4 @@ def test_the_example_of_the_seeds_is_twelve_lines(
             assert page.evaluate("document.fonts.check('16px Quicksand')")
             go_to(page, "Gallery")
             assert colours(page, "[data-testid=block-info]") == {WHITE}
+            page.close()

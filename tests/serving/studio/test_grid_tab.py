@@ -15,8 +15,9 @@ def test_labels_stand_over_columns_and_before_rows() -> None:
     layout = Layout("a frog", "seed 7", Labels("steps", ("2", "4")), Labels("seed", ("1", "2")))
     table = table_of(layout, {(0, 1, 0): "<img>"})
     assert table.count("<td><img></td>") == 1
-    assert table.index("seed 2") < table.index("<img>")
-    for one in ('<th scope="col">steps 4</th>', '<th scope="row">seed 1</th>', "<caption>a frog<br>seed 7"):
+    assert table.index("seed </span>2") < table.index("<img>")
+    column, row = (f'<th scope="{scope}"><span>' for scope in ("col", "row"))
+    for one in (f"{column}steps </span>4</th>", f"{row}seed </span>1</th>", "<caption>a frog<br>seed 7"):
         assert one in table
     assert "<tr><td></td><th" in table
     assert 'scope="row"' not in table_of(Layout("a", "b", Labels("steps", ("2",))), {})

@@ -27,18 +27,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 @pytest.fixture(scope="module")
 def parts(desk: Desk) -> dict[str, Any]:
-    with gr.Blocks(analytics_enabled=False):
-        return learn.build(desk, WORDS, Look(prompt="a rabbit"))
+    with gr.Blocks(analytics_enabled=False) as page:
+        made = learn.build(desk, WORDS, Look(prompt="a rabbit"))
+    return {**made, "blocks": page}
 
 
 def handler(parts: dict[str, Any], name: str) -> Callable[..., Any]:
     """Return what happens when the button `name` is clicked."""
-    button = parts[name]
-    functions = gr.context.Context.root_block or button.parent
-    while functions.parent is not None:
-        functions = functions.parent
-    found = [one for one in functions.fns.values() if (button._id, "click") in one.targets]
-    return found[0].fn
+    clicked = (parts[name]._id, "click")
+    return next(one.fn for one in parts["blocks"].fns.values() if clicked in one.targets)
 
 
 def last(news: Any, part: Any) -> Any:
@@ -106,5 +103,14 @@ def test_files_to_take_along(parts: dict[str, Any], shown: Any) -> None:
     assert Path(page).read_text().startswith("<!DOCTYPE html>")
 
 
-def test_stopping_nothing_is_fine(parts: dict[str, Any]) -> None:
-    handler(parts, "stop")(None, "")
+def test_stop(parts: dict[str, Any], desk: Desk) -> None:
+    handler(parts, "stop")(None, "")  # nothing is drawn yet
+    news = handler(parts, "show")(None, *{**FORM, "steps": 60}.values())
+    told: list[Any] = []
+    for one in news:
+        told.append(one)
+        if len(told) == 1:
+            handler(parts, "stop")(None, one[parts["job"]])
+    assert WORDS("stopped") in last(told, parts["panel"])
+    assert not [one for one in told if parts["shown"] in one]
+    assert all(one.finished for one in desk.queue.of("me"))

@@ -33,12 +33,18 @@ CACHE: Final = (600, 86_400)  # seconds: how often Gradio's copies are looked at
 KEYS: Final = """
 <script>
 document.addEventListener("keydown", (event) => {
-  const press = (name) => { const one = document.getElementById(name); if (one) { one.click(); } };
+  // The one that is nearest to where somebody types, on the tab that is open.
+  const press = (selector) => {
+    for (let place = event.target; place; place = place.parentElement) {
+      const one = [...place.querySelectorAll(selector)].find((button) => button.offsetParent !== null);
+      if (one) { one.click(); return; }
+    }
+  };
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    press("sf-generate");
+    press("#sf-generate, #sf-edit-draw, #sf-grid-draw, .sf-go");
   }
-  if (event.key === "Escape") { press("sf-stop"); }
+  if (event.key === "Escape") { press("#sf-stop, #sf-grid-stop, .sf-stop"); }
 });
 </script>
 """

@@ -133,10 +133,11 @@ def form_of(values: Mapping[str, Any], desk: Desk) -> Create:
 
 def filled(form: Create, desk: Desk) -> list[Any]:
     """Return what the parts of `FORM` become when `form` stands in them. A model that is not here gives way
-    to the bundled one, and a size that is no chip becomes one.
+    to the bundled one, a sampler or spacing to what the model likes, and a size that is no chip becomes one.
     """
     model = form.model if is_known(form.model, desk.settings) else BUNDLED
-    sizes = sizes_of(find_model(model, desk.settings, paths=False).defaults)
+    own = find_model(model, desk.settings, paths=False).defaults
+    sizes = sizes_of(own)
     wanted = next(iter(sizes.values())) if form.size is None else form.size
     chosen = next((name for name, size in sizes.items() if size == wanted), None)
     if chosen is None:
@@ -149,8 +150,8 @@ def filled(form: Create, desk: Desk) -> list[Any]:
         "seed": "" if form.seed is None else str(form.seed),
         "guidance_start": 0 if window[0] is None else window[0],
         "guidance_stop": 1 if window[1] is None else window[1],
-        "sampler": form.sampler or "",
-        "spacing": form.spacing or "",
+        "sampler": form.sampler if form.sampler in own.samplers else "",
+        "spacing": form.spacing if form.spacing in own.spacings else "",
         "style": form.style,
         "loras": form.loras,
     }
@@ -166,7 +167,17 @@ def _connect(desk: Desk, parts: Parts) -> None:
     triggers = [parts["generate"].click, parts["prompt"].submit]
     shown.draws(triggers, recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
+
+    def shapes(model: str) -> gr.Radio:
+        sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
+        return gr.Radio(choices=sizes, value=sizes[0])
+
+    # Each model has sizes that it draws well. What fills the form brings its own.
+    parts["model"].input(shapes, parts["model"], parts["size"], queue=False, **_QUICK)
     parts["dice"].click(_dice, None, parts["seed"], queue=False, api_visibility="private")
+
+
+_QUICK: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def _dice() -> str:

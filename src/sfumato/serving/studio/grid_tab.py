@@ -48,13 +48,16 @@ MOST_SAID: int = 120  # characters of a label
 
 STYLE: str = """
 .sf-grid { overflow-x: auto; }
-.sf-grid table { border-collapse: separate; border-spacing: 6px; }
+.sf-grid table { border-collapse: separate; border-spacing: 6px; border: 0 !important; }
 .sf-grid caption { text-align: left; padding: 4px 6px; overflow-wrap: anywhere; }
-.sf-grid th { color: var(--body-text-color); font-weight: 600; text-align: left; max-width: 14rem;
-              overflow-wrap: anywhere; }
+.sf-grid :is(th, td) { border: 0 !important; padding: 4px !important; }
+.sf-grid th { color: var(--body-text-color); text-align: left; max-width: 14rem; overflow-wrap: break-word;
+              background: none !important; }
+.sf-grid th span { display: block; font-weight: 400; color: var(--body-text-color-subdued); }
 .sf-grid thead th { vertical-align: bottom; }
-.sf-grid td { min-width: 96px; min-height: 64px; vertical-align: top; border-radius: var(--block-radius);
-              background: var(--background-fill-secondary); }
+.sf-grid tbody td { min-width: 96px; height: 64px; vertical-align: top; border-radius: var(--block-radius);
+                    background: var(--background-fill-secondary); }
+.sf-grid thead td { background: none !important; }
 .sf-grid img { display: block; width: 100%; max-width: 320px; border-radius: var(--block-radius); }
 """
 
@@ -164,7 +167,7 @@ def table_of(layout: Layout, shown: Mapping[Place, str]) -> str:
 
 
 def _said(name: str, value: str) -> str:
-    return escape(f"{name} {value}"[:MOST_SAID])
+    return f"<span>{escape(name)} </span>{escape(value[:MOST_SAID])}"
 
 
 def _connect(desk: Desk, words: Words, parts: Parts) -> None:

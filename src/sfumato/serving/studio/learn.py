@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -77,14 +77,23 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             elem_id="sf-learn-prompt",
         )
         parts["show"] = gr.Button(
-            words("learn_show"), variant="primary", size="lg", scale=2, elem_id="sf-learn-show"
+            words("learn_show"),
+            variant="primary",
+            size="lg",
+            scale=2,
+            elem_id="sf-learn-show",
+            elem_classes="sf-go",
         )
-        parts["stop"] = gr.Button(words("stop"), variant="stop", size="lg", scale=1, min_width=80)
+        parts["stop"] = gr.Button(
+            words("stop"), variant="stop", size="lg", scale=1, min_width=80, elem_classes="sf-stop"
+        )
     with gr.Accordion(words("learn_settings"), open=False), gr.Row():
         parts["steps"] = gr.Slider(1, MOST_STEPS, value=own.steps, step=1, label=words("steps"))
         parts["guidance"] = gr.Slider(0, 10, value=own.guidance, step=0.25, label=words("guidance"))
         parts["sampler"] = gr.Dropdown(samplers, value=own.sampler, label=words("sampler"))
-        parts["seed"] = gr.Textbox("", label=words("seed"), info=words("seed_info"), max_lines=1)
+        parts["seed"] = gr.Textbox(
+            "", label=words("seed"), info=words("seed_info"), max_lines=1, elem_id="sf-learn-seed"
+        )
     parts["panel"] = _panel("lesson")
     with gr.Accordion(words("learn_export"), open=False):
         parts |= _export(words)
@@ -130,7 +139,7 @@ def _experiments(words: Words, samplers: list[tuple[str, str]]) -> Parts:
     with gr.Accordion(words("learn_heat"), open=False):
         gr.HTML(about(words, "learn_heat"))
         gr.Markdown(words("learn_heat_needs"), elem_classes="sf-quiet")
-        parts["heat_go"] = gr.Button(words("learn_heat_go"), elem_id="sf-learn-heat-go")
+        parts["heat_go"] = gr.Button(words("learn_heat_go"), elem_id="sf-learn-heat-go", elem_classes="sf-go")
         parts["heat"] = _panel("heat")
     with gr.Accordion(words("learn_compare"), open=False):
         gr.Markdown(words("learn_compare_why"))
@@ -141,7 +150,9 @@ def _experiments(words: Words, samplers: list[tuple[str, str]]) -> Parts:
             parts["other_sampler"] = gr.Dropdown(
                 samplers, value=samplers[0][1], label=words("sampler"), visible=False
             )
-        parts["compare_go"] = gr.Button(words("learn_compare_go"), elem_id="sf-learn-compare-go")
+        parts["compare_go"] = gr.Button(
+            words("learn_compare_go"), elem_id="sf-learn-compare-go", elem_classes="sf-go"
+        )
         parts["compare"] = _panel("compare")
     with gr.Accordion(words("learn_begin"), open=False):
         gr.HTML(about(words, "learn_begin"))
@@ -152,12 +163,14 @@ def _experiments(words: Words, samplers: list[tuple[str, str]]) -> Parts:
             parts["begin_prompt"] = gr.Textbox(
                 "", label=words("learn_begin_prompt"), elem_id="sf-learn-begin-prompt"
             )
-        parts["begin_go"] = gr.Button(words("learn_begin_go"), elem_id="sf-learn-begin-go")
+        parts["begin_go"] = gr.Button(
+            words("learn_begin_go"), elem_id="sf-learn-begin-go", elem_classes="sf-go"
+        )
         parts["begin"] = _panel("begin")
     with gr.Accordion(words("learn_mix"), open=False):
         gr.HTML(about(words, "learn_mix"))
         parts["mix_other"] = gr.Textbox("", label=words("learn_mix_other"), elem_id="sf-learn-mix-other")
-        parts["mix_go"] = gr.Button(words("learn_mix_go"), elem_id="sf-learn-mix-go")
+        parts["mix_go"] = gr.Button(words("learn_mix_go"), elem_id="sf-learn-mix-go", elem_classes="sf-go")
         parts["mix"] = _panel("mix")
     with gr.Accordion(words("learn_schedule"), open=False):
         _panel("schedule", schedule_of(words))
@@ -182,7 +195,8 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             steps = drawn.resolved.steps
             return {
                 "panel": lesson_of(drawn, words),
-                "shown": Shown(recipe, drawn, work.trace),
+                # A visitor's session holds it for long; the steps are on disk.
+                "shown": Shown(recipe, replace(drawn, frames=()), work.trace),
                 "begin_step": gr.Slider(maximum=steps, value=round(0.4 * steps)),
             }
 
@@ -262,11 +276,21 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     parts["stop"].click(stop, job, None, queue=False, api_visibility="private")
     parts["heat_go"].click(heat, shown, [parts["heat"], job], **QUIET)
     others = [shown, parts["what"], parts["other"], parts["other_sampler"]]
-    parts["compare_go"].click(compare, others, [parts["compare"], job], **QUIET)
+    gr.on(
+        [parts["compare_go"].click, parts["other"].submit], compare, others, [parts["compare"], job], **QUIET
+    )
     parts["what"].change(choose, parts["what"], [parts["other"], parts["other_sampler"]], **QUIET)
     begun = [shown, parts["begin_step"], parts["begin_prompt"]]
-    parts["begin_go"].click(begin, begun, [parts["begin"], job], **QUIET)
-    parts["mix_go"].click(mix, [shown, parts["mix_other"]], [parts["mix"], job], **QUIET)
+    gr.on(
+        [parts["begin_go"].click, parts["begin_prompt"].submit], begin, begun, [parts["begin"], job], **QUIET
+    )
+    gr.on(
+        [parts["mix_go"].click, parts["mix_other"].submit],
+        mix,
+        [shown, parts["mix_other"]],
+        [parts["mix"], job],
+        **QUIET,
+    )
     told = [parts["file"], parts["trouble"]]
     parts["make"].click(export, [shown, parts["format"], parts["way"]], told, **QUIET)
     parts["page"].click(page, shown, told, **QUIET)

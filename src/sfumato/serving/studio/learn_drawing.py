@@ -26,7 +26,7 @@ from sfumato.models.text import encode, tokenise
 from sfumato.models.words import END_OF_WORD
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.prompt import compile_prompt
-from sfumato.settings import Settings
+from sfumato.settings import EIGHT_BITS, Settings
 
 Bytes = NDArray[np.uint8]
 SPREAD: Final = 3.0  # standard deviations of the latent that its colours reach to
@@ -143,7 +143,10 @@ class Lesson:
     drawn: list[Drawn] = field(default_factory=list[Drawn])
 
     def draw(self, recipe: Recipe, preview_every: int) -> Events:
-        settings = replace(self.settings, backend="torch") if self.attending else self.settings
+        settings = self.settings
+        if self.attending:
+            dtype = "auto" if settings.dtype in EIGHT_BITS else settings.dtype  # which torch has not
+            settings = replace(settings, backend="torch", dtype=dtype)
         # All is checked before anything is drawn.
         prepared: list[tuple[Gathered, Resolved]] = []
         for one in self.recipes:

@@ -83,7 +83,7 @@ STYLE: Final = """
 .sf-learn figure { margin: 0; }
 .sf-learn img { display: block; width: 100%; height: auto; border-radius: 4px; margin: 0; }
 .sf-learn img.sf-coarse { image-rendering: pixelated; }
-.sf-learn svg { display: block; width: 100%; height: auto; max-width: 30rem; }
+.sf-learn svg { display: block; overflow: visible; width: 100%; height: auto; max-width: 30rem; }
 .sf-slide { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center; margin: .5rem 0; }
 .sf-slide label { display: flex; flex: 1; gap: .7rem; align-items: center; min-width: 12rem; }
 .sf-slide input[type=range] { flex: 1; min-width: 6rem; accent-color: var(--slider-color); }
@@ -97,6 +97,8 @@ STYLE: Final = """
 .sf-four > * { max-width: 24rem; }
 .sf-plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr));
   gap: 1rem; }
+.sf-beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr));
+  gap: 1rem 2rem; align-items: center; }
 .sf-now { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .2rem 1rem;
   margin: .6rem 0; }
 .sf-now dd { margin: 0; font-variant-numeric: tabular-nums; }
@@ -267,12 +269,13 @@ def _steps_of(drawn: Drawn, words: Words) -> str:
         f'<section class="sf-group" id="sf-learn-steps"><h2>{escape(words("learn_steps"))}</h2>'
         f"{_slider(_labels(frames, words), words('learn_step'), words)}"
         f'<div class="sf-four">{"".join(figures)}</div>{numbers}'
-        f'<div class="sf-plots">{_plots(frames, words)}{arrows}</div>'
+        f'<div class="sf-plots">{_plots(frames, words)}</div>'
         f"<p>{escape(words('learn_steps_why'))} {escape(words('learn_shown_by'))}</p>"
         f"{_source(words, 'learn_steps_source')}"
         f"<p>{escape(words('learn_entropy_why'))}</p>{_source(words, 'learn_entropy_source')}"
+        f'<div class="sf-beside">{arrows}<div>'
         f"<p>{escape(words('learn_arrows_why', f'{drawn.resolved.guidance:g}'))}</p>"
-        f"{_source(words, 'learn_arrows_source')}</section>"
+        f"{_source(words, 'learn_arrows_source')}</div></div></section>"
     )
 
 

@@ -1,0 +1,68 @@
+"""`sfumato studio theme`: a look is begun, mended and checked."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Ran
+from sfumato.cli.studio_looks import chosen
+from sfumato.serving.studio.look import FILE, names, read_look
+from sfumato.settings import Settings
+
+Command = Callable[..., Ran]
+Bad = Callable[..., str]
+
+
+def test_a_new_look_has_no_problems_and_says_what_can_be_written(sfumato: Command, here: Path) -> None:
+    ran = sfumato("studio", "theme", "new", "mine")
+    assert (ran.code, ran.out) == (0, f"mine/{FILE}\n")
+    text = (here / "mine" / FILE).read_text()
+    for word in ("background", "accent", "font", "footer", "tabs", "css", "[words]"):
+        assert word in text
+    assert read_look(here / "mine").look.words == {"generate": "Paint!"}
+    ran = sfumato("studio", "theme", "check", "mine")
+    assert (ran.code, ran.out) == (0, "no problems\n")
+    assert "light: text on panels" in ran.err
+    assert "dark: " in ran.err
+
+
+def test_a_look_is_never_written_over(sfumato: Command, bad: Bad, here: Path) -> None:
+    sfumato("studio", "theme", "new", "mine")
+    (here / "mine" / FILE).write_text('title = "Mine"')
+    assert bad("studio", "theme", "new", "mine").startswith("error: theme: there is a look already")
+    assert (here / "mine" / FILE).read_text() == 'title = "Mine"'
+
+
+def test_without_a_folder_it_is_the_persons_own(sfumato: Command, tmp_path: Path) -> None:
+    assert sfumato("studio", "theme", "new").code == 0
+    assert (tmp_path / "home" / "studio" / FILE).is_file()
+    settings = Settings(tmp_path / "home")
+    assert chosen(None, None, settings).look.title == "My studio"
+    assert chosen("night", None, settings).look.title != "My studio"
+
+
+def test_what_cannot_be_read_or_found_is_all_said(sfumato: Command, here: Path) -> None:
+    (here / FILE).write_text('ground = "#fff"\ntext = "#999"\nbackground = "none.png"\n')
+    ran = sfumato("studio", "theme", "check", ".")
+    assert ran.code == 2
+    assert "none.png" in ran.err
+    assert "too little, 4.5 is asked for" in ran.err
+    assert ran.out == ""
+
+
+def test_looks_and_themes_are_listed(sfumato: Command) -> None:
+    ran = sfumato("studio", "theme", "list")
+    assert ran.code == 0
+    assert tuple(ran.out.split()) == names()
+    for name in ("soft", "monochrome", "ocean"):
+        assert name in ran.err
+
+
+@pytest.mark.parametrize("name", names())
+def test_our_own_are_worn_by_name(name: str, tmp_path: Path) -> None:
+    assert chosen(name, tmp_path / "ignored", Settings(tmp_path)).folder.name == name
+
+
+def test_without_any_it_is_the_first(tmp_path: Path) -> None:
+    assert chosen(None, None, Settings(tmp_path)).folder.name == names()[0]

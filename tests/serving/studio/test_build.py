@@ -1,0 +1,69 @@
+"""The page, put together."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sfumato.serving.desk import Desk
+from sfumato.serving.studio.build import KEYS, TABS, build, style
+from sfumato.serving.studio.look import TABS as NAMES
+from sfumato.serving.studio.look import Dressed, Look, built_in
+from tiny_studio import open_tiny_desk
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with open_tiny_desk(tmp_path_factory.mktemp("home")) as desk:
+        yield desk
+
+
+def tabs_of(desk: Desk, *names: str) -> list[str]:
+    paper = built_in("paper")
+    look = paper.look.model_copy(update={"tabs": names})
+    config = build(desk, replace(paper, look=look)).get_config_file()
+    return [one["props"]["label"] for one in config["components"] if one["type"] == "tabitem"]
+
+
+def test_there_is_a_row_for_every_tab_and_a_name(desk: Desk) -> None:
+    assert set(TABS) <= set(NAMES)
+    assert tabs_of(desk, *NAMES) == [name.capitalize() for name in NAMES if name in TABS]
+
+
+@pytest.mark.parametrize("names", [("gallery", "create"), ("create",), ("gallery",), ()])
+def test_looks_choose_tabs_and_their_order(desk: Desk, names: tuple[str, ...]) -> None:
+    assert tabs_of(desk, *names) == [name.capitalize() for name in names]
+
+
+def test_what_people_write_into_a_look_stands_on_the_page(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "above.html").write_text("<b>above</b>")
+    (tmp_path / "below.html").write_text("<b>below</b>")
+    look = Look(
+        title="<i>Mine</i>", welcome="**Hello**", above="above.html", below="below.html", prompt="a cat"
+    )
+    config = build(desk, Dressed(look, tmp_path)).get_config_file()
+    values = [one["props"].get("value") for one in config["components"]]
+    assert values.index("<b>above</b>") < values.index("**Hello**") < values.index("<b>below</b>")
+    assert '<h1 class="sf-title">&lt;i&gt;Mine&lt;/i&gt;</h1>' in values
+    assert config["title"] == "<i>Mine</i>"
+    assert "a cat" in values
+
+
+def test_nothing_of_the_page_is_offered_to_programs_or_told(desk: Desk) -> None:
+    config = build(desk, built_in("paper")).get_config_file()
+    assert config["analytics_enabled"] is False
+    assert {one["api_visibility"] for one in config["dependencies"]} == {"private"}
+
+
+def test_keys_press_what_is_there(desk: Desk) -> None:
+    config = build(desk, built_in("paper")).get_config_file()
+    there = {one["props"].get("elem_id") for one in config["components"]}
+    assert set(re.findall(r'press\("([^"]+)"\)', KEYS)) == {"sf-generate", "sf-stop"} <= there
+
+
+def test_the_rules_of_all_looks_load_nothing() -> None:
+    assert "url(" not in style()
+    assert "@import" not in style()
+    assert ":focus-visible" in style()

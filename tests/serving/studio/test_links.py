@@ -1,0 +1,153 @@
+"""What leads from one tab to another, and what is in a picture that somebody drops."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image, PngImagePlugin
+
+from sfumato.errors import PictureError
+from sfumato.serving.desk import Desk
+from sfumato.serving.studio import create, gallery_tab, links
+from sfumato.serving.studio.create import FORM
+from sfumato.serving.studio.links import recipe_in
+from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.words import words_of
+from tiny_studio import asked_by, drawn, frog, handler, open_tiny_desk
+
+WORDS = words_of(Look())
+PARAMETERS = """a <b>red</b> fox
+Negative prompt: snow
+Steps: 9, Sampler: Euler a, CFG scale: 5, Seed: 42, Size: 160x104, Model: some"""
+Page = tuple[gr.Blocks, dict[str, create.Parts]]
+Picture = Callable[..., Path]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with open_tiny_desk(tmp_path / "home") as desk:
+        yield desk
+
+
+@pytest.fixture
+def page(desk: Desk) -> Page:
+    with gr.Blocks(analytics_enabled=False) as page:
+        tabs = gr.Tabs()
+        built = (("create", create.build), ("gallery", gallery_tab.build))
+        parts = {name: build(desk, WORDS, Look()) for name, build in built}
+        links.connect(page, desk, WORDS, parts, tabs)
+    return page, parts
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Picture:
+    """Write a picture with texts in it."""
+
+    def write(name: str = "dropped.png", **texts: str) -> Path:
+        info = PngImagePlugin.PngInfo()
+        for key, text in texts.items():
+            info.add_text(key, text)
+        Image.new("RGB", (8, 8)).save(tmp_path / name, pnginfo=info)
+        return tmp_path / name
+
+    return write
+
+
+def form(values: list[Any]) -> dict[str, Any]:
+    return dict(zip(FORM, values, strict=False))
+
+
+def test_a_picture_of_ours_gives_its_own_recipe(desk: Desk) -> None:
+    kept = drawn(desk, frog(count=3))
+    recipe = recipe_in(kept.path)
+    assert (recipe.seed, recipe.count, recipe.model) == (7, 1, "tiny")
+    assert recipe.text is not None
+    assert recipe.text.prompt == "a frog"
+
+
+def test_parameters_of_other_programs_are_read(picture: Picture) -> None:
+    recipe = recipe_in(picture(parameters=PARAMETERS))
+    assert recipe.text is not None
+    assert (recipe.text.prompt, recipe.text.negative) == ("a <b>red</b> fox", "snow")
+    assert (recipe.steps, recipe.seed, recipe.width) == (9, 42, 160)
+
+
+def test_a_picture_without_any_is_refused(picture: Picture) -> None:
+    with pytest.raises(PictureError, match="no Sfumato recipe in this picture"):
+        recipe_in(picture())
+
+
+def test_what_is_dropped_fills_the_form(page: Page, picture: Picture) -> None:
+    fill = handler(page[0], page[1]["create"]["drop"], "upload")
+    values = form(fill(str(picture(parameters=PARAMETERS))))
+    assert values["prompt"] == "a <b>red</b> fox"
+    assert values["size"].value == "Wide 160 x 104"
+    assert values["model"] == "bundled"  # theirs is not here
+    assert (values["seed"], values["steps"], values["guidance"]) == ("42", 9, 5)
+    assert len(fill(None)) == len(FORM)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<svg onload=alert(1)>",
+        b"\x89PNG\r\n\x1a\n",
+        b"GIF89a" + bytes(40),
+        b"RIFF\xff\xff\xff\xffWEBPVP8 ",
+    ],
+)
+def test_what_is_no_picture_is_said_without_where_it_lies(page: Page, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "dropped.png"
+    path.write_bytes(content)
+    with pytest.raises(gr.Error) as caught:
+        handler(page[0], page[1]["create"]["drop"], "upload")(str(path))
+    assert "'dropped.png'" in caught.value.message
+    assert str(tmp_path) not in caught.value.message
+    assert not caught.value.print_exception
+
+
+@pytest.mark.parametrize("text", ["x" * 3_000_000, "{", "Steps: nan, Sampler: <script>", "a\x00b\nSteps: 9"])
+def test_what_pictures_say_is_never_trusted(page: Page, picture: Picture, text: str) -> None:
+    fill = handler(page[0], page[1]["create"]["drop"], "upload")
+    path = picture(parameters=text.replace("\x00", "\ufffd"))
+    try:
+        values = form(fill(str(path)))
+    except gr.Error as error:
+        assert str(path.parent) not in error.message
+    else:
+        assert isinstance(values["prompt"], str)
+
+
+def test_a_bomb_is_refused_before_it_is_read(tmp_path: Path, page: Page) -> None:
+    """A picture of 20000 x 20000 in a few bytes; one of 9000 x 9000 with parameters is only asked for them."""
+    whole = Image.new("1", (9000, 9000))
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "x" * 80_000_000, zip=True)
+    whole.save(tmp_path / "bomb.png", pnginfo=info)
+    assert (tmp_path / "bomb.png").stat().st_size < 200_000
+    with pytest.raises(gr.Error, match="picture"):
+        handler(page[0], page[1]["create"]["drop"], "upload")(str(tmp_path / "bomb.png"))
+
+
+def test_settings_of_a_picture_are_used_again(page: Page, desk: Desk) -> None:
+    kept = drawn(desk, frog(steps=3))
+    reuse = handler(page[0], page[1]["gallery"]["reuse"])
+    *values, tabs = reuse(asked_by("me"), kept.id)
+    assert form(values)["seed"] == "7"
+    assert form(values)["steps"] == 3
+    assert tabs.selected == "create"
+    for visitor, number in (("me", 0), ("somebody else", kept.id), ("me", 999)):
+        with pytest.raises(gr.Error):
+            reuse(asked_by(visitor), number)
+
+
+def test_a_page_without_the_tab_create_has_no_links(desk: Desk) -> None:
+    with gr.Blocks(analytics_enabled=False) as page:
+        tabs = gr.Tabs()
+        parts = {"gallery": gallery_tab.build(desk, WORDS, Look())}
+        before = len(page.fns)
+        links.connect(page, desk, WORDS, parts, tabs)
+    assert len(page.fns) == before

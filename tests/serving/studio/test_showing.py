@@ -1,0 +1,84 @@
+"""What is seen of a job, with everything in it escaped."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
+from sfumato.serving.jobs import Job
+from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.showing import problem_of, progress_of
+from sfumato.serving.studio.words import Words, words_of
+
+NASTY = """"'><img src=x onerror=alert(1)><script>alert(1)</script>"""
+WORDS = words_of(Look())
+JOB = Job("number", "me", Recipe(parts=(TextPart(prompt=NASTY),)), 0.0)
+
+
+class Seen(HTMLParser):
+    """What a browser makes of it: elements with their attributes, and the words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: dict[str, str | None] = {}
+        self.words = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= dict(attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest.mark.parametrize(
+    ("news", "words"),
+    [
+        ({}, "Waiting"),
+        ({"position": 2}, "Waiting · 2 before it"),
+        ({"position": 2, "seconds_left": 9.6}, "Waiting · 2 before it · about 10 s left"),
+        ({"state": "running"}, "Drawing"),
+        ({"state": "running", "steps": 3, "total_steps": 20}, "Drawing · step 3 of 20"),
+        (
+            {"state": "running", "steps": 3, "total_steps": 20, "seconds_left": 2.2},
+            "Drawing · step 3 of 20 · about 2 s left",
+        ),
+        ({"state": "done", "seconds": 1.26}, "Done in 1.3 s"),
+        ({"state": "cancelled", "seconds": 1.0}, "Stopped"),
+        ({"state": "failed", "problem": NASTY}, NASTY),
+    ],
+)
+def test_a_line_tells_how_it_goes(news: dict[str, object], words: str) -> None:
+    seen = Seen(progress_of(replace(JOB, **news), WORDS))
+    assert seen.words == words
+    assert set(seen.tags) == {"div"}
+    assert seen.attributes["role"] == ("alert" if news.get("state") == "failed" else "status")
+
+
+def test_the_bar_is_as_long_as_what_is_done() -> None:
+    running = replace(JOB, state="running", steps=5, total_steps=20)
+    assert Seen(progress_of(running, WORDS)).attributes["style"] == "width:25.0%"
+
+
+def test_previews_are_pictures_named_by_their_prompt() -> None:
+    running = replace(JOB, state="running", previews={1: b"two", 0: b"one"})
+    html = progress_of(running, WORDS)
+    seen = Seen(html)
+    assert seen.tags.count("img") == 2
+    assert html.index("b25l") < html.index("dHdv")  # base64 of one and two
+    assert seen.attributes["alt"] == NASTY
+    assert "onerror" not in seen.attributes
+
+
+def test_what_went_wrong_is_told_as_text() -> None:
+    seen = Seen(problem_of(NASTY))
+    assert (seen.tags, seen.words) == (["div"], NASTY)
+
+
+def test_words_of_looks_are_text_as_well() -> None:
+    words = Words({**WORDS.table, "waiting": NASTY})
+    assert Seen(progress_of(JOB, words)).words == NASTY

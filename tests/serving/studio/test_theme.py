@@ -1,0 +1,97 @@
+"""A look as Gradio takes it: colours in both modes, fonts that come along, and nothing from elsewhere."""
+
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from sfumato.errors import RecipeError
+from sfumato.serving.studio.look import Dressed, Look, built_in, names
+from sfumato.serving.studio.theme import FONTS, THEMES, ShippedFont, style_of, theme_of
+
+HERE = Path("/nonexistent")
+
+
+def values_of(look: Look) -> dict[str, str]:
+    return theme_of(Dressed(look, HERE)).to_dict()["theme"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_our_own_looks_fetch_nothing(name: str) -> None:
+    dressed = built_in(name)
+    sheet = f"{theme_of(dressed)._get_theme_css()}{style_of(dressed)}"
+    assert "http:" not in sheet.replace("http://www.w3.org", "")
+    assert "https:" not in sheet
+    assert "@import" not in sheet
+    assert "googleapis" not in sheet
+    assert theme_of(dressed)._stylesheets == []
+
+
+def test_one_colour_for_text_paints_every_kind_of_text_in_both_modes() -> None:
+    values = values_of(Look(ground="#0d1330", text="#ffffff"))
+    for name in ("body_text_color", "block_title_text_color", "block_label_text_color", "table_text_color"):
+        assert values[name] == values[f"{name}_dark"] == "#ffffff", name
+    for name in ("checkbox_label_text_color", "accordion_text_color", "button_secondary_text_color"):
+        assert values[name] == "#ffffff", name
+    assert values["body_background_fill"] == values["body_background_fill_dark"] == "#0d1330"
+
+
+def test_the_accent_is_that_of_the_buttons() -> None:
+    assert values_of(Look(accent="#2f4bd8"))["button_primary_background_fill"] == "#2f4bd8"
+
+
+def test_before_a_picture_panels_let_it_shine_through(tmp_path: Path) -> None:
+    (tmp_path / "sea.png").write_bytes(b"picture")
+    dressed = Dressed(Look(background="sea.png", veil=0.5), tmp_path)
+    assert theme_of(dressed).to_dict()["theme"]["block_background_fill"].startswith("rgba(")
+    sheet = style_of(dressed)
+    assert "data:image/png;base64,cGljdHVyZQ==" in sheet
+    assert "!important" in sheet
+
+
+def test_ones_own_rules_come_last(tmp_path: Path) -> None:
+    (tmp_path / "more.css").write_text("h1 { color: red }")
+    sheet = style_of(Dressed(Look(css="more.css", heading_font="Lora"), tmp_path))
+    assert sheet.splitlines()[-1] == "h1 { color: red }"
+    assert "font-family: 'Lora'" in sheet
+
+
+@pytest.mark.parametrize("name", sorted(THEMES))
+def test_every_theme_of_gradio_is_there_by_its_name(name: str) -> None:
+    theme = theme_of(Dressed(Look(theme=name.upper()), HERE))
+    assert type(theme) is THEMES[name]
+    assert style_of(Dressed(Look(theme=name), HERE)) == ""
+
+
+def test_a_theme_that_is_not_there_is_never_replaced_in_silence() -> None:
+    with pytest.raises(RecipeError, match="theme: there is no such theme of Gradio") as caught:
+        theme_of(Dressed(Look(theme="sofd"), HERE))
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("Did you mean soft?")
+
+
+@pytest.mark.parametrize("name", sorted(FONTS))
+def test_fonts_that_people_know_come_along(name: str) -> None:
+    folder = Path(gr.__file__).parent / "templates" / "frontend"
+    sheet = ShippedFont(FONTS[name]).stylesheet()["css"]
+    files = [part.partition("')")[0] for part in sheet.split("url('")[1:]]
+    assert files
+    assert all((folder / file).is_file() for file in files)
+
+
+def test_fonts_are_names_and_nothing_else() -> None:
+    name = "x'; } body { display: none"
+    with pytest.raises(RecipeError, match="is no name of a font"):
+        theme_of(Dressed(Look(font=name), HERE))
+    with pytest.raises(RecipeError, match="is no name of a font"):
+        style_of(Dressed(Look(heading_font=name), HERE))
+
+
+def test_no_colour_is_named() -> None:
+    with pytest.raises(RecipeError, match="accent"):
+        theme_of(Dressed(Look(accent="greenish"), HERE))
+
+
+def test_rounding_is_in_pixels() -> None:
+    assert "--radius-lg: 30px" in theme_of(Dressed(Look(rounding=30), HERE))._get_theme_css()
+    assert "--radius-lg: 0px" in theme_of(Dressed(Look(rounding=0), HERE))._get_theme_css()

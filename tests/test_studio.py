@@ -1,0 +1,132 @@
+"""The studio for Python: built, gone on with, opened in the background, shown in a notebook."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gradio as gr
+import pytest
+
+import sfumato
+from served_studio import bundled_settings
+from sfumato.errors import InputError, RecipeError
+from sfumato.serving.studio.look import Look, built_in
+from sfumato.studio import NOTEBOOKS, Frame, Studio, build, look_of
+from sfumato.studio import open as open_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    studio = build(bundled_settings(tmp_path), theme="night", css=".mine { color: red; }")
+    yield studio
+    studio.close()
+
+
+def get(url: str, **headers: str) -> tuple[int, dict[str, str], str]:
+    """Return status, headers and text of the page at `url`."""
+    connection = HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=30)
+    try:
+        connection.request("GET", "/", headers=headers)
+        answer = connection.getresponse()
+        return (
+            answer.status,
+            {name.lower(): value for name, value in answer.getheaders()},
+            answer.read().decode(),
+        )
+    finally:
+        connection.close()
+
+
+def test_the_module_is_loaded_when_it_is_asked_for() -> None:
+    assert sfumato.studio.build is build
+    assert "studio" in dir(sfumato)
+
+
+def test_what_is_made_inside_stands_on_the_page(studio: Studio) -> None:
+    with studio as demo:
+        gr.Markdown("Made for our course.")
+    assert demo is studio
+    url = demo.open()
+    status, _, page = get(url)
+    assert status == 200
+    assert "Made for our course." in page
+    assert ".mine { color: red; }" in page.replace("\\n", "")
+    assert get(url, Host="evil.example")[0] == 400
+    with pytest.raises(InputError, match="is open already"):
+        demo.open()
+    demo.close()
+    with pytest.raises(OSError, match="refused"):
+        get(url)
+
+
+def test_a_notebook_shows_it_in_a_frame(studio: Studio) -> None:
+    frame = studio.show(height=500)
+    assert isinstance(frame, Frame)
+    assert frame.url in frame._repr_html_()
+    assert "height: 500px" in frame._repr_html_()
+    policy = get(frame.url)[1]["content-security-policy"]
+    assert policy.endswith(f"frame-ancestors 'self' {' '.join(NOTEBOOKS)}")
+    again = studio.show()
+    assert again is not None
+    assert get(again.url)[0] == 200
+
+
+def test_colab_shows_it_by_its_own_proxy(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, Any] = {}
+
+    class Output(ModuleType):
+        """Stands in for google.colab.output, which is nowhere else."""
+
+        def eval_js(self, script: str) -> str:
+            shown["script"] = script
+            return "https://abc-colab.example.com/"
+
+        def serve_kernel_port_as_iframe(self, port: int, height: str) -> None:
+            shown.update(port=port, height=height)
+
+    for name in ("google", "google.colab"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "google.colab.output", Output("google.colab.output"))
+    assert studio.show() is None
+    assert shown["script"] == f"google.colab.kernel.proxyPort({shown['port']})"
+    url = f"http://127.0.0.1:{shown['port']}"
+    outside = "https://abc-colab.example.com"
+    status, _, page = get(url, Host="abc-colab.example.com", Origin=outside)
+    assert status == 200
+    assert f'"root":"{outside}"' in page.replace(" ", "")
+    assert get(url, Origin="https://other.example.com")[0] == 403
+
+
+def test_a_port_that_is_taken_is_said(studio: Studio) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="port: cannot be"):
+        studio.open(taken.getsockname()[1])
+
+
+def test_open_is_build_and_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    (tmp_path / "look").mkdir()
+    (tmp_path / "look" / "studio.toml").write_text('title = "Our course"\n', encoding="utf-8")
+    studio = open_studio(bundled_settings(tmp_path), theme=tmp_path / "look")
+    try:
+        assert studio.dressed.look.title == "Our course"
+        with pytest.raises(InputError, match="is open already"):
+            studio.open()
+    finally:
+        studio.close()
+
+
+def test_themes_are_looks_of_ours_of_gradio_and_folders(tmp_path: Path) -> None:
+    settings = bundled_settings(tmp_path)
+    assert look_of("night", settings) == built_in("night")
+    assert look_of("soft", settings).look == Look(theme="soft")
+    assert look_of(None, settings) == built_in("paper")
+    with pytest.raises(InputError, match=r"theme: is no look \(got 'nihgt'\)"):
+        look_of("nihgt", settings)
+    (tmp_path / "studio.toml").write_text("veil = 2\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="veil"):
+        look_of(tmp_path, settings)
