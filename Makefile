@@ -11,12 +11,13 @@ SEED ?= 7
 BIN := .venv/bin
 BASE := .venv/.base
 READY := .venv/.installed
+STUDIO := .venv/.studio
 SFUMATO := $(BIN)/sfumato
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check lint format test chromium bench golden clean
+.PHONY: help demo studio check lint format test chromium bench golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,9 @@ demo: $(BASE) ## draw four pictures from four prompts, into the folder demo
 	$(SFUMATO) generate "a sailboat on the sea at sunset" --seed $(SEED) --output demo/sailboat.png
 	@echo "The four pictures are in $(CURDIR)/demo:"
 	@ls demo/frog.png demo/house.png demo/penguins.png demo/sailboat.png
+
+studio: $(STUDIO) ## open the studio in the browser: draw, edit, learn, keep
+	$(SFUMATO) studio
 
 check: lint test ## everything that has to pass: lint, then test
 
@@ -79,6 +83,10 @@ $(BASE): pyproject.toml constraints.txt
 		echo "Making .venv failed. On Debian and Ubuntu: apt install python3-venv" >&2; rm -rf .venv; exit 1; }
 	$(PIP) install --quiet --constraint constraints.txt setuptools
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable .
+	@touch $@
+
+$(STUDIO): $(BASE)
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[studio]'
 	@touch $@
 
 $(READY): $(BASE)
