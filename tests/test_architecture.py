@@ -136,7 +136,7 @@ def test_tests_use_the_real_thing(path: Path) -> None:
 def test_every_import_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["torch"], *extras["video"]]
+    wanted = [*project["dependencies"], *extras["torch"], *extras["video"], *extras["studio"]]
     declared = {distribution(line) for line in wanted}
     homes = importlib.metadata.packages_distributions()
     for path, tree in TREES.items():
@@ -161,7 +161,7 @@ def test_constraints_pin_every_dependency() -> None:
     assert len(pins) == len([line for line in lines if line and not line.startswith("#")])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    for line in [*project["dependencies"], *extras["torch"], *extras["video"], *extras["dev"]]:
+    for line in [*project["dependencies"], *extras["torch"], *extras["video"], *extras["studio"], *extras["dev"]]:
         assert distribution(line) in pins
 
 

@@ -1,6 +1,7 @@
 """The studio for Python: built, gone on with, opened in the background, shown in a notebook."""
 
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -44,7 +45,9 @@ def get(url: str, **headers: str) -> tuple[int, dict[str, str], str]:
 
 def test_the_module_is_loaded_when_it_is_asked_for() -> None:
     assert sfumato.studio.build is build
-    assert "studio" in dir(sfumato)
+    code = "import sys, sfumato\nassert 'gradio' not in sys.modules\nsfumato.studio.build\n"
+    code += "assert 'sfumato.studio' in sys.modules and 'gradio' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_is_made_inside_stands_on_the_page(studio: Studio) -> None:

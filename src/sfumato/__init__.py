@@ -21,7 +21,6 @@ from sfumato.errors import SfumatoError
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:
-    from sfumato import studio
     from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
     from sfumato.engine.run import run
     from sfumato.models.cache import ModelCache
@@ -66,7 +65,6 @@ __all__ = [
     "VariationPart",
     "__version__",
     "run",
-    "studio",
 ]
 
 _PARTS = (

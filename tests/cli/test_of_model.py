@@ -8,7 +8,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from sfumato.cli.flags import Flags
-from sfumato.cli.of_model import with_of_model
+from sfumato.cli.of_model import warn_of_training, with_of_model
 from sfumato.cli.recipes import trust_of, with_flags
 from sfumato.errors import RecipeError
 from sfumato.imaging.metadata import read_metadata
@@ -100,3 +100,15 @@ def test_autoencoders_and_schedules_are_crossed(soft: Path, sfumato: Any, here: 
     for path in (here / "g").glob("*.png"):
         if path.name != "grid.png":
             assert sfumato("verify", path).code == 0
+
+
+def test_what_was_said_of_one_model_is_not_said_of_another_in_silence(capsys: Any) -> None:
+    said = with_flags(FROG, Flags(prediction="v"))
+    for recipe, flags, warns in (
+        (said, Flags(model="other"), True),
+        (said, Flags(), False),
+        (said, Flags(model="other", prediction="v"), False),
+        (FROG, Flags(model="other"), False),
+    ):
+        warn_of_training(recipe, flags)
+        assert ("goes for --model as well" in capsys.readouterr().err) is warns

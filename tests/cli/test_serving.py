@@ -10,8 +10,6 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from sfumato.cli.serving import INSTALL
 
 WAIT = 120.0

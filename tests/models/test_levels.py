@@ -12,7 +12,7 @@ from sfumato.errors import ModelFileError
 from sfumato.models.controlnets import DEFAULTS
 from sfumato.models.files import locate
 from sfumato.models.levels import fault_of_levels
-from sfumato.models.load import find_model
+from sfumato.models.load import find_model, load_bundle
 from tiny_models import tiny_folder, tiny_settings
 
 USUAL: dict[str, Any] = {
@@ -22,6 +22,14 @@ USUAL: dict[str, Any] = {
     "reverse_transformer_layers_per_block": [[4, 4, 10], [2, 1, 1], 1],
     "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
 }
+
+
+def changed(place: Path, part: str, key: str, value: Any) -> Path:
+    """Return a copy of the tiny model in which a part's configuration says something else."""
+    folder = shutil.copytree(tiny_folder(), place / "model")
+    path = folder / part / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    return folder
 
 
 @pytest.mark.parametrize("config", [{}, USUAL, {"reverse_transformer_layers_per_block": None}, DEFAULTS])
@@ -56,8 +64,26 @@ def test_families_have_none(name: str) -> None:
 )
 def test_what_cannot_be_counted_with_is_named(key: str, value: Any, tmp_path: Path) -> None:
     assert fault_of_levels({**USUAL, key: value}) == f"holds no usable {key}"
-    folder = shutil.copytree(tiny_folder(), tmp_path / "model")
-    path = folder / "unet" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(ModelFileError, match=f"unet/config.json holds no usable {key}"):
-        find_model(str(folder), tiny_settings())
+        find_model(str(changed(tmp_path, "unet", key, value)), tiny_settings())
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("text_encoder", "num_hidden_layers", 10**9),
+        ("vae", "layers_per_block", 10**9),
+        ("vae", "block_out_channels", [8] * 1000),
+    ],
+)
+def test_no_network_is_built_of_more_layers_than_there_could_be(
+    part: str, key: str, value: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelFileError, match=f"{part}/config.json holds no usable {key}"):
+        load_bundle(str(changed(tmp_path, part, key, value)), tiny_settings())
+
+
+def test_levels_that_the_weights_have_not_are_said_to_be_missing(tmp_path: Path) -> None:
+    folder = changed(tmp_path, "vae", "block_out_channels", [8] * 9)
+    with pytest.raises(ModelFileError, match=r"vae/.*safetensors lacks .* tensors missing"):
+        load_bundle(str(folder), tiny_settings())

@@ -198,7 +198,7 @@ def test_a_model_says_how_it_mixes(folder: Path) -> None:
     [
         ("unet/config.json", {"in_channels": 5}, "channels"),
         ("unet/config.json", {"block_out_channels": [24, 48]}, "shape"),
-        ("unet/config.json", {"block_out_channels": "many"}, "does not describe a network"),
+        ("unet/config.json", {"block_out_channels": "many"}, "no usable block_out_channels"),
         ("unet/config.json", {"norm_num_groups": 7}, "does not describe a network"),
         ("unet/config.json", {"layers_per_block": 2}, "lacks"),
         ("vae/config.json", {"block_out_channels": []}, "block_out_channels"),

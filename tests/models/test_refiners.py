@@ -92,7 +92,7 @@ def test_latents_are_those_of_the_networks_not_of_the_autoencoder_alone(
         if fits:
             assert find_refiner(str(folder), base, SETTINGS).defaults.name == folder.name
             continue
-        with pytest.raises(RecipeError, match="their scaling factor is 1, not 0.5"):
+        with pytest.raises(RecipeError, match=r"their scaling factor is 1, not 0\.5"):
             find_refiner(str(folder), base, SETTINGS)
 
 

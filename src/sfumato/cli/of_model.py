@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sfumato.cli.console import warn
 from sfumato.cli.flags import Flags
-from sfumato.recipe.image import Resolved
+from sfumato.recipe.image import Recipe, Resolved
 
 #: The option of each field of a recipe's parts vae and schedule.
 BY_FLAG: Final[Mapping[str, str]] = {
@@ -36,6 +37,16 @@ def with_of_model(parts: dict[str, dict[str, Any]], flags: Flags) -> dict[str, d
     if said:
         parts = {**parts, "schedule": {**parts.get("schedule", {"kind": "schedule"}), **said}}
     return parts
+
+
+def warn_of_training(recipe: Recipe, flags: Flags) -> None:
+    """Warn where what was said of the training of one model now speaks of another, which flags name."""
+    said_anew = flags.prediction is not None or flags.zero_snr is not None
+    if recipe.schedule is not None and flags.model is not None and not said_anew:
+        warn(
+            "what the recipe says of its model's training (prediction, zero_snr) goes for --model as well; "
+            "--prediction and --zero-snr or --no-zero-snr say otherwise"
+        )
 
 
 def of_model_in_words(resolved: Resolved) -> dict[str, str]:

@@ -113,7 +113,8 @@ def with_flags(base: Recipe, flags: Flags) -> Recipe:
 
 
 def warn_of_no_effect(recipe: Recipe, flags: Flags) -> None:
-    """Warn of flags that cannot change what `recipe` draws."""
+    """Warn of flags that cannot change what `recipe` draws, and of what it says of another model."""
+    of_model.warn_of_training(recipe, flags)
     if flags.guidance is not None and not recipe.parts:
         warn("--guidance has no effect: there is no prompt to follow; --prompt or PROMPT gives one")
 

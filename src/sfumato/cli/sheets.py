@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -27,7 +28,8 @@ from sfumato.imaging.pages import picture_source
 from sfumato.imaging.sheet import Place, draw_sheet, sheet_page
 from sfumato.imaging.writing import make_folder, write_file
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import load
+from sfumato.models.load import load, schedule_of
+from sfumato.models.memory import give_back
 from sfumato.recipe.codec import digest
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.values import MAX_SEED
@@ -76,10 +78,7 @@ def draw_grid_to_folder(
             if missing:
                 # Cells with one autoencoder and one schedule stand together: their model is loaded once.
                 missing.sort(key=lambda cell: _of_model(cell.resolved))
-                settings = named.settings
-                bundle = load(named.gathered(missing[0].recipe).found, settings)
-                bundle = _draw_cells(missing, bundle, named, settings, paths, progress)
-                bundle.backend.store()
+                _draw_cells(missing, named, paths, progress).backend.store()
     except KeyboardInterrupt:
         done = _write_sheet(folder, axes, cells, paths, named.settings)
         raise InterruptedRun(
@@ -95,20 +94,18 @@ def draw_grid_to_folder(
 
 
 def _draw_cells(
-    cells: Sequence[Cell],
-    bundle: ModelBundle,
-    named: Named,
-    settings: Settings,
-    paths: Mapping[Place, Path],
-    progress: Bar,
+    cells: Sequence[Cell], named: Named, paths: Mapping[Place, Path], progress: Bar
 ) -> ModelBundle:
-    """Draw cells with `bundle`, which is loaded anew where one has other things in the place of its model's;
-    return the last one.
+    """Draw `cells`, one at least, and return their model as it was last: it is loaded, and loaded anew where
+    a cell has other things in the place of the model's own.
     """
+    settings = named.settings
+    schedule = schedule_of(named.gathered(cells[0].recipe).found.files)
     for cell in cells:
         # What a model refuses only while drawing shall not come after an hour of it.
-        noise_levels(bundle.schedule, cell.resolved.steps, cell.resolved.spacing)
-    progress.label("drawing")
+        noise_levels(schedule, cell.resolved.steps, cell.resolved.spacing)
+    largest = max(((cell.resolved.width, cell.resolved.height) for cell in cells), key=prod)
+    bundle: ModelBundle | None = None
     said: set[str] = set()
     total, finished = sum(cell.resolved.steps for cell in cells), 0
     for cell in cells:
@@ -118,9 +115,15 @@ def _draw_cells(
         outputs = Outputs((paths[cell.place],), replace=True)
         backend = ""
         defaults = gathered.found.defaults
-        if (defaults.vae, defaults.schedule) != (bundle.defaults.vae, bundle.defaults.schedule):
-            bundle = load(gathered.found, settings)
-        adapted = gathered.over(cell.resolved, bundle, named.settings)
+        if bundle is None or (defaults.vae, defaults.schedule) != (
+            bundle.defaults.vae,
+            bundle.defaults.schedule,
+        ):
+            adapted = bundle = None  # so that never two are there
+            give_back()
+            bundle = load(gathered.found, settings, None, largest)
+            progress.label("drawing")
+        adapted = gathered.over(cell.resolved, bundle, settings)
         bundle = replace(bundle, refiner=adapted.refiner)  # most likely that of the next cell
         with closing(draw(cell.resolved, adapted, inputs=inputs, controls=controls)) as events:
             for event in events:
@@ -135,6 +138,7 @@ def _draw_cells(
                     case Done() | SteppedDown():
                         said = _warn_once(event.warnings, said)
         finished += cell.resolved.steps
+    assert bundle is not None  # there is one cell at least
     return bundle
 
 

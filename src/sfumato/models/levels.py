@@ -1,5 +1,5 @@
-"""Whether the configuration of a UNet, or of a ControlNet, describes levels: looked at before anything counts
-with it. A count that is far too large would fill the memory with layers that no file has weights for.
+"""Whether a configuration can be counted with: the levels of a UNet or a ControlNet, and the layers of any
+network. A count that is far too large would fill the memory with layers that no file has weights for.
 """
 
 from typing import Any, Final
@@ -12,6 +12,9 @@ MAX_WIDTH: Final = 1 << 16
 
 _LAYERS: Final = ("layers_per_block", "transformer_layers_per_block", "reverse_transformer_layers_per_block")
 _TYPES: Final = ("down_block_types", "up_block_types")
+#: How often networks of any kind repeat something; the deepest that are drawn with have 38 layers.
+_REPEATED: Final = ("num_hidden_layers", "num_layers", "num_decoder_layers", "num_res_blocks", *_LAYERS)
+MAX_REPEATED: Final = 256
 
 
 def fault_of_levels(config: Config) -> str | None:
@@ -30,6 +33,18 @@ def fault_of_levels(config: Config) -> str | None:
     for key in _TYPES:
         kinds = config.get(key, ["DownBlock2D"])
         if not (isinstance(kinds, list | tuple) and all(isinstance(one, str) for one in kinds)):
+            return f"holds no usable {key}"
+    return None
+
+
+def fault_of_counts(config: Config) -> str | None:
+    """Return what a configuration of any network asks for far too often, as a clause; None where nothing."""
+    if isinstance(widths := config.get("block_out_channels"), list) and len(widths) > MAX_LEVELS:
+        return "holds no usable block_out_channels"
+    for key in _REPEATED:
+        value = config.get(key)
+        numbers = value if isinstance(value, list) else [value]
+        if len(numbers) > MAX_REPEATED or any(isinstance(one, int) and one > MAX_REPEATED for one in numbers):
             return f"holds no usable {key}"
     return None
 

@@ -38,6 +38,7 @@ TINY_DECODER_DEFAULTS: Config = {
 PUBLISHED: Final[Mapping[float, str]] = {0.18215: "taesd", 0.13025: "taesdxl"}
 PREFIX: Final = "decoder.layers."  # in diffusers
 MAX_LEVELS: Final = 8
+MAX_BLOCKS: Final = 64  # of a level; the published ones have three
 _STEM: Final = "diffusion_pytorch_model"
 _LAYER: Final = re.compile(r"([0-9]{1,3})\.((?:conv\.[024]\.)?(?:weight|bias))")
 _COLOURS: Final = 3
@@ -149,7 +150,9 @@ def _misfit(tiny: Config, vae: Config) -> str | None:
     if tiny.get("_class_name") != "AutoencoderTiny":
         return "does not name AutoencoderTiny as its class"
     blocks, widths = tiny["num_decoder_blocks"], tiny["decoder_block_out_channels"]
-    if not (_counts(blocks, 0) and _counts(widths, 1) and len(blocks) == len(widths)):
+    if not (_counts(blocks, 0) and _counts(widths, 1) and len(blocks) == len(widths) <= MAX_LEVELS) or (
+        max(blocks) > MAX_BLOCKS
+    ):
         return "holds no usable num_decoder_blocks and decoder_block_out_channels"
     if len(set(widths)) > 1:  # AutoencoderTiny has no layer that would change the width
         return "holds decoder_block_out_channels that differ"

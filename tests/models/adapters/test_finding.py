@@ -91,6 +91,15 @@ def test_most_recipes_need_none(settings, tmp_path):
     assert may_need_adapters(Recipe(parts=(AdaptersPart(adapters=(Adapter(name="a"),)),)), empty)
 
 
+def test_a_damaged_file_is_not_in_the_way_of_another(settings, tmp_path):
+    bär = find_adapter("lora", "bär", settings)
+    (tmp_path / "models" / "loras" / "a.safetensors").write_bytes(b"half of a download")
+    found = find_adapter("lora", "renamed", settings, digest=bär.digests().whole, paths=False)
+    assert found.path == bär.path
+    with pytest.raises(RecipeError, match="is not here"):
+        find_adapter("lora", "renamed", settings, digest="0" * 64, paths=False)
+
+
 def test_those_among_models_are_found_by_name_and_by_digest(tmp_path):
     plain = tmp_path / "plain"
     lora = write_adapter(plain / "styles" / "ink.safetensors", kohya_lora())

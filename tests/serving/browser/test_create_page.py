@@ -8,8 +8,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import Page, expect
 
-from served_studio import Served
+from served_studio import Served, bundled_settings
 from sfumato.imaging.metadata import read_metadata
+from sfumato.models.load import find_model
 from sfumato.recipe.codec import from_json
 from sfumato.recipe.image import Resolved
 from studio_pages import WAIT, OpenPage, draw, drawn, drop, open_advanced
@@ -139,6 +140,16 @@ def test_what_cannot_be_drawn_is_said_where_the_picture_would_be(page: Page) -> 
     expect(page.get_by_role("alert").filter(has_text="seed")).to_contain_text("is no whole number")
     page.get_by_role("textbox", name=SEED).fill("7")
     draw(page, "a frog")
+
+
+def test_what_is_left_empty_behind_advanced_is_left_to_the_model(page: Page, tmp_path: Path) -> None:
+    """Gradio's own fields for numbers say 0 once they are shown."""
+    open_advanced(page)
+    draw(page, "a frog")
+    (tmp_path / "saved.png").write_bytes(drawn(page))
+    resolved = from_json(read_metadata(tmp_path / "saved.png").resolved_json, Resolved)
+    defaults = find_model("bundled", bundled_settings(tmp_path)).defaults
+    assert (resolved.steps, resolved.guidance) == (defaults.steps, defaults.guidance)
 
 
 def test_no_prompt_is_a_prompt(page: Page) -> None:

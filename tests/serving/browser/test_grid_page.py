@@ -22,6 +22,19 @@ def test_a_grid_fills_with_pictures_and_labels(studio: Served, open_page: OpenPa
     expect(page.locator("#sf-grid-table td img")).to_have_count(2)
     expect(page.locator("#sf-grid-table th[scope=col]")).to_have_text(["steps 1", "steps 2"])
     expect(page.locator("#sf-grid-sheet a").first).to_be_visible()
+    page.reload()
+    page.wait_for_selector("#sf-generate")
+    go_to(page, "Grid")
+    expect(page.locator("#sf-grid-table td img")).to_have_count(2)
+
+
+def test_opening_advanced_changes_nothing(studio: Served, open_page: OpenPage) -> None:
+    page = open_page(studio)
+    go_to(page, "Grid")
+    page.get_by_role("button", name="Advanced").last.click()
+    cross(page, "a frog", "1")
+    expect(page.locator("#sf-grid-progress")).to_contain_text("1 of 1 pictures", timeout=WAIT)
+    expect(page.locator("#sf-grid-table caption")).to_contain_text("guidance 2")
 
 
 def test_what_cannot_be_drawn_is_said_and_nothing_is(studio: Served, open_page: OpenPage) -> None:

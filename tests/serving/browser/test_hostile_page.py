@@ -19,6 +19,13 @@ NASTY = (
     """"'><img src=x onerror=alert(1)><svg onload=alert(2)></textarea></script><script>alert(3)</script>"""
 )
 
+CLICKS = """async () => {
+  for (let i = 0; i < 200; i++) {
+    document.getElementById("sf-generate").click();
+    await new Promise((go_on) => setTimeout(go_on, 2));
+  }
+}"""
+
 
 def test_a_prompt_is_text_wherever_it_is_shown(page: Page) -> None:
     open_advanced(page)
@@ -65,15 +72,10 @@ def test_what_is_wrong_is_told_as_text(page: Page, number: str) -> None:
 
 def test_two_hundred_clicks_are_no_two_hundred_drawings(page: Page, studio: Served) -> None:
     before = len(studio.desk.queue.of("me"))
-    open_advanced(page)
-    page.get_by_label("Steps").fill("2")
     page.fill("#sf-prompt textarea", "a frog")
-    # All at once, before the page can say that it is busy: what a person's clicks cannot be.
-    page.evaluate("for (let i = 0; i < 200; i++) document.getElementById('sf-generate').click()")
+    page.evaluate(CLICKS)
     expect(page.locator("#sf-create-progress")).to_contain_text("Done in", timeout=WAIT)
-    for job in studio.desk.queue.of("me"):
-        studio.desk.queue.cancel(job.id, "me")
-    assert len(studio.desk.queue.of("me")) - before <= 2 * MOST_EACH
+    assert 1 <= len(studio.desk.queue.of("me")) - before <= MOST_EACH
 
 
 def test_titles_of_looks_are_text(

@@ -4,23 +4,22 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from studio_pages import WAIT, go_to
+
 GRAVE = ("serious", "critical")
 EVIL = "a frog <img src=x onerror=alert(1)> ${1+1} {{1+1}}"
 
 
 @pytest.fixture
 def lesson(page: Page) -> Page:
-    """The page with a picture that was drawn in four steps."""
-    page.get_by_role("tab", name="Learn").click()
-    page.get_by_role("button", name="Settings").click()
-    page.get_by_label("number input for Steps").locator("visible=true").fill("4")
-    page.fill("#sf-learn-prompt textarea", EVIL)
+    """The page with a picture that was drawn, in twenty steps."""
+    go_to(page, "Learn")
+    prompt = page.locator("#sf-learn-prompt textarea")
+    prompt.fill(EVIL)
+    expect(prompt).to_have_value(EVIL)
+    page.wait_for_timeout(500)  # until what the tab shows first is wholly there
     page.click("#sf-learn-show")
-    try:
-        page.wait_for_selector("#sf-learn-steps")
-    except Exception:
-        page.screenshot(path="/tmp/e/studio-learn/flake.png", full_page=True)
-        raise
+    page.wait_for_selector("#sf-learn-steps")
     return page
 
 
@@ -28,21 +27,21 @@ def test_the_slider_shows_every_step_without_the_server(lesson: Page) -> None:
     asked: list[str] = []
     lesson.on("request", lambda request: asked.append(request.url))
     slider = lesson.locator("#sf-learn-steps input[type=range]")
-    expect(slider).to_have_attribute("aria-valuetext", "step 4 of 4")
+    expect(slider).to_have_attribute("aria-valuetext", "step 20 of 20")
     pictures = lesson.locator("#sf-learn-steps img:visible")
     expect(pictures).to_have_count(4)
     marker = lesson.locator("#sf-learn-steps .marker").first
     sources, places = {pictures.nth(2).get_attribute("src")}, {marker.get_attribute("x1")}
     slider.focus()
-    for step in (3, 2, 1):
+    for step in (19, 18, 17):
         lesson.keyboard.press("ArrowLeft")
-        expect(slider).to_have_attribute("aria-valuetext", f"step {step} of 4")
+        expect(slider).to_have_attribute("aria-valuetext", f"step {step} of 20")
         expect(pictures).to_have_count(4)
         sources.add(pictures.nth(2).get_attribute("src"))
         places.add(marker.get_attribute("x1"))
     assert len(sources) == len(places) == 4
     lesson.locator("#sf-learn-steps").get_by_role("button", name="Play").click()
-    expect(slider).to_have_attribute("aria-valuetext", "step 4 of 4")
+    expect(slider).to_have_attribute("aria-valuetext", "step 20 of 20")
     assert [one for one in asked if not one.startswith("data:")] == []
     # Nothing of the prompt acts, and nothing of it is worked out.
     chips = lesson.locator(".sf-token b").all_inner_texts()
@@ -53,12 +52,12 @@ def test_experiments_and_files(lesson: Page) -> None:
     lesson.get_by_role("button", name="Put two side by side").click()
     lesson.fill("#sf-learn-other textarea", "a rabbit")
     lesson.click("#sf-learn-compare-go")
-    expect(lesson.locator("#sf-learn-compare h3")).to_have_text([EVIL, "a rabbit"])
+    expect(lesson.locator("#sf-learn-compare h3")).to_have_text([EVIL, "a rabbit"], timeout=WAIT)
     lesson.get_by_role("button", name="Mix two prompts").click()
     lesson.fill("#sf-learn-mix-other textarea", "a rabbit")
     lesson.keyboard.press("Control+Enter")  # draws what is nearest
     mix = lesson.locator("#sf-learn-mix input[type=range]")
-    expect(mix).to_have_attribute("aria-valuetext", "50 % of “a rabbit”")
+    expect(mix).to_have_attribute("aria-valuetext", "50 % of “a rabbit”", timeout=WAIT)
     mix.focus()
     lesson.keyboard.press("End")
     expect(lesson.locator("#sf-learn-mix output")).to_contain_text("100 %")

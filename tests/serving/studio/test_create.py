@@ -91,7 +91,9 @@ def test_another_model_brings_its_shapes(desk: Desk, tab: tuple[gr.Blocks, creat
     assert form_of({**standing(Create(), desk), "model": "tiny", "size": size.value}, desk).size is None
 
 
-@pytest.mark.parametrize(("field", "value"), [("seed", "seven"), ("size", "large")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("seed", "seven"), ("size", "large"), ("steps", "9.5"), ("guidance", "nan")]
+)
 def test_what_is_no_number_is_named(desk: Desk, field: str, value: str) -> None:
     with pytest.raises(RecipeError) as caught:
         form_of({**standing(FULL, desk), field: value}, desk)

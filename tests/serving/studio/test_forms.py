@@ -11,7 +11,16 @@ from sfumato.models.load import find_model
 from sfumato.recipe.codec import digest
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.resolve import resolve
-from sfumato.serving.studio.forms import STYLES, Create, create_of, recipe_of_create, seed_of, size_of
+from sfumato.serving.studio.forms import (
+    STYLES,
+    Create,
+    create_of,
+    number_of,
+    recipe_of_create,
+    seed_of,
+    size_of,
+    whole_of,
+)
 from tiny_models import tiny_settings
 
 FULL = Create(
@@ -79,3 +88,18 @@ def test_chips_end_in_their_size() -> None:
     assert size_of("Wide 160 x 104") == (160, 104)
     with pytest.raises(RecipeError, match="size: is no size"):
         size_of("Wide")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("", None), ("  ", None), ("7", 7.0), (" 7.5 ", 7.5), ("0", 0.0)]
+)
+def test_numbers_are_read_as_they_are_typed(text: str, number: float | None) -> None:
+    assert number_of(text, "guidance") == number
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "1e400", "-1", "7,5", ".", "٣", "1" * 21, "7.5.1"])
+def test_what_is_no_number_is_named(text: str) -> None:
+    with pytest.raises(RecipeError, match="guidance: is no number"):
+        number_of(text, "guidance")
+    with pytest.raises(RecipeError, match="steps: is no whole number"):
+        whole_of(text.replace("1" * 21, "1" * 31), "steps")

@@ -32,7 +32,13 @@ def test_nothing_that_was_typed_is_markup() -> None:
 
 def test_the_form_leaves_open_what_is_empty() -> None:
     assert form_of(EMPTY) == Grid(Create(), Direction(), Direction())
-    filled = EMPTY | {"prompt": "a frog", "steps": 4, "seed": "7", "across": "seed", "across_values": "1..2"}
+    filled = EMPTY | {
+        "prompt": "a frog",
+        "steps": "4",
+        "seed": "7",
+        "across": "seed",
+        "across_values": "1..2",
+    }
     assert form_of(filled) == Grid(Create(prompt="a frog", steps=4, seed=7), Direction("seed", "1..2"))
     with pytest.raises(RecipeError, match="seed: is no whole number"):
         form_of(EMPTY | {"seed": "seven"})

@@ -73,9 +73,10 @@ def find_adapter(
         return found
     there = (one.path for one in known.values() if one.problem is None) if digest else ()
     for path in dict.fromkeys((*there, *(_loose(settings) if digest and kind == "lora" else ()))):
-        other = open_adapter(path, kind, name_or_path, settings)
-        if digest is not None and is_digest(other, digest):
-            return other
+        with suppress(ModelFileError, OSError):  # a damaged one is not the one that is looked for
+            other = open_adapter(path, kind, name_or_path, settings)
+            if digest is not None and is_digest(other, digest):
+                return other
     raise _unknown(kind, name_or_path, known, digest, there=found is not None, paths=paths)
 
 

@@ -24,6 +24,7 @@ from sfumato.models.backends.torch_offload import (
     on_host,
 )
 from sfumato.models.backends.torch_storage import packs, whole
+from sfumato.models.levels import fault_of_counts
 from sfumato.models.memory import give_back, ran_out
 from sfumato.models.names import current_name
 from sfumato.models.network_files import Config, NetworkFiles, damaged
@@ -54,6 +55,9 @@ def load_network(
     `VAE`, which stays whole. No more than one tensor is there twice at any time. Raises ModelFileError for
     weights that do not fit.
     """
+    fault = fault_of_counts(files.config)
+    if fault is not None:
+        raise damaged(files.described, fault)
     # Built on the meta device: no memory and no random initial values for weights that are replaced anyway.
     try:
         with torch.device("meta"):
@@ -188,7 +192,7 @@ def _name(key: str, shape: Shape, wanted: Mapping[str, torch.Tensor]) -> tuple[s
     current = current_name(key)
     # transformers 4 has the prefix that current names lack.
     name = next((name for name in (key, current, f"text_model.{key}") if name in wanted), key)
-    if name == current and shape[2:] == (1, 1) and wanted[name].ndim == 2:
+    if name == current and shape[2:] == (1, 1) and name in wanted and wanted[name].ndim == 2:
         shape = shape[:2]  # the oldest files keep attention as 1x1 convolutions
     return name, shape
 

@@ -14,7 +14,15 @@ from sfumato.recipe.resolve import random_seed
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio import area
 from sfumato.serving.studio.area import Area
-from sfumato.serving.studio.forms import STYLES, Create, recipe_of_create, seed_of, size_of
+from sfumato.serving.studio.forms import (
+    STYLES,
+    Create,
+    number_of,
+    recipe_of_create,
+    seed_of,
+    size_of,
+    whole_of,
+)
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.sizes import sizes_of
 from sfumato.serving.studio.words import Words
@@ -70,9 +78,14 @@ def _advanced(desk: Desk, words: Words, own: ModelDefaults) -> Parts:
     parts["model"] = gr.Dropdown(names, value=BUNDLED, label=words("model"))
     parts["negative"] = gr.Textbox("", label=words("negative"), lines=1, max_lines=6)
     with gr.Row():
-        parts["steps"] = gr.Number(None, label=words("steps"), placeholder=str(own.steps), precision=0)
-        parts["guidance"] = gr.Number(
-            None, label=words("guidance"), info=words("guidance_info"), placeholder=f"{own.guidance:g}"
+        # Not gr.Number: as the browser opens this, it makes 0 of one that is empty (Gradio 6.31).
+        parts["steps"] = gr.Textbox("", label=words("steps"), placeholder=str(own.steps), max_lines=1)
+        parts["guidance"] = gr.Textbox(
+            "",
+            label=words("guidance"),
+            info=words("guidance_info"),
+            placeholder=f"{own.guidance:g}",
+            max_lines=1,
         )
     with gr.Row():
         parts["guidance_start"] = gr.Slider(0, 1, value=0, step=0.05, label=words("guidance_start"))
@@ -120,8 +133,8 @@ def form_of(values: Mapping[str, Any], desk: Desk) -> Create:
         size=None if values["size"] == first else sizes.get(values["size"], size_of(values["size"])),
         count=int(values["count"]),
         seed=seed_of(values["seed"] or ""),
-        steps=None if values["steps"] is None else int(values["steps"]),
-        guidance=values["guidance"],
+        steps=whole_of(values["steps"] or "", "steps"),
+        guidance=number_of(values["guidance"] or "", "guidance"),
         guidance_start=None if (start, stop) == (0, 1) else float(start),
         guidance_stop=None if (start, stop) == (0, 1) else float(stop),
         sampler=values["sampler"] or None,
@@ -144,7 +157,9 @@ def filled(form: Create, desk: Desk) -> list[Any]:
         chosen = f"{wanted[0]} x {wanted[1]}"
     window = (form.guidance_start, form.guidance_stop)
     values: dict[str, Any] = {
-        **{name: vars(form)[name] for name in ("prompt", "negative", "count", "steps", "guidance")},
+        **{name: vars(form)[name] for name in ("prompt", "negative", "count")},
+        "steps": "" if form.steps is None else str(form.steps),
+        "guidance": "" if form.guidance is None else f"{form.guidance:.12g}",
         "model": model,
         "size": gr.Radio(choices=[*sizes] if chosen in sizes else [*sizes, chosen], value=chosen),
         "seed": "" if form.seed is None else str(form.seed),

@@ -15,6 +15,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import VariationPart
 from sfumato.recipe.resolve import recipe_from_mapping
 
+_NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _SIZE: Final = re.compile(r"([0-9]{1,5}) x ([0-9]{1,5})$")
 
 
@@ -114,13 +115,28 @@ def enlarged(recipe: Recipe, scale: float) -> Recipe:
 
 def seed_of(text: str) -> int | None:
     """Return the seed that was typed, None where the field is empty. Raises RecipeError."""
+    return whole_of(text, "seed", "Give digits, or leave it empty for a random one.")
+
+
+def whole_of(text: str, field: str, hint: str = "Give digits, or leave it empty.") -> int | None:
+    """Return the whole number that was typed, None where `field` is empty. Raises RecipeError."""
     written = text.strip()
     if not written:
         return None
     if not (written.isascii() and written.isdecimal() and len(written) < 30):
-        hint = "Give digits, or leave it empty for a random one."
-        raise RecipeError("is no whole number", field="seed", value=text, hint=hint)
+        raise RecipeError("is no whole number", field=field, value=text, hint=hint)
     return int(written)
+
+
+def number_of(text: str, field: str) -> float | None:
+    """Return the number that was typed, None where `field` is empty. Raises RecipeError."""
+    written = text.strip()
+    if not written:
+        return None
+    if _NUMBER.fullmatch(written) is None:
+        hint = "Give one like 7.5, or leave it empty."
+        raise RecipeError("is no number", field=field, value=text, hint=hint)
+    return float(written)
 
 
 def size_of(text: str) -> tuple[int, int]:

@@ -4,6 +4,7 @@ import base64
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import MOST_PIXELS, Kept
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.area import QUIET, News
-from sfumato.serving.studio.forms import STYLES, Create, seed_of
+from sfumato.serving.studio.forms import STYLES, Create, number_of, seed_of, whole_of
 from sfumato.serving.studio.grid_forms import CROSSED, Direction, Grid, cells_of_grid
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.showing import problem_of, progress_of
@@ -44,6 +45,7 @@ FORM: tuple[str, ...] = (
     "down_values",
 )
 SHEET: str = "grid.png"
+MOST_BEGUN: int = 100  # visitors whose newest grid is remembered
 MOST_SAID: int = 120  # characters of a label
 
 STYLE: str = """
@@ -60,6 +62,15 @@ STYLE: str = """
 .sf-grid thead td { background: none !important; }
 .sf-grid img { display: block; width: 100%; max-width: 320px; border-radius: var(--block-radius); }
 """
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A grid whose cells are in the queue, a job for each."""
+
+    layout: Layout
+    cells: tuple[Cell, ...]
+    jobs: tuple[Job, ...]
 
 
 def build(desk: Desk, words: Words, look: Look) -> Parts:
@@ -119,8 +130,11 @@ def _shared(desk: Desk, words: Words) -> Parts:
         parts["model"] = gr.Dropdown(names, value=BUNDLED, label=words("model"))
         parts["style"] = gr.Dropdown([*STYLES], value=next(iter(STYLES)), label=words("style"))
     with gr.Row():
-        parts["steps"] = gr.Number(None, label=words("steps"), placeholder=str(own.steps), precision=0)
-        parts["guidance"] = gr.Number(None, label=words("guidance"), placeholder=f"{own.guidance:g}")
+        # Not gr.Number: as the browser opens this, it makes 0 of one that is empty (Gradio 6.31).
+        parts["steps"] = gr.Textbox("", label=words("steps"), placeholder=str(own.steps), max_lines=1)
+        parts["guidance"] = gr.Textbox(
+            "", label=words("guidance"), placeholder=f"{own.guidance:g}", max_lines=1
+        )
     with gr.Row():
         samplers = [(SAMPLER_LABELS.get(name, name), name) for name in own.samplers]
         spacings = [(SPACING_LABELS.get(name, name), name) for name in own.spacings]
@@ -131,13 +145,13 @@ def _shared(desk: Desk, words: Words) -> Parts:
 
 
 def form_of(values: Mapping[str, Any]) -> Grid:
-    """Return the form that stands on the page. Raises RecipeError for a seed that is no number."""
+    """Return the form that stands on the page. Raises RecipeError for what is no number."""
     shared = Create(
         prompt=values["prompt"] or "",
         style=values["style"],
         model=values["model"],
-        steps=None if values["steps"] is None else int(values["steps"]),
-        guidance=values["guidance"],
+        steps=whole_of(values["steps"] or "", "steps"),
+        guidance=number_of(values["guidance"] or "", "guidance"),
         sampler=values["sampler"] or None,
         spacing=values["spacing"] or None,
         seed=seed_of(values["seed"] or ""),
@@ -171,6 +185,8 @@ def _said(name: str, value: str) -> str:
 
 
 def _connect(desk: Desk, words: Words, parts: Parts) -> None:
+    newest: dict[str, Begun] = {}  # by visitor, for pages that are loaded again
+
     def draw(request: gr.Request, *values: Any) -> News:
         owner = visitor_of(request)
         try:
@@ -179,16 +195,29 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         except SfumatoError as error:
             yield {parts["progress"]: problem_of(error)}
             return
-        layout = layout_of(axes, cells)
+        newest.pop(owner, None)
+        newest[owner] = Begun(layout_of(axes, cells), cells, jobs)
+        if len(newest) > MOST_BEGUN:
+            del newest[next(iter(newest))]
+        yield from follow(newest[owner], owner)
+
+    def follow(begun: Begun, owner: str) -> News:
         yield {
-            parts["jobs"]: tuple(job.id for job in jobs),
-            parts["table"]: table_of(layout, {}),
+            parts["jobs"]: tuple(job.id for job in begun.jobs),
+            parts["table"]: table_of(begun.layout, {}),
             parts["sheet"]: gr.File(value=None, visible=False),
         }
         try:
-            yield from _followed(desk, words, parts, layout, cells, jobs, owner)
+            yield from _followed(desk, words, parts, begun, owner)
         except SfumatoError as error:  # a picture that somebody removed meanwhile, a disk that is full
             yield {parts["progress"]: problem_of(error)}
+
+    def take_up(request: gr.Request) -> News:
+        owner = visitor_of(request)
+        if owner in newest:
+            yield from follow(newest[owner], owner)
+        else:
+            yield {parts["jobs"]: ()}
 
     def stop(request: gr.Request, numbers: tuple[str, ...]) -> None:
         # The last ones first: none of them shall begin while the others are stopped.
@@ -202,24 +231,18 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         *(parts[name].submit for name in ("prompt", "across_values", "down_values")),
     ]
     gr.on(triggers, draw, [parts[name] for name in FORM], outputs, **QUIET)
+    parts["take_up"] = (take_up, None, outputs)
     parts["stop"].click(
         stop, parts["jobs"], None, queue=False, show_progress="hidden", api_visibility="private"
     )
 
 
-def _followed(
-    desk: Desk,
-    words: Words,
-    parts: Parts,
-    layout: Layout,
-    cells: Sequence[Cell],
-    jobs: Sequence[Job],
-    owner: str,
-) -> News:
-    """Yield what is to be seen until the last of `jobs`, one for each of `cells`, is finished."""
+def _followed(desk: Desk, words: Words, parts: Parts, begun: Begun, owner: str) -> News:
+    """Yield what is to be seen until the last cell is finished."""
+    layout, cells = begun.layout, begun.cells
     shown: dict[Place, str] = {}
     there: dict[Place, Kept] = {}
-    for number, (cell, job) in enumerate(zip(cells, jobs, strict=True), start=1):
+    for number, (cell, job) in enumerate(zip(cells, begun.jobs, strict=True), start=1):
         line = f'<div class="sf-line">{escape(words("grid_progress", number, len(cells)))}</div>'
         now = job
         for now in desk.queue.follow(job.id, owner):

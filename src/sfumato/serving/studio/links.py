@@ -37,6 +37,8 @@ def recipe_in(picture: Path) -> Recipe:
 
 def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
     """Connect the tabs that are there."""
+    if "grid" in parts:
+        page.load(*parts["grid"]["take_up"], **QUIET)
     if "create" not in parts:
         return
     made = parts["create"]
