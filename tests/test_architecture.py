@@ -161,7 +161,13 @@ def test_constraints_pin_every_dependency() -> None:
     assert len(pins) == len([line for line in lines if line and not line.startswith("#")])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    for line in [*project["dependencies"], *extras["torch"], *extras["video"], *extras["studio"], *extras["dev"]]:
+    for line in [
+        *project["dependencies"],
+        *extras["torch"],
+        *extras["video"],
+        *extras["studio"],
+        *extras["dev"],
+    ]:
         assert distribution(line) in pins
 
 

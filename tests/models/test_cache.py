@@ -66,6 +66,17 @@ def test_a_model_is_loaded_once(found: tuple[FoundModel, ...], settings: Setting
     assert cache.models[0].num_bytes > 1_000_000
 
 
+def test_what_finding_a_model_said_is_said_of_that_find_alone(
+    found: tuple[FoundModel, ...], settings: Settings
+) -> None:
+    cache = ModelCache()
+    for notes in (("beside",), (), ("elsewhere", "beside")):
+        other = replace(found[0], notes=notes, defaults=replace(found[0].defaults))  # as it is found anew
+        with cache.lease(other, settings, (64, 64)) as bundle:
+            assert bundle.notes[: len(notes)] == notes
+            assert "beside" not in bundle.notes[len(notes) :]
+
+
 def test_the_least_recently_used_goes(
     found: tuple[FoundModel, ...], settings: Settings, loads: list[str]
 ) -> None:

@@ -39,6 +39,7 @@ class _Entry:
     users: int = 1
     bundle: ModelBundle | None = None
     size: tuple[int, int] | None = None  # of the pictures that it was loaded for
+    said: int = 0  # how many notes of the bundle are those of finding the model, which come first
 
 
 class ModelCache:
@@ -79,7 +80,8 @@ class ModelCache:
         try:
             assert entry.bundle is not None
             mine = entry.bundle.defaults is found.defaults and size == entry.size
-            yield entry.bundle if mine else _known(entry.bundle, found, settings, size)
+            notes = (*found.notes, *entry.bundle.notes[entry.said :])
+            yield entry.bundle if mine else _known(entry.bundle, found, settings, size, notes)
         finally:
             self._left(entry)
 
@@ -103,7 +105,8 @@ class ModelCache:
                     self._entries.move_to_end(key)
                     return entry
                 self._changed.wait()  # until it is loaded, or could not be
-            entry = self._entries[key] = _Entry(found.defaults.name, 0, size=size)
+            entry = _Entry(found.defaults.name, 0, size=size, said=len(found.notes))
+            self._entries[key] = entry
         try:
             with self._loading:
                 entry.num_bytes = self._make_room(found, settings, size)
@@ -172,10 +175,14 @@ def _key(found: FoundModel, settings: Settings) -> Hashable:
 
 
 def _known(
-    kept: ModelBundle, found: FoundModel, settings: Settings, size: tuple[int, int] | None
+    kept: ModelBundle,
+    found: FoundModel,
+    settings: Settings,
+    size: tuple[int, int] | None,
+    notes: tuple[str, ...],
 ) -> ModelBundle:
-    """Return a loaded model as what was found now: its name and defaults, with the same networks, decoding
-    pictures of this `size` in what memory is left.
+    """Return a loaded model as what was found now: its name and defaults, with the same networks and with
+    `notes`, decoding pictures of this `size` in what memory is left.
     """
     seconds = {"import": 0.0, "load": found.seconds}
     latents, files = kept.max_latents, found.files
@@ -184,4 +191,4 @@ def _known(
 
         fewer = decodes_within(files, settings, choose(files, settings).backend, *size)
         latents = fewer if latents is None else latents if fewer is None else min(latents, fewer)
-    return make_bundle(found, kept.backend, seconds, kept.notes, latents)
+    return make_bundle(found, kept.backend, seconds, notes, latents)

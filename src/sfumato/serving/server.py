@@ -1,6 +1,8 @@
 """The studio as a server: the page behind the guard, on this machine alone unless it is told otherwise."""
 
+import logging
 import os
+from asyncio import CancelledError
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -97,7 +99,7 @@ def serve(desk: Desk, dressed: Dressed, address: Address) -> None:
 
 def server_of(app: Guard, address: Address) -> uvicorn.Server:
     """Return what serves `app` at `address`, silently, when it is run."""
-    return uvicorn.Server(
+    server = uvicorn.Server(
         uvicorn.Config(
             app,
             host=address.host,
@@ -106,6 +108,14 @@ def server_of(app: Guard, address: Address) -> uvicorn.Server:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=1,
         )
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_farewell)
+    return server
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Return whether a message of uvicorn says more than that a page was open when the studio closed."""
+    error = None if record.exc_info is None else record.exc_info[1]
+    return not (isinstance(error, CancelledError) or record.getMessage().startswith("Cancel "))

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from sfumato.errors import RecipeError
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio.build import KEYS, TABS, build, style
+from sfumato.serving.studio.build import KEYS, TABS, build, style, title_of
 from sfumato.serving.studio.look import TABS as NAMES
 from sfumato.serving.studio.look import Dressed, Look, built_in
 from tiny_studio import open_tiny_desk
@@ -67,3 +69,14 @@ def test_the_rules_of_all_looks_load_nothing() -> None:
     assert "url(" not in style()
     assert "@import" not in style()
     assert ":focus-visible" in style()
+
+
+def test_a_logo_stands_beside_the_title(desk: Desk, tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "logo.png")
+    title = title_of(Dressed(Look(title="Mine", logo="logo.png"), tmp_path))
+    assert re.fullmatch(
+        r'<h1 class="sf-title"><img class="sf-logo" alt="" src="data:image/png;base64,[\w+/=]+">Mine</h1>',
+        title,
+    )
+    with pytest.raises(RecipeError, match="logo: there is no such file"):
+        build(desk, Dressed(Look(logo="none.png"), tmp_path))

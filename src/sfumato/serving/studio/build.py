@@ -13,7 +13,7 @@ from sfumato.serving.desk import Desk
 from sfumato.serving.studio import create, edit, gallery_tab, grid_tab, learn, links, models_tab
 from sfumato.serving.studio.area import QUIET
 from sfumato.serving.studio.learn_page import STYLE as LEARN_STYLE
-from sfumato.serving.studio.look import Dressed
+from sfumato.serving.studio.look import Dressed, data_address
 from sfumato.serving.studio.showing import STYLE
 from sfumato.serving.studio.words import Words, words_of
 
@@ -57,7 +57,7 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
         above = dressed.file("above")
         if above is not None:
             gr.HTML(above.read_text(encoding="utf-8"))
-        gr.HTML(f'<h1 class="sf-title">{escape(look.title)}</h1>', padding=False)
+        gr.HTML(title_of(dressed), padding=False)
         if look.welcome:
             gr.Markdown(look.welcome, elem_classes="sf-welcome")
         parts: dict[str, Parts] = {}
@@ -76,6 +76,15 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
                 tabs[name].select(*parts[name]["find"], **QUIET)
         links.connect(page, desk, words, parts, tabset)
     return page
+
+
+def title_of(dressed: Dressed) -> str:
+    """Return the heading of the page, with the logo where the look has one. Raises RecipeError for a file
+    that cannot be used.
+    """
+    logo = dressed.file("logo")
+    picture = "" if logo is None else f'<img class="sf-logo" alt="" src="{data_address(logo)}">'
+    return f'<h1 class="sf-title">{picture}{escape(dressed.look.title)}</h1>'
 
 
 def style() -> str:

@@ -1,5 +1,6 @@
 """How the studio looks and speaks: what a person writes into `studio.toml`, and nothing they need not."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -94,6 +95,12 @@ class Dressed:
         if path.stat().st_size > (MAX_PICTURE if path.suffix.lower() in PICTURES else MAX_BYTES):
             raise RecipeError("is too large", field=name, value=written, hint="Make it smaller first.")
         return path
+
+
+def data_address(picture: Path) -> str:
+    """Return a picture as an address with all of it inside: it is there behind every proxy and password."""
+    data = base64.b64encode(picture.read_bytes()).decode("ascii")
+    return f"data:{PICTURES[picture.suffix.lower()]};base64,{data}"
 
 
 def read_look(folder: Path) -> Dressed:

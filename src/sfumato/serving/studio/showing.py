@@ -45,7 +45,8 @@ def _picture(jpeg: bytes, job: Job) -> str:
 
 
 STYLE = """
-.sf-title { margin: 0; }
+.sf-title { margin: 0; display: flex; align-items: center; gap: 12px; }
+.sf-logo { height: 1.4em; }
 .sf-quiet { color: var(--body-text-color-subdued); }
 #sf-picture img { width: 100%; object-fit: contain; }
 .sf-previews { display: flex; flex-wrap: wrap; gap: 8px; justify-content: center; }
@@ -57,7 +58,7 @@ STYLE = """
 .sf-problem { color: var(--body-text-color); border-left: 4px solid var(--error-border-color);
               padding: 8px 12px; }
 .empty.wrap, .empty.wrap > div { color: var(--body-text-color-subdued) !important; }  /* its own is a grey */
-/* Gradio takes the browser's ring away where people type and choose; a name in the list outweighs its rules. */
+/* Gradio takes the browser's ring away where people type and choose; a name in the list outweighs it. */
 :is(button, input, textarea, select, a, summary, [tabindex], #sf-ring):focus-visible,
 label:has(> input:is([type=radio], [type=checkbox]):focus-visible) {
   outline: 3px solid var(--color-accent) !important; outline-offset: 2px !important; }

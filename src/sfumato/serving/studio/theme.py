@@ -4,7 +4,6 @@ Measured with Gradio 6.31: every kind of label has a variable of its own, so tha
 many; both modes have to be set, or the browser's choice undoes half of a look.
 """
 
-import base64
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ import gradio as gr
 from gradio.themes.utils import fonts
 
 from sfumato.errors import RecipeError, closest
-from sfumato.serving.studio.look import PICTURES, Dressed
+from sfumato.serving.studio.look import Dressed, data_address
 from sfumato.serving.studio.palette import Palette, palette_of
 
 #: The fonts that come along with Gradio, by the names that people know them by.
@@ -89,11 +88,8 @@ def style_of(dressed: Dressed) -> str:
     rules: list[str] = []
     background = dressed.file("background")
     if background is not None:
-        kind = PICTURES[background.suffix.lower()]
-        data = base64.b64encode(background.read_bytes()).decode("ascii")
-        # In the sheet itself, so that it is there behind every address, password and proxy.
         rules.append(
-            f"body {{ background: {ground or '#000'} url('data:{kind};base64,{data}') center / cover "
+            f"body {{ background: {ground or '#000'} url('{data_address(background)}') center / cover "
             "no-repeat fixed !important; }"
         )
         rules.append("gradio-app, .gradio-container { background: transparent !important; }")
