@@ -69,6 +69,7 @@ def learn(page: Page) -> None:
     go_to(page, "Learn")
     page.fill("#sf-learn-prompt textarea", "a red frog on a beach at sunset")
     page.get_by_role("button", name="Settings").click()
+    page.wait_for_timeout(1000)  # what is typed while it opens may be lost
     page.locator("#sf-learn-seed input, #sf-learn-seed textarea").fill("7")
     page.click("#sf-learn-show")
     page.wait_for_selector("#sf-learn-steps", timeout=4 * WAIT)

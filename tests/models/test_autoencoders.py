@@ -1,6 +1,7 @@
 """Autoencoders that are brought along; what is read from them is in `test_converting`."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,29 @@ def test_what_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "vae.pt").write_bytes(b"\x80\x02")
     with pytest.raises(ModelFileError, match=r"vae\.pt is a pickle"):
         find_vae(tmp_path / "vae.pt")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("scaling_factor", "x"),
+        ("scaling_factor", [1]),
+        ("shift_factor", "x"),
+        ("block_out_channels", 3),
+        ("layers_per_block", 10**9),
+        ("latent_channels", "4"),
+    ],
+)
+def test_a_configuration_that_nothing_can_be_counted_with_is_refused(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    folder = shutil.copytree(tiny_folder() / "vae", tmp_path / "vae")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, key: value}))
+    with pytest.raises(ModelFileError, match=f"vae/config.json holds no usable {key}"):
+        find_vae(folder)
+    (folder / "config.json").write_text(json.dumps({**config, "shift_factor": None}))
+    assert find_vae(folder).name == "vae"
 
 
 def test_an_original_one_with_strangers_is_refused(tmp_path: Path) -> None:

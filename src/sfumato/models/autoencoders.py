@@ -6,8 +6,10 @@ from pathlib import Path
 
 from sfumato.errors import ModelFileError
 from sfumato.models.files import locate, network_of
+from sfumato.models.latents import check_scaling
+from sfumato.models.levels import fault_of_levels
 from sfumato.models.names import current_name
-from sfumato.models.network_files import NetworkFiles, find_network, read_json
+from sfumato.models.network_files import NetworkFiles, damaged, find_network, read_json
 from sfumato.models.original.names import VAE_MATRICES
 from sfumato.models.original.parts import Part, Source, num_bytes, refused
 from sfumato.models.original.single import read_vae
@@ -17,6 +19,7 @@ from sfumato.models.safetensors_header import read_header
 from sfumato.models.stored import Stored
 
 CONFIG, STEM, CLASS = "config.json", "diffusion_pytorch_model", "AutoencoderKL"
+LATENT_CHANNELS = 4  # diffusers' default
 
 
 def find_vae(path: Path) -> NetworkFiles:
@@ -29,12 +32,27 @@ def find_vae(path: Path) -> NetworkFiles:
         part = read_vae(path) or _of_diffusers(path)
         return network_of(part)
     if (path / "model_index.json").is_file():
-        return locate(path).vae
+        return _checked(locate(path).vae)
     config = read_json(path, CONFIG)
     if config.get("_class_name") != CLASS:
         hint = f"It names {config.get('_class_name')!r}; give an {CLASS}."
         raise ModelFileError("this is no autoencoder", field="vae", value=str(path), hint=hint)
-    return replace(find_network(path, config, STEM, CLASS), name="vae")
+    return _checked(replace(find_network(path, config, STEM, CLASS), name="vae"))
+
+
+def _checked(network: NetworkFiles) -> NetworkFiles:
+    """Return an autoencoder whose configuration was written by somebody; raises ModelFileError for one that
+    nothing can be counted with.
+    """
+    said = {key: value for key, value in network.config.items() if value is not None}
+    channels = said.get("latent_channels", LATENT_CHANNELS)
+    fault = fault_of_levels(said)
+    if fault is None and not (isinstance(channels, int) and not isinstance(channels, bool) and channels > 0):
+        fault = "holds no usable latent_channels"
+    if fault is not None:
+        raise damaged(network.described, fault)
+    check_scaling(replace(network, config=said), channels)
+    return network
 
 
 def _of_diffusers(path: Path) -> Part:

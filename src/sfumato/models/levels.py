@@ -1,5 +1,6 @@
-"""Whether a configuration can be counted with: the levels of a UNet or a ControlNet, and the layers of any
-network. A count that is far too large would fill the memory with layers that no file has weights for.
+"""Whether a configuration can be counted with: the levels of a UNet, a ControlNet or an autoencoder, and the
+layers of any network. A count that is far too large would fill the memory with layers that no file has
+weights for.
 """
 
 from typing import Any, Final

@@ -17,9 +17,9 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Dialog,
+    Error,
     Page,
     Request,
-    WebError,
     sync_playwright,
 )
 
@@ -78,20 +78,27 @@ def other_studio(copies: None, tmp_path: Path) -> Callable[..., AbstractContextM
     return open_it
 
 
+@pytest.fixture(scope="session")
+def room(browser: Browser) -> BrowserContext:
+    """A browser that has seen the studio before: most of it comes from its cache."""
+    return browser.new_context(viewport=DESK, locale="en-GB")
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Open the page of a studio in a browser that nobody used before, and wait until it can be used:
-    `open_page(studio, query="?__theme=dark", viewport=PHONE)`. Further arguments are those of a browser
-    context. `allowed` are beginnings of what may be said on the console as an error.
+def open_page(browser: Browser, room: BrowserContext) -> Iterator[OpenPage]:
+    """Open the page of a studio, and wait until it can be used: `open_page(studio, query="?__theme=dark")`.
+    Further arguments are those of a browser context: `viewport=PHONE`; then nobody used it before.
+    `allowed` are beginnings of what may be said on the console as an error.
     """
-    opened: list[tuple[BrowserContext, list[str], list[str]]] = []
+    opened: list[tuple[Page, list[str], list[str]]] = []
 
     def open_it(served: Served, *, query: str = "", allowed: tuple[str, ...] = (), **context: Any) -> Page:
-        room = browser.new_context(**{"viewport": DESK, "locale": "en-GB", **context})
-        room.set_default_timeout(WAIT)
+        new = {"viewport": DESK, "locale": "en-GB", **context}
+        page = browser.new_page(**new) if context else room.new_page()
+        page.set_default_timeout(WAIT)
         left: list[str] = []
         errors: list[str] = []
-        opened.append((room, left, errors))
+        opened.append((page, left, errors))
 
         def asked(request: Request) -> None:
             address = urlsplit(request.url)
@@ -102,26 +109,25 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             if message.type == "error" and not message.text.startswith((*allowed, ABORTED)):
                 errors.append(f"{message.text} ({message.location['url']})")
 
-        def failed(error: WebError) -> None:
-            if ABORTED not in str(error.error):
-                errors.append(str(error.error))
+        def failed(error: Error) -> None:
+            if ABORTED not in str(error):
+                errors.append(str(error))
 
         def spoke(dialog: Dialog) -> None:
             errors.append(f"dialog: {dialog.message}")
             dialog.dismiss()
 
-        room.on("request", asked)
-        room.on("console", said)
-        room.on("weberror", failed)
-        room.on("dialog", spoke)
-        page = room.new_page()
+        page.on("request", asked)
+        page.on("console", said)
+        page.on("pageerror", failed)
+        page.on("dialog", spoke)
         page.goto(served.url + query)
         page.wait_for_selector("#sf-generate")
         return page
 
     yield open_it
-    for room, left, errors in opened:
-        room.close()
+    for page, left, errors in opened:
+        page.close()
         assert left == [], "the page asked other machines"
         assert errors == [], "the browser's console"
 

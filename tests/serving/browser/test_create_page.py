@@ -57,11 +57,13 @@ def test_the_first_picture_is_one_click_away(page: Page, tmp_path: Path) -> None
     assert resolved.text.prompt == "a frog on a beach"
 
 
-def test_control_enter_draws(page: Page) -> None:
+def test_control_enter_draws_once(page: Page, studio: Served) -> None:
+    before = len(studio.desk.queue.of("me"))
     page.fill("#sf-prompt textarea", "a house in the snow")
     page.press("#sf-prompt textarea", "Control+Enter")
     expect(page.locator(PROGRESS)).to_contain_text("Done in", timeout=WAIT)
     expect(page.locator("#sf-create-results img")).to_have_count(1)
+    assert len(studio.desk.queue.of("me")) == before + 1
 
 
 def test_stop_stops_and_the_next_one_is_drawn(busy: Page) -> None:

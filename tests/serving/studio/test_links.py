@@ -110,7 +110,9 @@ def test_what_is_no_picture_is_said_without_where_it_lies(page: Page, tmp_path: 
     assert not caught.value.print_exception
 
 
-@pytest.mark.parametrize("text", ["{", "x" * 100_000, "Steps: nan, Sampler: <script>", "a\nSteps: 9" * 1000, LONG_SEED])
+@pytest.mark.parametrize(
+    "text", ["{", "x" * 100_000, "Steps: nan, Sampler: <script>", "a\nSteps: 9" * 1000, LONG_SEED]
+)
 def test_what_pictures_say_is_text(page: Page, picture: Picture, text: str) -> None:
     fill = handler(page[0], page[1]["create"]["drop"], "upload")
     values = form(fill(str(picture(parameters=text))))

@@ -84,7 +84,9 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 parts["draw"] = gr.Button(
                     words("draw_edit"), variant="primary", size="lg", elem_id="sf-edit-draw", scale=3
                 )
-                parts["stop"] = gr.Button(words("stop"), variant="stop", size="lg", scale=1)
+                parts["stop"] = gr.Button(
+                    words("stop"), variant="stop", size="lg", elem_classes="sf-stop", scale=1
+                )
             with gr.Accordion(words("advanced"), open=False):
                 names = [one.name for one in list_models(desk.settings) if one.problem is None]
                 parts["model"] = gr.Dropdown(names, value=BUNDLED, label=words("model"))

@@ -32,7 +32,8 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_steps_why": "The network is shown the noisy latent x, scaled to a variance of about one, and "
     "says what it expects behind the noise: D. A step goes from x towards D, just so far that the noise is "
     "that of the next, lower level sigma. While there is much noise, D is an average of all that could be "
-    "there, and so is blurred; what is decided early is the composition, what is decided late are details.",
+    "there, and so is blurred; what is decided early is the composition, what is decided late are details. "
+    "Samplers other than Euler and DDIM refine this step.",
     "learn_steps_source": "Karras et al. 2022, arXiv 2206.00364, Eq. 2 (what D is trained for) and "
     "Algorithm 1 (the step); Song et al. 2021, arXiv 2010.02502, Eq. 12 (the same as DDIM).",
     "learn_shown_by": "Latents are shown by the small decoder that previews use; the result by the real one.",

@@ -57,7 +57,8 @@ STYLE = """
 .sf-line { color: var(--body-text-color); font-variant-numeric: tabular-nums; }
 .sf-problem { color: var(--body-text-color); border-left: 4px solid var(--error-border-color);
               padding: 8px 12px; }
-.empty.wrap, .empty.wrap > div { color: var(--body-text-color-subdued) !important; }  /* its own is a grey */
+/* What Gradio writes into empty places is one grey for all grounds. */
+.empty.wrap, .empty.wrap > div { color: var(--body-text-color-subdued) !important; }
 /* Gradio takes the browser's ring away where people type and choose; a name in the list outweighs it. */
 :is(button, input, textarea, select, a, summary, [tabindex], #sf-ring):focus-visible,
 label:has(> input:is([type=radio], [type=checkbox]):focus-visible) {
