@@ -1,13 +1,15 @@
 """What recipes name, gathered: one place for every front end, and what a recipe may open."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sfumato.engine.gathering import DISTRUSTED, TRUSTED, gather
+from sfumato.engine.gathering import DISTRUSTED, NAMES_ONLY, TRUSTED, gather
+from sfumato.engine.run import run
 from sfumato.errors import PictureError, RecipeError
 from sfumato.models.load import FoundModel, find_model
 from sfumato.recipe.adapters import Adapter, AdaptersPart
@@ -81,6 +83,20 @@ def test_what_came_out_of_a_picture_opens_no_paths(
     with pytest.raises(RecipeError, match="lora: "):
         gather(recipe, found, settings, trust=DISTRUSTED)
     assert gather(lora("one"), found, settings, trust=DISTRUSTED).adapters is not None
+
+
+def test_what_visitors_send_is_held_to_the_library(
+    found: FoundModel, settings: Settings, tmp_path: Path
+) -> None:
+    elsewhere = shutil.copy(tmp_path / "loras" / "one.safetensors", tmp_path / "elsewhere.safetensors")
+    with pytest.raises(RecipeError, match="lora: "):
+        gather(lora(str(elsewhere)), found, settings, trust=NAMES_ONLY)
+    with (
+        pytest.raises(RecipeError, match="model: "),
+        closing(run(Recipe(model=str(tiny_folder())), settings, trust=NAMES_ONLY)) as events,
+    ):
+        next(events)
+    assert gather(lora("one"), found, settings, trust=NAMES_ONLY).adapters is not None
 
 
 def test_pictures_read_before_are_not_read_again(found: FoundModel, settings: Settings, photo: Path) -> None:

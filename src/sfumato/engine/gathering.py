@@ -42,6 +42,10 @@ class Trust:
 
 
 TRUSTED: Final = Trust()
+#: It came from a visitor, who may draw with what the library knows, and may not look around on this machine.
+NAMES_ONLY: Final = Trust(
+    model_paths=False, paths=False, adapter_paths=False, vae_paths=False, refiner_paths=False
+)
 DISTRUSTED: Final = Trust(False, False, False, False, False, False, False)  # it came out of a picture
 
 

@@ -18,7 +18,7 @@ from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Attending, Denoiser
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone
 from sfumato.engine.features import Features
-from sfumato.engine.gathering import gather
+from sfumato.engine.gathering import TRUSTED, Trust, gather
 from sfumato.engine.loop import Step, advice, denoise
 from sfumato.engine.noise import noise_source, picture_seeds, starting_noise
 from sfumato.engine.plan import Projection
@@ -66,16 +66,21 @@ TILED = (
 
 
 def run(
-    recipe: Recipe, settings: Settings, *, preview_every: int = 0, cache: "ModelCache | None" = None
+    recipe: Recipe,
+    settings: Settings,
+    *,
+    preview_every: int = 0,
+    cache: "ModelCache | None" = None,
+    trust: Trust = TRUSTED,
 ) -> Events:
     """Load the recipe's model, resolve the recipe, and draw it; a model that is in `cache`, or shall stay
-    there for the next recipe, is taken from it.
+    there for the next recipe, is taken from it. The recipe opens no more than `trust` allows.
 
     Yields what `draw` yields; the seconds of `Done` include importing and loading. Raises RecipeError,
     PictureError and ModelFileError before the first event, NumericalError while drawing.
     """
-    found = find_model(recipe.model, settings)
-    gathered = gather(recipe, found, settings)
+    found = find_model(recipe.model, settings, paths=trust.model_paths)
+    gathered = gather(recipe, found, settings, trust=trust)
     resolved = gathered.resolved(recipe, settings)  # before the seconds that loading takes
     inputs, controls = gathered.inputs, gathered.controls
     with ExitStack() as stack:

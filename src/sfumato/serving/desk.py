@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from sfumato.engine.events import Events
+from sfumato.engine.gathering import NAMES_ONLY
 from sfumato.engine.run import run
 from sfumato.models.cache import ModelCache
 from sfumato.recipe.image import Recipe
@@ -72,4 +73,4 @@ def open_desk(settings: Settings) -> Generator[Desk]:
 
 
 def _draw(settings: Settings, models: ModelCache, recipe: Recipe, preview_every: int) -> Events:
-    return run(recipe, settings, preview_every=preview_every, cache=models)
+    return run(recipe, settings, preview_every=preview_every, cache=models, trust=NAMES_ONLY)

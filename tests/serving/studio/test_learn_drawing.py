@@ -22,19 +22,19 @@ from tiny_models import tiny_bundle, tiny_folder, tiny_settings
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return replace(tiny_settings(), data_dir=tmp_path)
+    return replace(tiny_settings(tiny_folder().parent), data_dir=tmp_path)
 
 
 @pytest.fixture(scope="module")
 def models() -> Iterator[ModelCache]:
-    cache = ModelCache.of(tiny_settings())
+    cache = ModelCache.of(tiny_settings(tiny_folder().parent))
     yield cache
     cache.clear()
 
 
 def frog(**fields: object) -> Recipe:
     parts = (TextPart(prompt="a frog, a (red:1.5) apple"),)
-    told = {"model": str(tiny_folder()), "parts": parts, "seed": 7, "steps": 3, "guidance": 3.0, **fields}
+    told = {"model": "tiny", "parts": parts, "seed": 7, "steps": 3, "guidance": 3.0, **fields}
     return Recipe.model_validate(told)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sfumato.engine.crossing import Axis, Cell, Named, axis_of, check_axes, combinations
+from sfumato.engine.gathering import NAMES_ONLY
 from sfumato.errors import RecipeError, closest
 from sfumato.models.folders import is_known, known_folders
 from sfumato.models.load import find_model
@@ -110,4 +111,4 @@ def _model(name: str, settings: Settings) -> Named:
         near = closest(name, [*known_folders(settings), "bundled"])
         hint = "The tab Models lists them." if near is None else f"Did you mean {near}?"
         raise RecipeError("there is no such model", field="model", value=name, hint=hint)
-    return Named(find_model(name, settings, paths=False), settings)
+    return Named(find_model(name, settings, paths=False), settings, NAMES_ONLY)

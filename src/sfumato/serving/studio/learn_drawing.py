@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sfumato.engine.attention import WordMap, attention_recorder
 from sfumato.engine.compass import Bearing, Compass
 from sfumato.engine.events import Done, Event, Events, Picture, Started, StepDone
-from sfumato.engine.gathering import Gathered, gather
+from sfumato.engine.gathering import NAMES_ONLY, Gathered, gather
 from sfumato.engine.morph import draw_frames
 from sfumato.engine.preview import to_uint8
 from sfumato.engine.run import draw
@@ -150,7 +150,8 @@ class Lesson:
         # All is checked before anything is drawn.
         prepared: list[tuple[Gathered, Resolved]] = []
         for one in self.recipes:
-            gathered = gather(one, find_model(one.model, settings), settings)
+            found = find_model(one.model, settings, paths=False)
+            gathered = gather(one, found, settings, trust=NAMES_ONLY)
             prepared.append((gathered, gathered.resolved(one, settings)))
         total = sum(resolved.steps - resolved.first_step for _, resolved in prepared)
         finished, seconds, warnings = 0, 0.0, ()
@@ -225,7 +226,8 @@ class Mixing:
     def draw(self, recipe: Recipe, preview_every: int) -> Events:
         settings, backend = self.settings, ""
         first = self.recipes[0]
-        gathered = gather(first, find_model(first.model, settings), settings, frames=self.recipes[1:])
+        found = find_model(first.model, settings, paths=False)
+        gathered = gather(first, found, settings, trust=NAMES_ONLY, frames=self.recipes[1:])
         frames = [gathered.resolved(one, settings) for one in self.recipes]
         with (
             gathered.leased(frames[0], settings, self.models) as bundle,
