@@ -282,7 +282,10 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
         {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(32, 5, 3, 3)},
         "its UNet has 5 channels of input",
     ),
-    "another way of training": ({"edm_mean": torch.zeros(4)}, "trained in another way.*edm_mean does not explain"),
+    "another way of training": (
+        {"edm_mean": torch.zeros(4)},
+        "trained in another way.*edm_mean does not explain",
+    ),
 }
 
 
