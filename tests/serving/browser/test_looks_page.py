@@ -20,7 +20,7 @@ ground = "#0d1330"
 text = "#ffffff"
 accent = "#2f4bd8"
 font = "Quicksand"
-heading_font = "Lora"
+heading_font = "Montserrat"
 footer = false
 [words]
 generate = "Dream!"
@@ -58,7 +58,7 @@ def test_the_example_of_the_seeds_is_twelve_lines(
             assert colours(page, ".sf-actions button") == {WHITE}
             assert colours(page, "[data-testid=block-label]") == {WHITE}
             assert page.locator("footer:visible").count() == 0
-            for where, font in (("h1", "Lora"), ("#sf-generate", "Quicksand")):
+            for where, font in (("h1", "Montserrat"), ("#sf-generate", "Quicksand")):
                 family = page.locator(where).first.evaluate("one => getComputedStyle(one).fontFamily")
                 assert font in family.split(",")[0]
             assert page.evaluate("document.fonts.check('16px Quicksand')")

@@ -49,7 +49,7 @@ text = "#ffffff"
 ground = "#10203a"
 accent = "#ffb057"
 font = "Quicksand"
-heading_font = "Press Start 2P"
+heading_font = "Montserrat"
 footer = false
 [words]
 generate = "Paint!"

@@ -16,23 +16,16 @@ from sfumato.errors import RecipeError, closest
 from sfumato.serving.studio.look import Dressed, data_address
 from sfumato.serving.studio.palette import Palette, palette_of
 
-#: The fonts that come along with Gradio, by the names that people know them by.
+#: The fonts that come along with Gradio, by the names that people know them by. Its folder has files of more,
+#: but those of 6.31 lack most letters.
 FONTS: Final[Mapping[str, str]] = {
-    "Chakra Petch": "ChakraPetch",
     "IBM Plex Mono": "IBMPlexMono",
     "IBM Plex Sans": "IBMPlexSans",
     "Inconsolata": "Inconsolata",
-    "Lexend": "Lexend",
-    "Lora": "Lora",
     "Montserrat": "Montserrat",
-    "Press Start 2P": "PressStart2P",
     "Quicksand": "Quicksand",
-    "Roboto Mono": "RobotoMono",
     "Share Tech Mono": "ShareTechMono",
-    "Source Code Pro": "SourceCodePro",
-    "Source Sans 3": "SourceSans3",
-    "Space Mono": "SpaceMono",
-    "Ubuntu": "Ubuntu",
+    "Source Sans Pro": "SourceSansPro",
 }
 #: Gradio's own themes, which are asked for by name.
 THEMES: Final[Mapping[str, type[Any]]] = {
@@ -45,13 +38,13 @@ _MONO: Final = ("ui-monospace", "Consolas", "monospace")
 
 
 class ShippedFont(fonts.LocalFont):
-    """A font that comes along with Gradio. Some have a bold cut and no semi-bold one, which Gradio asks for
-    all the same: then the bold one stands for it.
+    """A font that comes along with Gradio. Its bold cut stands for the semi-bold one, which Gradio asks for:
+    that one is not there, or lacks most letters.
     """
 
     def stylesheet(self) -> dict[str, Any]:
         folder = Path(gr.__file__).parent / "templates" / "frontend" / "static" / "fonts" / self.name
-        cuts = {400: ("Regular",), 600: ("SemiBold", "Bold", "Regular")}
+        cuts = {400: ("Regular",), 600: ("Bold", "Regular")}
         rules: list[str] = []
         for weight, names in cuts.items():
             files = [f"{self.name}-{cut}" for cut in names]
@@ -96,6 +89,8 @@ def style_of(dressed: Dressed) -> str:
         # Words stand outside of panels as well.
         rules.append("main.contain { background: var(--block-background-fill); padding: 0 16px 16px; }")
     if look.heading_font is not None:
+        if look.heading_font in FONTS:
+            rules.append(ShippedFont(FONTS[look.heading_font]).stylesheet()["css"])
         rules.append(f"h1, h2, h3 {{ font-family: {_family(look.heading_font)} !important; }}")
     own = dressed.file("css")
     return "\n".join([*rules, "" if own is None else own.read_text(encoding="utf-8")])
