@@ -50,8 +50,8 @@ def test_what_is_not_ours_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
 @pytest.mark.parametrize("shown", ["x0", "noisy"])
 def test_a_trace_as_an_animation(tmp_path: Path, suffix: str, shown: str) -> None:
-    recipe = Recipe(model=str(tiny_folder()), parts=(TextPart(prompt="a frog"),), seed=7, steps=3)
-    settings = tiny_settings()
+    recipe = Recipe(model="tiny", parts=(TextPart(prompt="a frog"),), seed=7, steps=3)
+    settings = tiny_settings(tiny_folder().parent)
     lesson = Lesson(settings, ModelCache.of(settings), (recipe,), trace=tmp_path / "trace")
     list(lesson.draw(recipe, 0))
     (drawn,) = lesson.drawn

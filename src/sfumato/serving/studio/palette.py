@@ -19,6 +19,7 @@ from sfumato.serving.studio.look import Look
 _GROUNDS: Final = {False: Colour(250, 247, 241), True: Colour(24, 24, 27)}
 _TEXTS: Final = {False: Colour(38, 34, 30), True: Colour(237, 235, 230)}
 _ACCENT: Final = Colour(47, 111, 94)
+_ROOM: Final = 6.0  # contrast of white on a panel that quieter words can be read on too
 _DANGER: Final = Colour(176, 42, 48)
 
 
@@ -73,7 +74,12 @@ def palette_of(look: Look, *, dark: bool) -> Palette:
     ground = _GROUNDS[dark] if asked_ground is None else asked_ground
     # A look made for one mode is worn in the other as well: then its ground and text decide which it is.
     end, other = (WHITE, BLACK) if ground.luminance < 0.18 else (BLACK, WHITE)
-    panel = ground.mixed(end, 0.05) if end == WHITE else ground.mixed(WHITE, 0.65)
+    if end == WHITE:
+        # A ground of a middling brightness leaves white words no room for a lighter panel.
+        lighter = ground.mixed(WHITE, 0.05)
+        panel = lighter if contrast(WHITE, lighter) > _ROOM else ground.mixed(BLACK, 0.15)
+    else:
+        panel = ground.mixed(WHITE, 0.65)
     field = ground.mixed(BLACK, 0.25) if end == WHITE else ground.mixed(WHITE, 0.9)
     veil = look.veil if look.background is not None else 1.0
     panels = [one.mixed(behind, 1 - veil) for one in (panel, field) for behind in (BLACK, WHITE)]
