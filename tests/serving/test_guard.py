@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -49,7 +50,9 @@ def ask(
         "path": path,
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
     }
-    asyncio.run((guard or Guard(inside))(scope, receive, send))
+    # In a thread: the tests of the page in a browser keep a loop running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run((guard or Guard(inside))(scope, receive, send))).result()
     if sent[0]["type"] == "websocket.close":
         return sent[0]["code"], {}, b""
     said = {name.decode(): value.decode() for name, value in sent[0]["headers"]}

@@ -45,14 +45,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_sep("!", NONE_HERE, red=True)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Containers have no user namespaces for Chromium's own sandbox; the pages are ours alone.
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have Gradio keep its copies of files where the tests keep theirs."""
     with pytest.MonkeyPatch.context() as patch:
@@ -60,7 +60,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def studio(copies: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The studio that most tests share. What one draws, others see in its gallery."""
     with served_studio(bundled_settings(tmp_path_factory.mktemp("studio"))) as served:
@@ -78,7 +78,7 @@ def other_studio(copies: None, tmp_path: Path) -> Callable[..., AbstractContextM
     return open_it
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def room(browser: Browser) -> BrowserContext:
     """A browser that has seen the studio before: most of it comes from its cache."""
     return browser.new_context(viewport=DESK, locale="en-GB")
