@@ -14,7 +14,8 @@ from sfumato.recipe.codec import from_json
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio.area import MOST_CALLED, Area, build, called, recipe_of_picture
-from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.build import build as build_page
+from sfumato.serving.studio.look import Look, built_in
 from sfumato.serving.studio.words import words_of
 from tiny_studio import asked_by, drawn, followed, frog, handler, open_tiny_desk
 
@@ -157,3 +158,21 @@ def test_pictures_are_called_by_their_words(desk: Desk) -> None:
     assert called(drawn(desk)) == "a frog · 7"
     assert called(drawn(desk, frog(prompt=""))) == "7"
     assert called(drawn(desk, frog(prompt="x" * 1000))) == "x" * MOST_CALLED + " · 7"
+
+
+def test_a_picture_tells_its_owner_how_it_was_made(tab: Tab, desk: Desk) -> None:
+    kept = drawn(desk, frog(prompt="a <b>frog</b>"))
+    tell = handler(tab.page, tab.area.buttons["how"])
+    said = tell(asked_by("me"), kept.id)
+    assert "a &lt;b&gt;frog&lt;/b&gt;" in said
+    assert "seed = 7" in said
+    assert "Choose a picture first." in tell(asked_by("me"), 0)
+    assert "there is no such picture" in tell(asked_by("somebody else"), kept.id)
+
+
+def test_every_button_under_a_picture_does_something(desk: Desk) -> None:
+    config = build_page(desk, built_in("paper")).get_config_file()
+    buttons = [one for one in config["components"] if one["type"] == "button"]
+    labels = {one["id"]: one["props"]["value"] for one in buttons}
+    bound = {labels.get(target) for one in config.get("dependencies", []) for target, _ in one["targets"]}
+    assert {WORDS(name) for name in ("vary_subtle", "vary_strong", "upscale", "edit_this", "how")} <= bound

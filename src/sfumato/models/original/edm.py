@@ -25,6 +25,7 @@ _PLAYGROUND: Final[Mapping[str, Any]] = {
     "sigma_max": 80.0,
     "sigma_min": 0.002,
 }
+_BOUNDS: Final = {HIGHEST: "sigma_max", LOWEST: "sigma_min"}  # marks, and what schedulers call them
 _COSXL: Final[Mapping[str, Any]] = {
     "_class_name": "EDMEulerScheduler",
     "prediction_type": "v_prediction",
@@ -62,7 +63,7 @@ def said_edm(header: Header, path: Path) -> SaysEdm | None:
         latents = {"scaling_factor": 0.5, "latents_mean": list(_MEANS), "latents_std": list(_STDS)}
         return SaysEdm(_PLAYGROUND, latents)
     levels: dict[str, float] = {}
-    for key, mark in (("sigma_max", HIGHEST), ("sigma_min", LOWEST)):
+    for mark, key in _BOUNDS.items():
         if mark in there:
             found = _numbers(path, header.tensors[mark])
             if len(found) != 1 or not 0 < found[0] < math.inf:

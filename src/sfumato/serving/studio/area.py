@@ -13,6 +13,7 @@ from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.forms import enlarged, varied
+from sfumato.serving.studio.gallery_tab import details_of
 from sfumato.serving.studio.showing import problem_of, progress_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
@@ -140,6 +141,16 @@ def _connect(area: Area) -> None:
         ("upscale", lambda recipe: enlarged(recipe, LARGER)),
     ):
         area.buttons[name].click(_again(area, change), area.chosen, area.outputs, **QUIET)
+
+    def tell(request: gr.Request, number: int) -> str:
+        try:
+            if not number:
+                raise RecipeError(area.words("choose_picture"))
+            return details_of(area.desk, area.desk.gallery.get(number, visitor_of(request)))
+        except SfumatoError as error:
+            return problem_of(error)
+
+    area.buttons["how"].click(tell, area.chosen, area.progress, queue=False, **_CLICK)
 
 
 def _again(area: Area, change: Callable[[Recipe], Recipe]) -> Callable[..., News]:
