@@ -28,7 +28,7 @@ class Hub:
     stop_after: int | None = None
 
     def put(self, repo: str, files: dict[str, bytes], commit: str = "a" * 40) -> None:
-        """Add a commit, the newest of its repository."""
+        """Add a commit, the newest of its repository; the name of a space begins with spaces/."""
         self.repos.setdefault(repo, {})[commit] = files
         self.newest[repo] = commit
 
@@ -68,14 +68,16 @@ def serving() -> Generator[Hub]:
             parts = path.strip("/").split("/")
             if parts[:2] == ["api", "models"]:
                 self._api(parts[2:], body)
+            elif parts[:2] == ["api", "spaces"]:
+                self._api(parts[2:], body, "spaces/")
             elif "resolve" in parts:
                 at = parts.index("resolve")
                 self._file("/".join(parts[:at]), parts[at + 1], "/".join(parts[at + 2 :]), body)
             else:
                 self._missing("EntryNotFound", body)
 
-        def _api(self, parts: list[str], body: bool) -> None:
-            repo = "/".join(parts[:2])
+        def _api(self, parts: list[str], body: bool, kind: str = "") -> None:
+            repo = kind + "/".join(parts[:2])
             commit = self._commit(repo, parts[3] if parts[2:3] == ["revision"] else None)
             if commit is None:
                 self._missing("RevisionNotFound" if repo in hub.repos else "RepoNotFound", body)

@@ -184,3 +184,9 @@ def test_copies_of_inputs_are_bounded() -> None:
 )
 def test_offline_is_anything_but_a_no(environ: dict[str, str], offline: bool) -> None:
     assert Settings.from_environment({"HOME": "/home/frog", **environ}).offline is offline
+
+
+def test_visitors_manage_models_only_where_it_is_said() -> None:
+    assert not Settings.from_environment({}).visitors_manage
+    assert not Settings.from_environment({"SFUMATO_VISITORS_MANAGE": "no"}).visitors_manage
+    assert Settings.from_environment({"SFUMATO_VISITORS_MANAGE": "1"}).visitors_manage

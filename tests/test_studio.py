@@ -105,6 +105,24 @@ def test_colab_shows_it_by_its_own_proxy(studio: Studio, monkeypatch: pytest.Mon
     assert get(url, Origin="https://other.example.com")[0] == 403
 
 
+def test_the_module_is_opened_by_calling_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    # As the example that this project began with: a theme by its name, and rules.
+    theme = "JohnSmith9982/small_and_pretty"
+    studio = sfumato.studio(bundled_settings(tmp_path), theme=theme, blocks_css="h1 { color: white }")
+    try:
+        assert isinstance(studio, Studio)
+        assert len(studio.dressed.notes) == 1
+        assert theme in studio.dressed.notes[0]
+        with pytest.raises(InputError, match="is open already"):
+            studio.open()
+        assert studio.url is not None
+        assert "h1 { color: white }" in get(studio.url)[2]
+    finally:
+        studio.close()
+    assert studio.url is None
+
+
 def test_a_port_that_is_taken_is_said(studio: Studio) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="port: cannot be"):
         studio.open(taken.getsockname()[1])

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
         TextPart,
         VariationPart,
     )
+    from sfumato.studio import Door
+
+    studio: Door  # a module that may be called
 
 __version__ = "0.1.0"
 

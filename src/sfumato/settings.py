@@ -43,14 +43,15 @@ class Settings:
     tiles. None stands for half of the memory of what decodes. `max_inputs` bounds the bytes of the copies of
     pictures that recipes begin with, in the data folder. `torch_compile`, in the torch backend: "on" has
     torch.compile make kernels for the UNet, "graphs" also records them as CUDA graphs. `offline`: nothing may
-    use the network, not even `sfumato models pull`, which is all that does.
+    use the network, not even `sfumato models pull`, which with shared themes of the studio is all that does.
 
     `offload`, in the torch backend, says what of a model is in memory (that of the device) while it draws:
     "none" leaves all of it there, "component" has the networks there that are at work, "sequential" one layer
     at a time; "auto" leaves it to what the model is estimated to need. `storage` is how its matrices are kept
     there: "whole", in what is computed with, or in 8 bits, "float8" or "int8"; "auto" is whole.
     `cache_memory` bounds the bytes of loaded models that are kept for the next drawing by who draws several
-    times; None stands for half of the memory.
+    times; None stands for half of the memory. `visitors_manage`: visitors whom a password let in may convert
+    models and give them back, and not only whoever opened the studio.
     """
 
     data_dir: Path
@@ -69,6 +70,7 @@ class Settings:
     storage: str = "auto"
     offline: bool = False
     cache_memory: int | None = None
+    visitors_manage: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -79,8 +81,8 @@ class Settings:
         ``SFUMATO_DTYPE`` (a name of `DTYPES` or `PRECISIONS`), ``SFUMATO_MAX_MEMORY``,
         ``SFUMATO_MAX_INPUTS`` and ``SFUMATO_CACHE_MEMORY`` (auto, or a size, as 800MB, 4GB or 4GiB),
         ``SFUMATO_TORCH_COMPILE`` (off, on or graphs), ``SFUMATO_OFFLOAD`` and ``SFUMATO_STORAGE`` (a name of
-        `OFFLOADS`, of `STORAGES`), ``SFUMATO_OFFLINE`` and ``HF_HUB_OFFLINE`` (anything but 0, no, off and
-        false);
+        `OFFLOADS`, of `STORAGES`), ``SFUMATO_OFFLINE``, ``HF_HUB_OFFLINE`` and ``SFUMATO_VISITORS_MANAGE``
+        (anything but 0, no, off and false);
         ``XDG_DATA_HOME`` and ``HOME`` for the default data folder. An empty variable counts as not
         set.
 
@@ -99,6 +101,7 @@ class Settings:
             torch_compile=_torch_compile(environ.get("SFUMATO_TORCH_COMPILE") or "off"),
             offload=_named("SFUMATO_OFFLOAD", environ.get("SFUMATO_OFFLOAD") or "auto", OFFLOADS),
             storage=_named("SFUMATO_STORAGE", environ.get("SFUMATO_STORAGE") or "auto", STORAGES),
+            visitors_manage=_is_on(environ.get("SFUMATO_VISITORS_MANAGE", "")),
             offline=any(_is_on(environ.get(name, "")) for name in ("SFUMATO_OFFLINE", "HF_HUB_OFFLINE")),
         )
 

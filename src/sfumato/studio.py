@@ -8,12 +8,14 @@
     demo.open()
     demo.wait()
 
+In one line, `sfumato.studio(theme="night", blocks_css="...")` builds it and opens it: the module is callable.
 Needs the extra studio. Everything else is imported when a studio is built.
 """
 
 import atexit
 import os
 import socket
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from html import escape
@@ -21,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from sfumato.errors import InputError, MissingExtraError
@@ -59,11 +61,13 @@ class Frame:
 
 class Studio:
     """A studio that was built. As a context it takes in parts of one's own: components of Gradio that are
-    made inside stand below the tabs. `page` is Gradio's page, `desk` what it draws with.
+    made inside stand below the tabs. `page` is Gradio's page, `desk` what it draws with, and `url` where it
+    is open, None where it is not.
     """
 
     def __init__(self, desk: "Desk", dressed: "Dressed", page: "gradio.Blocks", css: str) -> None:
         self.desk, self.dressed, self.page, self._css = desk, dressed, page, css
+        self.url: str | None = None
         self._closing = ExitStack()
         self._serving: tuple[uvicorn.Server, Thread, socket.socket] | None = None
 
@@ -114,6 +118,7 @@ class Studio:
         give_up = monotonic() + _PATIENCE
         while not server.started and thread.is_alive() and monotonic() < give_up:
             sleep(0.02)
+        self.url = address.url
         return address.url
 
     def show(self, height: int = 900) -> Frame | None:
@@ -149,7 +154,7 @@ class Studio:
             server.should_exit = True
             thread.join()
             listening.close()
-            self._serving = None
+            self._serving = self.url = None
 
     def _closes(self, stack: ExitStack) -> None:
         self._closing.push(stack)
@@ -159,8 +164,9 @@ def build(settings: Settings | None = None, *, theme: str | Path | None = None, 
     """Return the studio, not yet open.
 
     `settings` are those of the environment where they are left out; pictures are kept in its data folder.
-    `theme` is the name of a look of ours ("night") or of a theme of Gradio ("soft"), or the folder of a
-    studio.toml; without it, the person's own look. `css` are rules of one's own, after all others. Raises
+    `theme` is the name of a look of ours ("night"), of a theme of Gradio ("soft") or of one on Hugging Face
+    ("JohnSmith9982/small_and_pretty", which is fetched once and kept), or the folder of a studio.toml;
+    without it, the person's own look. `css` are rules of one's own, after all others. Raises
     MissingExtraError without Gradio, RecipeError for a look that cannot be used, InputError for a folder
     without one, and OutputError for a data folder that cannot be used.
     """
@@ -188,7 +194,16 @@ def open(settings: Settings | None = None, *, theme: str | Path | None = None, c
 
 
 def look_of(theme: str | Path | None, settings: Settings) -> "Dressed":
-    """Return the look that `theme` names: see `build`. Raises RecipeError and InputError."""
+    """Return the look that `theme` names: see `build`. Raises RecipeError and InputError; a theme of Hugging
+    Face's that cannot be had gives way to one that comes near, with a note that says so.
+    """
+    from sfumato.serving.studio.hub_theme import with_theme
+
+    return with_theme(_look_of(theme, settings), settings, os.environ.get("HF_ENDPOINT") or None)
+
+
+def _look_of(theme: str | Path | None, settings: Settings) -> "Dressed":
+    from sfumato.serving.studio.hub_theme import is_hub_name
     from sfumato.serving.studio.look import FILE, Dressed, Look, built_in, names, read_look
     from sfumato.serving.studio.theme import THEMES
 
@@ -199,7 +214,36 @@ def look_of(theme: str | Path | None, settings: Settings) -> "Dressed":
     if isinstance(theme, str) and theme.lower() in THEMES:
         return Dressed(Look(theme=theme), Path())
     folder = Path(theme)
+    if isinstance(theme, str) and is_hub_name(theme) and not folder.exists():
+        return Dressed(Look(theme=theme), Path())
     if not (folder / FILE).is_file():
         hint = f"Name one of {', '.join(names())}, or a folder with a {FILE}."
         raise InputError("is no look", field="theme", value=str(theme), hint=hint)
     return read_look(folder)
+
+
+class Door(ModuleType):
+    """This module, which is opened by calling it: `sfumato.studio(theme="night")`."""
+
+    if TYPE_CHECKING:
+        build = staticmethod(build)
+        open = staticmethod(open)
+        look_of = staticmethod(look_of)
+
+    def __call__(
+        self,
+        settings: Settings | None = None,
+        *,
+        theme: str | Path | None = None,
+        blocks_css: str = "",
+        css: str = "",
+    ) -> Studio:
+        """Return a studio as `open` does: built, and open in the background at any free port of this machine.
+
+        `blocks_css` are rules of one's own after all others, by the name that Gradio's people know; `css` is
+        the same, and comes after them.
+        """
+        return open(settings, theme=theme, css="\n".join(one for one in (blocks_css, css) if one))
+
+
+sys.modules[__name__].__class__ = Door

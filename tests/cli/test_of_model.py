@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
 from sfumato.cli.flags import Flags
@@ -12,9 +13,11 @@ from sfumato.cli.of_model import warn_of_training, with_of_model
 from sfumato.cli.recipes import trust_of, with_flags
 from sfumato.errors import RecipeError
 from sfumato.imaging.metadata import read_metadata
+from sfumato.models.given import find_given
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.of_model import SchedulePart, VaePart
 from sfumato.recipe.parts import TextPart
+from sfumato.settings import Settings
 from tiny_models import tiny_folder
 
 FROG = Recipe(parts=(TextPart(prompt="a frog"),))
@@ -39,6 +42,14 @@ def test_every_flag_lands_in_its_field() -> None:
     assert more.schedule == SchedulePart(prediction="eps", zero_snr=False)
     assert more.vae == VaePart(name="own")
     assert with_of_model({}, Flags()) == {}
+
+
+def test_own_goes_with_its_model() -> None:
+    recipe = with_flags(FROG, Flags(vae="own"))
+    assert with_flags(recipe, Flags(model="another")).vae is None  # one may lie beside that
+    assert with_flags(recipe, Flags(model="another", vae="own")).vae == VaePart(name="own")
+    soft = with_flags(FROG, Flags(vae="soft"))
+    assert with_flags(soft, Flags(model="another")).vae == VaePart(name="soft")
 
 
 def test_what_is_wrong_names_the_option() -> None:
@@ -78,6 +89,27 @@ def test_it_is_drawn_shown_verified_and_drawn_again(soft: Path, sfumato: Any, he
     ran = sfumato("verify", "a.png")
     assert ran.code == 2
     assert "the autoencoder that is asked for is not here" in ran.err
+
+
+def test_another_programs_picture_is_drawn_without_an_autoencoder_that_is_not_here(
+    soft: Path, sfumato: Any
+) -> None:
+    digest = find_given(VaePart(name="soft"), Settings(data_dir=soft.parents[1])).digest[:10]
+    for written, vae in (
+        (f"VAE hash: {digest}, VAE: soft.safetensors", "soft"),
+        ("VAE: hard.safetensors", None),
+        ("VAE hash: 735e4c3a44, VAE: soft.safetensors", None),
+    ):
+        info = PngInfo()
+        numbers = "Steps: 2, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64, Model: tiny"
+        info.add_text("parameters", f"a frog\n{numbers}, {written}")
+        Image.new("RGB", (8, 8)).save("theirs.png", pnginfo=info)
+        ran = sfumato("redo", "theirs.png", "--output", "again.png", "--json")
+        assert ran.code == 0, ran.err
+        (picture,) = ran.json["pictures"]
+        names = [part["name"] for part in picture["recipe"]["parts"] if part["kind"] == "vae"]
+        assert names == ([] if vae is None else [vae])
+        assert ("the model draws with its own; --vae names another" in ran.err) is (vae is None)
 
 
 def test_a_name_that_nobody_knows_is_one_line(sfumato: Any) -> None:

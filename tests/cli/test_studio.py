@@ -52,7 +52,7 @@ def test_a_folder_without_a_look_is_named(bad: Bad, here: Path) -> None:
 
 def test_a_look_that_cannot_be_read_is_named_with_its_line(bad: Bad, here: Path) -> None:
     (here / "studio.toml").write_text('title = "Mine"\naccent = #2f6f5e\n')
-    said = bad("studio", "--theme", ".")
+    said = bad("studio", "theme", "check", ".")
     assert "studio.toml" in said
     assert "line 2" in said
 
@@ -66,3 +66,9 @@ def test_ports_are_numbers(sfumato: Command, port: str) -> None:
     ran = sfumato("studio", "--port", port)
     assert ran.code == 2
     assert "port" in ran.err.lower()
+
+
+def test_languages_that_are_not_here_are_named(bad: Bad) -> None:
+    said = bad("studio", "--language", "tlh", "--port", "0")
+    assert said.startswith("error: language: is not known here (got 'tlh')")
+    assert "en, de, nl, es, fr" in said

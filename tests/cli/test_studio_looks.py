@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Ran
-from sfumato.cli.studio_looks import chosen
+from sfumato.cli.studio_looks import chosen, worn
+from sfumato.errors import InputError
 from sfumato.serving.studio.look import FILE, names, read_look
 from sfumato.settings import Settings
 
@@ -66,3 +67,41 @@ def test_our_own_are_worn_by_name(name: str, tmp_path: Path) -> None:
 
 def test_without_any_it_is_the_first(tmp_path: Path) -> None:
     assert chosen(None, None, Settings(tmp_path)).folder.name == names()[0]
+
+
+def test_fonts_and_themes_from_elsewhere_are_told(sfumato: Command, here: Path) -> None:
+    (here / FILE).write_text('font = "Montserat"\nheading_font = "serif"\n')
+    ran = sfumato("studio", "theme", "check", ".")
+    assert (ran.code, ran.out) == (0, "no problems\n")
+    assert "font: Montserat does not come along" in ran.err
+    assert "Did you mean Montserrat?" in ran.err
+    assert "serif does not" not in ran.err
+    (here / FILE).write_text('theme = "some/body"\n')
+    assert "theme: some/body is fetched when it is worn" in sfumato("studio", "theme", "check", ".").err
+    (here / FILE).write_text('theme = "sofd"\n')
+    ran = sfumato("studio", "theme", "check", ".")
+    assert ran.code == 2
+    assert "Did you mean soft?" in ran.err
+
+
+def test_a_look_that_cannot_be_read_is_opened_in_the_first(here: Path, tmp_path: Path) -> None:
+    (here / FILE).write_text('title = "Mine"\naccent = #2f6f5e\n')
+    dressed = worn(None, here, "de", Settings(tmp_path))
+    assert dressed.broken is not None
+    assert dressed.broken.startswith(f"{FILE}: is not TOML")
+    assert "line 2" in dressed.broken
+    assert (dressed.look.title, dressed.look.language) == ("Sfumato", "de")
+    assert dressed.source is not None
+
+
+def test_languages_and_themes_of_a_hub_are_asked_for_by_name(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, offline=True)
+    assert worn("night", None, "fr", settings).look.language == "fr"
+    dressed = worn(None, Path("JohnSmith9982/small_and_pretty"), "nl", settings)
+    assert dressed.look.size == "small"
+    assert dressed.look.language == "nl"
+    assert len(dressed.notes) == 1
+    with pytest.raises(InputError, match=r"there is no studio\.toml in it"):
+        worn(None, tmp_path / "none", None, settings)
+    with pytest.raises(InputError, match="language"):
+        worn(None, None, "dee", settings)

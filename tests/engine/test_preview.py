@@ -1,14 +1,27 @@
 """Previews: cheap, the right size, and like the picture."""
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recording import Recorder
-from sfumato.engine.preview import LinearPreviewer, TinyPreviewer, fit_previewer, previewer_of, to_uint8
+from sfumato.engine.events import StepDone
+from sfumato.engine.preview import (
+    LinearPreviewer,
+    Pace,
+    TinyPreviewer,
+    fit_previewer,
+    previewer_of,
+    to_uint8,
+)
+from sfumato.engine.run import draw
 from sfumato.models.load import load_bundle
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
+from sfumato.recipe.resolve import resolve
 from tiny_models import tiny_bundle, tiny_folder, tiny_settings, write_tiny_decoder
 
 
@@ -74,3 +87,28 @@ def test_a_tiny_decoder_is_used_where_there_is_one(tmp_path: Path) -> None:
     assert pictures.dtype == np.uint8
     expected = to_uint8(np.moveaxis(backend.decode_tiny(backend.asarray(x0)), 1, -1))
     assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_previews_that_come_too_soon_are_left_out() -> None:
+    assert [Pace(3).is_due(step) for step in (1, 2, 3, 4, 6)] == [False, False, True, False, True]
+    assert not Pace(0).is_due(1)
+    paced = Pace(1, pause=0.001)
+    assert not Pace(1, pause=60.0).is_due(1)  # also of the beginning
+    time.sleep(0.002)
+    assert paced.is_due(1)
+    with paced:
+        time.sleep(0.05)
+    # What takes long is not done often, however short the pause.
+    time.sleep(0.01)
+    assert not paced.is_due(2)
+
+
+def test_a_drawing_that_is_quick_has_no_previews_where_they_are_paced() -> None:
+    bundle = tiny_bundle()
+    recipe = resolve(Recipe(parts=(TextPart(prompt="a frog"),), steps=2, seed=7), bundle.defaults)
+
+    def shown(pause: float) -> int:
+        events = draw(recipe, bundle, preview_every=1, preview_pause=pause)
+        return sum(isinstance(one, StepDone) and one.preview is not None for one in events)
+
+    assert (shown(0.0), shown(3600.0)) == (2, 0)

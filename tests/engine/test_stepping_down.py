@@ -3,6 +3,10 @@
 The backend below is torch's, with real allocations that fail when it is asked for more than it may take.
 """
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
@@ -181,6 +185,21 @@ def test_nothing_helps() -> None:
         run(recipe(), cramped(most_rows=0))
     with pytest.raises(OutOfMemoryError, match=r"decoding: .* Draw a smaller picture"):
         run(recipe(1, LARGE), cramped(most_latents=100))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of the address space that is kept to")
+def test_memory_that_really_runs_out() -> None:
+    """In a process of its own, under a limit of the system's."""
+    program = Path(__file__).parents[1] / "memory_limit.py"
+    # Memory that is let go of goes back to the system at once, so that the limit means what it says.
+    exact = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    env = {**os.environ, **exact, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(program.parent)}
+    ran = subprocess.run([sys.executable, program], env=env, check=True, capture_output=True, text=True)
+    made = json.loads(ran.stdout)
+    assert "ran out while decoding: pictures are decoded in tiles" in made["decoding"]["said"][0]
+    assert "ran out while predicting: at most " in made["predicting"]["said"][0]
+    assert (made["decoding"]["pictures"], made["predicting"]["pictures"]) == (1, 8)
+    assert max(one["apart"] for one in made.values()) <= 1
 
 
 def test_watchers_forget_what_comes_again(tmp_path: Path) -> None:

@@ -140,3 +140,38 @@ def test_a_long_name_still_has_room_for_the_temporary_one(tmp_path: Path) -> Non
     path = tmp_path / ("a" * 251 + ".png")  # 255 bytes, as long as names get
     write_file(path, b"new")
     assert path.exists()
+
+
+def test_a_file_that_must_be_new_replaces_none_that_came_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with pytest.raises(OutputError, match="is there already"), replacing(path, new=True):
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
+    assert [*tmp_path.iterdir()] == [path]
+    path.unlink()
+    with replacing(path, new=True) as file:
+        file.write(b"mine")
+    assert path.read_bytes() == b"mine"
+    assert path.stat().st_nlink == 1
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_disk_without_links_is_written_to_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "x"
+    if not there:
+        with replacing(path, new=True) as file:
+            file.write(b"mine")
+        assert path.read_bytes() == b"mine"
+        return
+    path.write_bytes(b"theirs")
+    with pytest.raises(OutputError), replacing(path, new=True) as file:
+        file.write(b"mine")
+    assert path.read_bytes() == b"theirs"
+    assert [*tmp_path.iterdir()] == [path]

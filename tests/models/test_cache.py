@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 import sfumato
 from sfumato.errors import ModelFileError
 from sfumato.models import cache as cache_module
+from sfumato.models.adapters.changes import Changes, NetworkChanges
+from sfumato.models.adapters.kinds import Difference, Row
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.cache import ModelCache
+from sfumato.models.controlnets import locate_controlnet
 from sfumato.models.load import FoundModel, find_model, load
 from sfumato.settings import Settings
+from tiny_controlnets import write_controlnet
 from tiny_models import temporary_folder, tiny_settings, write_tiny_model
+
+KEY = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +196,34 @@ def test_what_cannot_be_loaded_leaves_nothing(
     assert names(cache) == []
 
 
+def test_what_lies_over_a_model_and_steers_it_counts_and_goes_first(
+    found: tuple[FoundModel, ...], settings: Settings, tmp_path: Path
+) -> None:
+    size = sum(one.num_bytes for one in found[0].files.networks)
+    cache = ModelCache(max_bytes=size * 5 // 2)
+    write_controlnet(tmp_path / "lines")
+    control = locate_controlnet(tmp_path / "lines")
+    row = Row(KEY, KEY, "difference", Difference(np.ones((16, 16), np.float32)))
+    with cache.lease(found[0], settings) as bundle:
+        bundle.backend.adapted(Changes("a", {"unet": NetworkChanges({KEY: ((row, 1.0),)})}))
+        bundle.backend.control(control)
+        assert cache.models[0].num_bytes == size  # what is in use is counted when it is left
+    beside = 16 * 16 * 4 + control.network.num_bytes
+    assert bundle.backend.beside == beside
+    assert cache.models[0].num_bytes == size + beside
+    with cache.lease(found[1], settings):
+        pass
+    assert [one.num_bytes for one in cache.models] == [size + beside, size]
+    small = ModelCache(max_bytes=2 * size + beside // 2)
+    with small.lease(found[0], settings) as bundle:
+        bundle.backend.control(control)
+    with small.lease(found[1], settings):
+        pass
+    # There is room for both models, and not for what steers the first.
+    assert [one.num_bytes for one in small.models] == [size, size]
+    assert names(small) == ["model-0", "model-1"]
+
+
 def test_pictures_from_a_cache(folders: tuple[Path, ...], settings: Settings, loads: list[str]) -> None:
     cache = ModelCache.of(settings)
     drawn = [_picture(folders[0], settings, cache) for _ in range(2)]
@@ -226,3 +260,16 @@ def _picture(folder: Path, settings: Settings, cache: ModelCache | None) -> NDAr
     recipe = sfumato.Recipe(model=str(folder), parts=(part,), seed=1, steps=1, width=64, height=64)
     events = sfumato.run(recipe, settings, cache=cache)
     return next(one.pixels.copy() for one in events if isinstance(one, sfumato.Picture))
+
+
+def test_one_is_dropped_by_its_name_unless_it_is_used(
+    found: tuple[FoundModel, ...], settings: Settings
+) -> None:
+    cache = ModelCache()
+    name = found[0].defaults.name
+    assert not cache.drop(name)
+    with cache.lease(found[0], settings):
+        assert not cache.drop(name)
+    with cache.lease(found[1], settings):
+        assert cache.drop(name)
+    assert [one.name for one in cache.models] == [found[1].defaults.name]

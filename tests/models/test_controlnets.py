@@ -229,6 +229,9 @@ def test_the_last_few_stay_open(made: Path, tmp_path: Path) -> None:
     names = [str(number) for number in range(KEPT + 1)]
     assert loads == [*names, "1"]  # number 1 made room for the last one
     assert set(opened.all()) == {*names} - {"2"}
+    assert opened.num_bytes == KEPT * files[0].network.num_bytes
+    opened.clear()
+    assert (opened.all(), opened.num_bytes) == ((), 0)
 
 
 def test_the_one_that_ships_fits_the_model_that_ships_and_is_small() -> None:

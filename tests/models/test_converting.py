@@ -177,7 +177,7 @@ def test_another_autoencoder_takes_the_place_of_the_model_s(
     changed = {name for name, tensor in done.items() if not torch.equal(tensor, before[name])}
     assert changed == {name for name in before if name.startswith("first_stage_model.")}
     wide = find_vae(write_family(tmp_path / "x4", FAMILIES["x4-upscaler"]))
-    with pytest.raises(InputError, match="this autoencoder has 3 levels, and that of the model has 4"):
+    with pytest.raises(InputError, match="makes 4 pixels a latent, and the model draws 8 pixels a latent"):
         with_vae(locate(single), wide)
 
 

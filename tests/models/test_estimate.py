@@ -19,6 +19,7 @@ from sfumato.models.estimate import (
     decode_bytes,
     estimate,
     step_bytes,
+    together,
 )
 from sfumato.models.files import ModelFiles, locate
 from sfumato.models.safetensors_header import read_header
@@ -155,6 +156,16 @@ def test_networks_of_other_kinds() -> None:
 def test_the_estimate_is_a_value() -> None:
     assert Estimate(10, 50, 90, 120, 30).needed == 80
     assert Estimate(10, 50, 90, 60, 30).needed == 40
+
+
+def test_two_that_draw_in_turn() -> None:
+    base, second = Estimate(10, 50, 90, 120), Estimate(10, 30, 70, 150)
+    whole = together((base, second), all_stays=False)
+    assert whole == Estimate(10, 70, 110, 190)  # what the second needs, with what stays of the first
+    assert whole.needed == 180
+    graphs = together((Estimate(10, 10, 10, 60, 20), Estimate(10, 10, 10, 80, 30)), all_stays=True)
+    assert graphs.needed == 50 + 70 - 20 - 30  # each keeps what it drew with
+    assert together((base,), all_stays=False) == base
 
 
 def test_nothing_heavy_is_imported(files: ModelFiles) -> None:

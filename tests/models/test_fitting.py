@@ -9,7 +9,7 @@ from sfumato.errors import InputError
 from sfumato.models.backends.selection import TORCH_STACK
 from sfumato.models.estimate import Drawing, Way, estimate
 from sfumato.models.files import ModelFiles, locate
-from sfumato.models.fitting import Room, decodes_within, fits, fitted, kept_bytes, room_of, way_of
+from sfumato.models.fitting import Fitted, Room, decodes_within, fits, fitted, kept_bytes, room_of, way_of
 from sfumato.models.load import LARGE, find_model, load
 from sfumato.settings import Settings
 from sparse_models import write_sparse
@@ -73,6 +73,23 @@ def test_notes_say_why(files: ModelFiles) -> None:
     assert f"SFUMATO_MAX_MEMORY allows {limit / 1e9:.1f} GB: one network at a time" in note
 
 
+def test_a_refiner_has_room_as_well(files: ModelFiles) -> None:
+    def with_refiner(limit: int) -> Fitted:
+        return fitted(files, replace(TORCH, max_memory=limit), "torch", SIDE, SIDE, files)
+
+    stays = kept_bytes(files, TORCH, "torch", SIDE, SIDE)
+    assert with_refiner(needed(files) + stays).notes == ()
+    assert at(files, needed(files) + stays - 1) == ("auto", "auto", None)  # alone it has room
+    tight = with_refiner(needed(files))
+    assert tight.settings.offload == "component"  # one network of both
+    assert "with all of this model and its refiner in memory" in tight.notes[0]
+    limited = replace(TORCH, max_memory=needed(files))
+    assert fits(files, limited, "torch", SIDE, SIDE)
+    assert not fits(files, limited, "torch", SIDE, SIDE, files)
+    with pytest.raises(InputError, match="with this model and its refiner takes about"):
+        with_refiner(1_000_000)
+
+
 def test_nothing_fits(files: ModelFiles) -> None:
     with pytest.raises(InputError, match=r"memory: .* takes about 0\.\d GB at the least, and SFUMATO"):
         at(files, 400_000_000)
@@ -132,7 +149,17 @@ def test_loading_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     limit = less.needed + less.libraries
     bundle = load(found, replace(settings, max_memory=limit))
     assert any("--offload component" in note for note in bundle.notes)
-    assert not any("--offload" in note for note in load(found, settings).notes)
+    assert bundle.settings is not None
+    assert bundle.settings.offload == "component"
+    plain = load(found, settings)
+    assert plain.settings is None
+    assert not any("--offload" in note for note in plain.notes)
+    whole = estimate(found.files, Way("torch", "float32"), native)
+    enough = replace(settings, max_memory=whole.needed + whole.libraries)
+    assert load(found, enough).settings is None
+    both = load(found, enough, refiner=found)  # there is no room for a second one
+    assert both.settings is not None
+    assert any("and its refiner" in note for note in both.notes)
     assert LARGE > 100_000_000
 
 

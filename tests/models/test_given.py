@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from family_models import family_folder
 from family_parity import SCHEDULERS, pipeline, psnr, published
 from sfumato.engine.events import Picture
-from sfumato.engine.gathering import DISTRUSTED, TRUSTED, Trust, gather
+from sfumato.engine.gathering import DISTRUSTED, NAMES_ONLY, TRUSTED, Trust, gather
 from sfumato.engine.run import draw
 from sfumato.errors import ModelFileError, RecipeError
 from sfumato.models.autoencoders import find_vae
@@ -28,8 +28,9 @@ from sfumato.models.digests import digests_of
 from sfumato.models.given import find_given, known_vaes
 from sfumato.models.load import find_model, load
 from sfumato.recipe.again import recipe_of
+from sfumato.recipe.codec import from_toml, to_toml
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.of_model import SchedulePart, VaePart
+from sfumato.recipe.of_model import OWN_VAE, SchedulePart, VaePart
 from sfumato.recipe.parts import Part, TextPart
 from sfumato.settings import Settings
 from tiny_families import FAMILIES, write_family, write_original
@@ -180,6 +181,48 @@ def test_that_beside_the_model_is_taken_and_said(settings: Settings, root: Path)
     shutil.copy(root / "VAE" / "other.safetensors", place / "bare.vae.safetensors")
     bare = run_of("bare", settings)[1]
     assert np.abs(bare.astype(int) - pixels).max() <= 1  # elsewhere in its file, it may be rounded otherwise
+
+
+def test_a_link_beside_the_model_leads_a_visitor_nowhere(
+    settings: Settings, root: Path, written: Path
+) -> None:
+    beside = root / "Stable-diffusion" / "whole.vae.safetensors"
+    found = find_model("whole", settings)
+    for folder, inside in ((root / "VAE", True), (written, False)):
+        beside.symlink_to(folder / "other.safetensors")
+        mine = gather(Recipe(model="whole"), found, settings).found
+        theirs = gather(Recipe(model="whole"), found, settings, trust=NAMES_ONLY).found
+        assert mine.defaults.vae is not None
+        assert mine.defaults.vae.name == "whole.vae"
+        assert theirs.defaults.vae == (mine.defaults.vae if inside else OWN_VAE)
+        assert any("leaves the folders of models" in note for note in theirs.notes) is not inside
+        beside.unlink()
+
+
+def test_a_picture_keeps_that_its_model_drew_with_its_own(settings: Settings, root: Path) -> None:
+    place = root / "Stable-diffusion"
+    shutil.copy(place / "whole.safetensors", place / "alone.safetensors")
+    for parts in ((), (VaePart(name="own"),)):
+        resolved, pixels, _ = run_of("alone", settings, *parts)
+        assert resolved.vae == OWN_VAE
+        beside = place / "alone.vae.safetensors"
+        shutil.copy(root / "VAE" / "other.safetensors", beside)
+        kept = from_toml(to_toml(recipe_of(resolved)), Recipe)
+        again, same, notes = drawn(kept, settings)  # a recipe of a person's, who has one there by now
+        np.testing.assert_array_equal(same, pixels)
+        assert again == resolved
+        assert not any("beside the model" in note for note in notes)
+        assert np.abs(run_of("alone", settings)[1].astype(int) - pixels).max() > 1
+        beside.unlink()
+
+
+def test_a_file_may_be_called_own(settings: Settings, written: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    shutil.copy(written / "other.safetensors", path)
+    resolved, pixels, _ = run_of("whole", settings, VaePart(name=str(path)))
+    assert np.abs(pixels.astype(int) - run_of("whole", settings)[1]).max() > 1
+    # Not the model's own: by its digest, the same is found under another name.
+    np.testing.assert_array_equal(drawn(recipe_of(resolved), settings, DISTRUSTED)[1], pixels)
 
 
 def test_names_from_pictures_open_no_paths(settings: Settings, written: Path) -> None:

@@ -1,5 +1,7 @@
 """Digests taken in the background."""
 
+import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -97,3 +99,36 @@ def test_one_that_never_began_is_done(settings: Settings) -> None:
     hasher.stop()
     assert threading.active_count() >= 1
     assert not hasher.running
+
+
+def test_it_waits_while_there_is_something_better_to_do(settings: Settings) -> None:
+    drawing = threading.Event()
+    drawing.set()
+    with Hasher(settings, pause=0, busy=drawing.is_set) as hasher:
+        assert not hasher.wait(0.3)
+        assert hasher.now.total == 0
+        assert len(list(unhashed(settings))) == 5
+        drawing.clear()
+        assert hasher.wait(20)
+        assert hasher.now.done == 5
+
+
+def test_it_is_stopped_while_it_waits(settings: Settings) -> None:
+    with Hasher(settings, busy=lambda: True) as hasher:
+        assert hasher.running
+    assert not hasher.running
+    assert len(list(unhashed(settings))) == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities for threads")
+def test_it_has_the_lowest_priority_and_nobody_else(settings: Settings) -> None:
+    seen: list[int] = []
+
+    def busy() -> bool:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return False
+
+    with Hasher(settings, pause=0, busy=busy) as hasher:
+        assert hasher.wait(20)
+    assert set(seen) == {19}
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 19

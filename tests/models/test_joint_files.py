@@ -14,10 +14,10 @@ from sfumato.models.backends.openvino.support import unsupported
 from sfumato.models.control_fit import misfit
 from sfumato.models.controlnets import locate_controlnet
 from sfumato.models.converting import to_folder, to_single
+from sfumato.models.defaults import read_defaults
 from sfumato.models.files import locate
 from sfumato.models.joint_files import is_transformer
 from sfumato.models.liked import JOINT, JOINT_DUAL, JOINT_LARGE, liked_by
-from sfumato.models.load import read_defaults
 from tiny_controlnets import write_controlnet
 from tiny_models import tiny_folder
 

@@ -11,7 +11,7 @@ from family_models import family_folder
 from sfumato.errors import ModelFileError
 from sfumato.models.controlnets import DEFAULTS
 from sfumato.models.files import locate
-from sfumato.models.levels import fault_of_levels
+from sfumato.models.levels import are_counts, fault_of_levels
 from sfumato.models.load import find_model, load_bundle
 from tiny_models import tiny_folder, tiny_settings
 
@@ -87,3 +87,10 @@ def test_levels_that_the_weights_have_not_are_said_to_be_missing(tmp_path: Path)
     folder = changed(tmp_path, "vae", "block_out_channels", [8] * 9)
     with pytest.raises(ModelFileError, match=r"vae/.*safetensors lacks .* tensors missing"):
         load_bundle(str(folder), tiny_settings())
+
+
+@pytest.mark.parametrize("values", [[], None, 3, (1, 2), [True], [1, 0], [1, "2"], [1.0]])
+def test_what_is_no_list_of_counts(values: object) -> None:
+    assert not are_counts(values)
+    assert are_counts([1, 2])
+    assert are_counts([1, 0], 0)

@@ -1,4 +1,4 @@
-"""Finding models by name, their defaults, and folders whose parts disagree."""
+"""Finding models by name, and folders whose parts disagree."""
 
 import json
 import shutil
@@ -14,9 +14,6 @@ from sfumato.errors import InputError, ModelFileError, RecipeError, SfumatoError
 from sfumato.models.load import find_model, list_models, load_bundle
 from sfumato.models.memory import system_memory
 from sfumato.models.tiling import SMALLEST, latents_within
-from sfumato.recipe.image import Recipe
-from sfumato.recipe.parts import MixPart, MixPrompt, TextPart
-from sfumato.recipe.resolve import resolve
 from sfumato.settings import Settings
 from tiny_models import tiny_bundle, tiny_folder, tiny_settings
 
@@ -100,36 +97,6 @@ def test_models_are_listed_with_what_is_wrong(folder: Path) -> None:
     assert "unet/config.json is missing" in str(listed["broken"].problem)
 
 
-def test_defaults_come_from_the_folder(folder: Path) -> None:
-    defaults = find_model(str(folder), tiny_settings()).defaults
-    assert (defaults.width, defaults.height, defaults.multiple) == (64, 64, 8)
-    assert (defaults.steps, defaults.sampler, defaults.guidance) == (4, "ddim", 3.0)
-    assert defaults.max_steps == 1000
-    assert "dpmpp_2m" in defaults.samplers
-    (folder / "sfumato.json").unlink()
-    plain = find_model(str(folder), tiny_settings()).defaults
-    assert (plain.steps, plain.sampler, plain.guidance_rescale) == (20, "dpmpp_2m", 0.7)
-    scheduler = folder / "scheduler" / "scheduler_config.json"
-    config = json.loads(scheduler.read_text())
-    assert config["prediction_type"] == "v_prediction"
-    scheduler.write_text(json.dumps({**config, "rescale_betas_zero_snr": False}))
-    assert find_model(str(folder), tiny_settings()).defaults.guidance_rescale == 0.0
-
-
-def test_a_model_says_what_fast_means(folder: Path) -> None:
-    plain = find_model(str(folder), tiny_settings()).defaults
-    assert (plain.fast_cache_interval, plain.fast_guidance_start, plain.fast_guidance_stop) == (3, 0.0, 1.0)
-    edit(folder / "sfumato.json", fast_cache_interval=2, fast_guidance_start=0.25, fast_guidance_stop=1)
-    defaults = find_model(str(folder), tiny_settings()).defaults
-    resolved = resolve(Recipe(fast=True, parts=(TextPart(prompt="a frog"),)), defaults)
-    assert resolved.text is not None
-    assert resolved.cache_interval == 2
-    assert (resolved.text.guidance_start, resolved.text.guidance_stop) == (0.25, 1.0)
-    slow = resolve(Recipe(parts=(TextPart(prompt="a frog"),)), defaults)
-    assert slow.text is not None
-    assert (slow.cache_interval, slow.text.guidance_start) == (1, 0.0)
-
-
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_memory_bounds_what_is_decoded_at_once(backend: str, folder: Path) -> None:
     settings = replace(tiny_settings(), backend=backend)
@@ -140,57 +107,6 @@ def test_memory_bounds_what_is_decoded_at_once(backend: str, folder: Path) -> No
     assert small.max_latents == SMALLEST**2
     assert large.max_latents == latents_within(10**9, vae)
     assert usual.max_latents == latents_within(system_memory() // 2, vae)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"steps": "20"},
-        {"steps": True},
-        {"guidance": -1},
-        {"guidance": float("nan")},
-        {"sampler": "nosuch"},
-        {"spacing": 3},
-        {"steps": 0},
-        {"steps": 1001},
-        {"guidance": 1000},
-        {"guidance_rescale": 3},
-        {"multiple": 0},
-        {"multiple": 12},
-        {"max_size": 0},
-        {"min_size": 65},
-        {"width": 100_000},
-        {"height": 8, "min_size": 16},
-        {"multiple": 80, "min_size": 60, "max_size": 70},
-        {"fast_cache_interval": 0},
-        {"fast_cache_interval": 17},
-        {"fast_cache_interval": 2.5},
-        {"fast_guidance_start": -0.1},
-        {"fast_guidance_stop": 1.1},
-        {"fast_guidance_stop": "end"},
-        {"fast_guidance_start": 0.6, "fast_guidance_stop": 0.4},
-    ],
-)
-def test_defaults_that_make_no_sense_are_refused(folder: Path, changes: dict[str, Any]) -> None:
-    edit(folder / "sfumato.json", **changes)
-    with pytest.raises(ModelFileError, match=r"sfumato\.json") as caught:
-        find_model(str(folder), tiny_settings())
-    assert caught.value.value == str(folder / "sfumato.json")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_model_says_how_it_mixes(folder: Path) -> None:
-    mixed = Recipe(
-        parts=(TextPart(prompt="a frog"), MixPart(prompts=(MixPrompt(prompt="a rabbit", ratio=0.5),)))
-    )
-    for told in ("branches", "embeddings"):
-        edit(folder / "sfumato.json", mix_mode=told)
-        part = resolve(mixed, find_model(str(folder), tiny_settings()).defaults).mix
-        assert part is not None
-        assert part.mode == told
-    edit(folder / "sfumato.json", mix_mode="stirred")
-    with pytest.raises(ModelFileError, match="names an unknown mix_mode, 'stirred'"):
-        find_model(str(folder), tiny_settings())
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from sfumato.models.memory import (
     available_memory,
     give_back,
     ran_out,
+    resident_memory,
     system_memory,
     tells_of_memory,
 )
@@ -138,3 +139,9 @@ def test_giving_back_takes_cycles_along() -> None:
     del big
     give_back()
     assert gone() is None
+
+
+def test_the_memory_of_this_process_is_what_the_system_says(tmp_path: Path) -> None:
+    (tmp_path / "statm").write_text("900 50 7 1 0 20 0\n")
+    assert resident_memory(tmp_path / "statm") == 50 * os.sysconf("SC_PAGE_SIZE")
+    assert resident_memory(tmp_path / "nothing") is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sfumato.models.places import MAX_DEPTH, Found, find_all, in_vae_places, places, vae_beside
+from sfumato.models.places import MAX_DEPTH, Found, find_all, in_vae_places, leads_inside, places, vae_beside
 from sfumato.settings import Settings
 from tiny_models import tiny_settings
 
@@ -197,6 +197,18 @@ def test_an_autoencoder_is_found_beside_its_model(tmp_path: Path) -> None:
     assert vae_beside(tmp_path / "frog.safetensors") == tmp_path / "frog.vae.safetensors"
     assert vae_beside(tmp_path / "toad.safetensors") is None
     assert vae_beside(tmp_path / "frog.vae.safetensors") is None
+
+
+def test_an_autoencoder_beside_its_model_may_be_a_link(tmp_path: Path) -> None:
+    put(tmp_path, "models/frog.safetensors", "models/vae/soft.safetensors", "elsewhere/soft.safetensors")
+    settings, beside = tiny_settings(tmp_path / "models"), tmp_path / "models" / "frog.vae.safetensors"
+    for there, inside in (("models/vae", True), ("elsewhere", False)):
+        beside.symlink_to(tmp_path / there / "soft.safetensors")
+        assert vae_beside(tmp_path / "models" / "frog.safetensors") == beside
+        assert leads_inside(beside, settings) is inside
+        beside.unlink()
+    beside.symlink_to(beside)
+    assert vae_beside(tmp_path / "models" / "frog.safetensors") is None
 
 
 def test_what_lies_directly_in_a_place_of_autoencoders_is_found_by_name(tmp_path: Path) -> None:

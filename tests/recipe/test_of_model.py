@@ -13,7 +13,7 @@ from sfumato.recipe.again import recipe_of
 from sfumato.recipe.codec import from_json, from_toml, to_json, to_toml
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.infotext import parse_parameters, to_parameters
-from sfumato.recipe.of_model import ResolvedVae, SchedulePart, VaePart, check_found
+from sfumato.recipe.of_model import OWN_VAE, ResolvedVae, SchedulePart, VaePart, brought, check_found
 from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 
@@ -30,7 +30,7 @@ def resolved_with(vae: ResolvedVae | None, schedule: SchedulePart | None) -> Res
 
 
 @quick
-@given(vae=st.none() | st.just(MSE), schedule=st.none() | schedules)
+@given(vae=st.sampled_from([None, MSE, OWN_VAE]), schedule=st.none() | schedules)
 def test_they_go_through_every_form(vae: ResolvedVae | None, schedule: SchedulePart | None) -> None:
     resolved = resolved_with(vae, schedule)
     assert (resolved.vae, resolved.schedule) == (vae, schedule)
@@ -38,9 +38,9 @@ def test_they_go_through_every_form(vae: ResolvedVae | None, schedule: ScheduleP
     recipe = recipe_of(resolved)
     assert from_toml(to_toml(recipe), Recipe) == recipe
     assert recipe.schedule == schedule
-    assert recipe.vae == (None if vae is None else VaePart(name=vae.name, digest=DIGEST))
+    assert recipe.vae == (None if vae is None else VaePart(name=vae.name, digest=vae.digest))
     read = parse_parameters(to_parameters(resolved))
-    assert read.vae == (None if vae is None else VaePart(name=vae.name, digest=DIGEST[:10]))
+    assert read.vae == (VaePart(name=MSE.name, digest=DIGEST[:10]) if vae == MSE else None)
     if schedule is not None and (schedule.prediction is not None or schedule.zero_snr):
         assert read.schedule == schedule
 
@@ -82,6 +82,7 @@ def test_a1111s_text_is_read(written: str, vae: VaePart | None, zero_snr: bool |
         (VaePart, {"name": ""}, "name"),
         (VaePart, {"name": "a", "digest": "12"}, "first digits"),
         (ResolvedVae, {"name": "a", "digest": "12345678"}, "sha256"),
+        (ResolvedVae, {"name": "a"}, "not called own has a digest"),
     ],
 )
 def test_what_cannot_be_is_refused(kind: type[BaseModel], fields: dict[str, object], said: str) -> None:
@@ -94,3 +95,10 @@ def test_an_autoencoder_that_nobody_looked_for_is_an_error() -> None:
     check_found(None, None)
     with pytest.raises(RecipeError, match="was not found"):
         check_found(VaePart(name="other"), None)
+    with pytest.raises(RecipeError, match="was not found"):
+        check_found(VaePart(name="own", digest=DIGEST[:10]), OWN_VAE)  # a file that is called so
+
+
+def test_the_models_own_is_in_the_place_of_nothing() -> None:
+    assert (brought(OWN_VAE), brought(None), brought(MSE)) == (None, None, MSE)
+    assert resolved_with(OWN_VAE, None).model_dump()["parts"][-1] == {"kind": "vae", "name": "own"}

@@ -6,6 +6,7 @@ import pytest
 
 from sfumato.errors import OutputError
 from sfumato.imaging.metadata import read_metadata
+from sfumato.models.digests import known_digests
 from sfumato.recipe.codec import from_json
 from sfumato.recipe.image import Resolved
 from sfumato.serving.desk import ALONE
@@ -62,3 +63,11 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught, open_tiny_desk(tmp_path / "home"):
         pass
     assert str(tmp_path) in str(caught.value)
+
+
+def test_hashes_are_taken_while_it_is_open_and_no_longer(tmp_path: Path) -> None:
+    with open_tiny_desk(tmp_path) as desk:
+        assert desk.hasher.wait(20)
+        weights = desk.settings.model_dirs[0] / "tiny" / "unet" / "diffusion_pytorch_model.safetensors"
+        assert known_digests(weights, desk.settings) is not None
+    assert not desk.hasher.running

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -194,3 +195,51 @@ def test_a_proxy_of_ones_own_may_show_the_page_and_a_notebook_may_frame_it() -> 
     policy = "content-security-policy"
     assert "frame-ancestors 'self' http://localhost:*" in ask(guard=guard)[1][policy]
     assert ask()[1][policy].endswith("frame-ancestors 'self'")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "http://evil.example/a.png",
+        "https://evil.example/a.png",
+        " HTTP://evil.example",
+        "ftp://a/b",
+        "file:///etc/passwd",
+        "data:image/png;base64,AAAA",
+    ],
+)
+def test_a_file_that_is_named_by_an_address_is_refused(path: str) -> None:
+    values = {"data": [None, {"background": {"path": path, "meta": {"_type": "gradio.FileData"}}}]}
+    body = json.dumps(values).encode()
+    halves = (body[:20], body[20:])
+    for place in ("/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/call/x"):
+        assert ask(place, "POST", body=halves, content_type="application/json")[0] == 403
+        assert ask(place, "POST", body=halves, content_type="text/plain")[0] == 403
+
+
+def test_addresses_in_words_are_words_and_the_body_arrives_whole() -> None:
+    seen: list[bytes] = []
+
+    async def keep(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append((await receive())["body"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    values = {
+        "data": ["http://example.com/a.png", {"path": "/tmp/gradio/a.png", "url": f"http://{HERE}/a.png"}]
+    }
+    body = json.dumps(values).encode()
+    guard = Guard(keep)
+    parts = (body[:9], body[9:], b"")
+    assert ask("/gradio_api/queue/join", "POST", guard=guard, body=parts)[0] == 200
+    assert seen == [body]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"\xff\xfe"])
+def test_what_is_no_json_is_refused(body: bytes) -> None:
+    assert ask("/gradio_api/queue/join", "POST", body=(body,))[0] == 400
+
+
+def test_a_body_that_is_too_long_is_refused_while_it_is_read() -> None:
+    guard = Guard(inside, max_body=1000)
+    assert ask("/gradio_api/queue/join", "POST", guard=guard, body=(b"x" * 600, b"x" * 600))[0] == 413

@@ -1,6 +1,8 @@
 """The queue: fair, one at a time, and it forgets nothing."""
 
+import errno
 import threading
+import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,8 +20,8 @@ from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.serving.gallery import Gallery
-from sfumato.serving.jobs import Job
-from sfumato.serving.queue import MOST_ATTEMPTS, MOST_EACH, MOST_WAITING, JobQueue
+from sfumato.serving.jobs import Job, Worked
+from sfumato.serving.queue import APART, MOST_ATTEMPTS, MOST_EACH, MOST_WAITING, JobQueue
 from sfumato.serving.store import Store
 from tiny_models import tiny_bundle
 
@@ -101,11 +103,21 @@ def test_a_job_is_drawn_and_kept(queue: JobQueue, drawing: Drawing, gallery: Gal
 
 
 def test_previews_are_small_pictures(queue: JobQueue, drawing: Drawing) -> None:
-    queue.start()
-    job = queue.submit(frog(steps=3), ME)
     drawing.gate.set()
-    shown = [one.previews[0] for one in queue.follow(job.id, ME) if one.previews]
-    assert shown
+    seen = threading.Event()
+
+    def held(recipe: Recipe, preview_every: int) -> Events:
+        for event in drawing(recipe, preview_every):
+            yield event
+            if isinstance(event, StepDone):
+                assert seen.wait(WAIT)
+
+    queue.start()
+    shown: list[bytes] = []
+    for one in queue.follow(queue.submit(frog(steps=3), ME, held).id, ME):
+        if one.previews:
+            shown.append(one.previews[0])
+            seen.set()
     with Image.open(BytesIO(shown[0])) as image:
         assert (image.format, image.size) == ("JPEG", (64, 64))
 
@@ -214,6 +226,69 @@ def test_who_comes_late_sees_the_end(queue: JobQueue, drawing: Drawing) -> None:
     assert list(queue.follow(job.id, ME, last.version)) == []
 
 
+def test_who_follows_sees_steps_now_and_then_and_the_rest_at_once(queue: JobQueue, drawing: Drawing) -> None:
+    drawing.gate.set()
+    queue.start()
+    job = queue.submit(frog(steps=60, count=2), ME)
+    began = time.monotonic()
+    seen = [(one.steps, one.state, len(one.pictures)) for one in queue.follow(job.id, ME)]
+    assert len(seen) <= 1 + 2 + 1 + (time.monotonic() - began) / APART  # the first, pictures, the end
+    assert seen[-1] == (60, "done", 2)
+
+
+def test_who_waits_long_is_shown_the_same_again(queue: JobQueue) -> None:
+    job = queue.submit(frog(), ME)
+    with closing(queue.follow(job.id, ME, patience=0.0)) as news:
+        first, second = next(news), next(news)
+    assert (first.version, first.state) == (second.version, "queued")
+    queue.cancel(job.id, ME)
+    with closing(queue.follow(job.id, ME, job.version, patience=0.0)) as news:
+        assert [one.state for one in news] == ["cancelled"]
+
+
+@pytest.mark.parametrize("error", [MemoryError("32 GiB"), OSError(errno.ENOMEM, "Cannot allocate memory")])
+def test_memory_that_runs_out_is_said_and_the_next_is_drawn(
+    queue: JobQueue, drawing: Drawing, error: Exception
+) -> None:
+    drawing.gate.set()
+    queue.start()
+
+    def greedy(recipe: Recipe, preview_every: int) -> Events:
+        yield from drawing(recipe, preview_every)
+        raise error
+
+    last = end(queue, queue.submit(frog(), ME, greedy))
+    assert last.state == "failed"
+    assert "the memory ran out" in (last.problem or "")
+    assert end(queue, queue.submit(frog(), ME)).state == "done"
+
+
+def test_what_was_kept_before_the_server_fell_over_is_not_drawn_twice(
+    queue: JobQueue, drawing: Drawing, gallery: Gallery, store: Store
+) -> None:
+    drawing.gate.set()
+    whole = queue.submit(frog(count=1), ME)
+    half = queue.submit(frog(seed=20, count=2), ME)
+    queue.start()
+    first, second = end(queue, whole), end(queue, half)
+    # As a store is left by a process that was killed: after the last picture, and after the first of two.
+    store.write("UPDATE jobs SET state = 'running', attempts = 1")
+    gallery.bin(second.pictures[1:], ME)
+    assert gallery.empty_bin(ME) == 1
+    begun = len(drawing.begun)
+    later = JobQueue(drawing, gallery, store)
+    again = {one.id: one for one in later.of(ME)}
+    assert (again[whole.id].state, again[whole.id].pictures) == ("done", first.pictures)
+    assert again[half.id].state == "queued"
+    later.start()
+    last = end(later, half)
+    assert (last.state, len(last.pictures)) == ("done", 2)
+    assert last.pictures[0] == second.pictures[0]
+    assert sorted(one.seed for one in gallery.search(ME)) == [7, 20, 21]
+    assert len(drawing.begun) == begun + 1
+    later.close()
+
+
 def test_a_job_may_be_drawn_in_a_way_of_its_own(
     queue: JobQueue, drawing: Drawing, gallery: Gallery, store: Store
 ) -> None:
@@ -271,3 +346,26 @@ def test_jobs_that_belong_together_are_accepted_all_or_none(
     queue.submit_together([frog(seed=5), frog(seed=6)], ME)
     other = JobQueue(drawing, gallery, store)
     assert [job.recipe.seed for job in other.of(ME)] == [5, 6]
+
+
+def test_a_job_that_draws_nothing_tells_how_far_it_is(queue: JobQueue) -> None:
+    gate = threading.Event()
+
+    def work(recipe: Recipe, preview_every: int) -> Generator[Worked, None, None]:
+        for percent in (0, 50):
+            yield Worked(percent)
+        assert gate.wait(WAIT)
+
+    assert not queue.drawing
+    job = queue.submit(frog(), ME, work, "Loading it")
+    assert queue.drawing
+    queue.start()
+    seen = []
+    for now in queue.follow(job.id, ME):
+        seen.append((now.state, now.steps, now.total_steps))
+        if now.steps == 50:
+            gate.set()
+    assert ("running", 50, 100) in seen
+    assert seen[-1][0] == "done"
+    assert queue.get(job.id, ME).title == "Loading it"
+    assert not queue.drawing

@@ -24,7 +24,15 @@ from tiny_studio import drawn, open_tiny_desk
 HERE = "http://127.0.0.1:7860"
 EVIL = "http://evil.example"
 #: One address of each kind that the page answers.
-PLACES = ("/", "/config", "/gradio_api/info", "/theme.css", "/gradio_api/app_id", "/gradio_api/upload")
+PLACES = (
+    "/",
+    "/config",
+    "/gradio_api/info",
+    "/theme.css",
+    "/gradio_api/app_id",
+    "/gradio_api/upload",
+    "/sfumato/look",
+)
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 Upload = Callable[..., int]
 

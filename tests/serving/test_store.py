@@ -31,6 +31,19 @@ def test_a_new_file_is_up_to_date_and_remembers(path: Path) -> None:
     again.close()
 
 
+def test_a_file_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(MIGRATIONS[0])
+        connection.execute(JOB, ("a", 1))
+        connection.execute("PRAGMA user_version = 1")
+    store = Store(path)
+    assert ids(store) == ["a"]
+    assert store.read("SELECT count(*) AS number FROM presets")[0]["number"] == 0
+    assert store.read("PRAGMA user_version")[0][0] == len(MIGRATIONS)
+    store.close()
+
+
 def test_changes_happen_together_or_not_at_all(path: Path) -> None:
     store = Store(path)
 

@@ -13,7 +13,8 @@ from sfumato.models.backends.openvino.cache import COMPILED, CachePlace
 from sfumato.models.backends.openvino.ranges import INT8_FULL, RANGES_FILE
 from sfumato.models.backends.selection import choose
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import FoundModel, downsampling, find_model, load, make_bundle
+from sfumato.models.defaults import downsampling
+from sfumato.models.load import FoundModel, find_model, load, make_bundle
 from sfumato.recipe.numbers import whole
 from sfumato.settings import Settings
 

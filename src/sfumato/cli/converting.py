@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +9,9 @@ from sfumato.cli.console import result, result_json, talk, warn
 from sfumato.errors import InputError, closest
 from sfumato.models.autoencoders import find_vae
 from sfumato.models.baking import bake
-from sfumato.models.converting import Converted, to_folder, to_single, vae_to, with_vae
-from sfumato.models.files import ModelFiles, locate, of_single
+from sfumato.models.converting import Converted, files_to_convert, to_folder, to_single, vae_to
 from sfumato.models.folders import find_folder
 from sfumato.models.network_tensors import DTYPES
-from sfumato.models.original.single import read_single, vae_config
 from sfumato.recipe.adapters import read_mark
 from sfumato.settings import Settings
 
@@ -66,23 +63,12 @@ def _converted(
         place = Path(model)
         found = place if place.exists() else find_folder(model, settings)
         return vae_to(find_vae(found), output, dtype)
-    files = _files(find_folder(model, settings), vae)
+    files = files_to_convert(find_folder(model, settings), vae)
     baked = bake([read_mark(one, "lora") for one in loras], files, settings)
     for one in baked.warnings:
         warn(one)
     write = to_single if output.suffix.lower() == SINGLE else to_folder
     return write(files, output, dtype, baked)
-
-
-def _files(place: Path, vae: Path | None) -> ModelFiles:
-    if vae is None:
-        return locate(place)
-    other = find_vae(vae)
-    if place.is_file():
-        single = read_single(place)
-        if single.vae is None:  # then the one that is brought along fills the gap
-            return of_single(single, replace(other, config=vae_config(single, other.config)))
-    return with_vae(locate(place), other)
 
 
 def _unknown(field: str, value: str, names: tuple[str, ...]) -> InputError:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sfumato.cli.console import bar, examples, printable, result, result_json, table
-from sfumato.errors import InputError, closest
+from sfumato.cli.console import bar, examples, printable, result, result_json, table, warn
+from sfumato.errors import InputError, ModelFileError, closest
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,6 +158,10 @@ def _hash(names: Sequence[str], settings: Settings, as_json: bool) -> None:
     from sfumato.models.digests import digests_of
     from sfumato.models.library import find_any, list_library
 
+    if not names:
+        from sfumato.cli.hashing import hash_all
+
+        hash_all(settings)
     paths = (
         [find_any(name, settings) for name in names]
         if names
@@ -168,7 +172,13 @@ def _hash(names: Sequence[str], settings: Settings, as_json: bool) -> None:
     with bar("reading") as progress:
         for number, file in enumerate(files):
             progress.update(number, len(files), file.name)
-            digests = digests_of(file, settings)
+            try:
+                digests = digests_of(file, settings)
+            except ModelFileError as error:  # it went away meanwhile: of those that were named it is an error
+                if names:
+                    raise
+                warn(str(error))
+                continue
             short = {"auto_v2": digests.auto_v2, "auto_v3": digests.auto_v3}
             rows.append({"file": str(file), **short, "sha256": digests.whole})
         progress.update(len(files), len(files))

@@ -5,7 +5,10 @@ from typing import Any, Final
 
 from sfumato.cli.console import warn
 from sfumato.cli.flags import Flags
+from sfumato.errors import RecipeError, shown
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.of_model import OWN, VaePart, is_own
+from sfumato.settings import Settings
 
 #: The option of each field of a recipe's parts vae and schedule.
 BY_FLAG: Final[Mapping[str, str]] = {
@@ -28,6 +31,8 @@ def with_of_model(parts: dict[str, dict[str, Any]], flags: Flags) -> dict[str, d
     """Return `parts`, by kind, with the autoencoder and the schedule of `flags`."""
     if flags.vae is not None:
         parts = {**parts, "vae": {"kind": "vae", "name": flags.vae}}
+    elif flags.model is not None and _is_own(parts):
+        parts = {kind: part for kind, part in parts.items() if kind != "vae"}  # it was the other model's
     said: dict[str, Any] = {}
     if flags.prediction is not None:
         written = flags.prediction.strip().lower()
@@ -37,6 +42,31 @@ def with_of_model(parts: dict[str, dict[str, Any]], flags: Flags) -> dict[str, d
     if said:
         parts = {**parts, "schedule": {**parts.get("schedule", {"kind": "schedule"}), **said}}
     return parts
+
+
+def _is_own(parts: Mapping[str, Mapping[str, Any]]) -> bool:
+    vae = parts.get("vae", {})
+    return vae.get("name") == OWN and vae.get("digest") is None
+
+
+def with_known_vae(recipe: Recipe, settings: Settings) -> Recipe:
+    """Return the recipe of another program's picture without an autoencoder that is not here, and say so."""
+    if recipe.vae is None or is_own(recipe.vae):
+        return recipe
+    from sfumato.models.given import find_given  # not needed for most pictures
+
+    try:
+        find_given(recipe.vae, settings, paths=False)
+    except RecipeError:
+        named = _with_hash(recipe.vae)
+        warn(f"there is no autoencoder {named} here: the model draws with its own; --vae names another")
+        parts = tuple(part for part in recipe.parts if part.kind != "vae")
+        return recipe.model_copy(update={"parts": parts})
+    return recipe
+
+
+def _with_hash(part: VaePart) -> str:
+    return shown(part.name) if part.digest is None else f"{shown(part.name)} with the hash {part.digest}"
 
 
 def warn_of_training(recipe: Recipe, flags: Flags) -> None:
@@ -52,7 +82,7 @@ def warn_of_training(recipe: Recipe, flags: Flags) -> None:
 def of_model_in_words(resolved: Resolved) -> dict[str, str]:
     """Return names and values for people."""
     lines: dict[str, str] = {}
-    if resolved.vae is not None:
+    if resolved.vae is not None and resolved.vae.digest is not None:
         lines["vae"] = f"{resolved.vae.name} ({resolved.vae.digest[:12]})"
     schedule = resolved.schedule
     if schedule is not None and schedule.prediction is not None:

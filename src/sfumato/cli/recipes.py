@@ -213,7 +213,8 @@ def read_picture(picture: Path, settings: Settings | None = None) -> tuple[Recip
             "model, and the new picture will look different"
         )
         if settings is not None:
-            recipe = refining.with_known_refiner(_with_known_model(recipe, settings), settings)
+            recipe = of_model.with_known_vae(_with_known_model(recipe, settings), settings)
+            recipe = refining.with_known_refiner(recipe, settings)
         return recipe, None
     return recipe_of(single(resolved)), resolved
 

@@ -28,7 +28,8 @@ from sfumato.imaging.pages import picture_source
 from sfumato.imaging.sheet import Place, draw_sheet, sheet_page
 from sfumato.imaging.writing import make_folder, write_file
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import load, schedule_of
+from sfumato.models.defaults import schedule_of
+from sfumato.models.load import load
 from sfumato.models.memory import give_back
 from sfumato.recipe.codec import digest
 from sfumato.recipe.image import Recipe, Resolved
@@ -121,7 +122,7 @@ def _draw_cells(
         ):
             adapted = bundle = None  # so that never two are there
             give_back()
-            bundle = load(gathered.found, settings, None, largest)
+            bundle = load(gathered.found, settings, None, largest, gathered.refiner)
             progress.label("drawing")
         adapted = gathered.over(cell.resolved, bundle, settings)
         bundle = replace(bundle, refiner=adapted.refiner)  # most likely that of the next cell
@@ -145,7 +146,8 @@ def _draw_cells(
 def _of_model(resolved: Resolved) -> tuple[str, str]:
     """Return what a cell has in the place of its model's own, to sort by."""
     vae, schedule = resolved.vae, resolved.schedule
-    return "" if vae is None else vae.digest, "" if schedule is None else schedule.model_dump_json()
+    digest = None if vae is None else vae.digest
+    return "" if digest is None else digest, "" if schedule is None else schedule.model_dump_json()
 
 
 def _warn_once(warnings: Sequence[str], said: set[str]) -> set[str]:

@@ -34,10 +34,19 @@ def studio(
     ] = None,
     theme: Annotated[
         Path | None,
-        typer.Option(help="The folder of a look (studio.toml). Without: the folder studio of SFUMATO_HOME."),
+        typer.Option(
+            help="The folder of a look (studio.toml), or a theme of huggingface.co as OWNER/NAME. Without: "
+            "the folder studio of SFUMATO_HOME."
+        ),
     ] = None,
     look: Annotated[
         str | None, typer.Option(metavar="NAME", help="One of our own looks; see: sfumato studio theme list.")
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE", help="Of the page's words: en, de, nl, es or fr. Without: what the look says."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0: any free port.")] = 7860,
     listen: Annotated[
@@ -60,8 +69,9 @@ def studio(
 ) -> None:
     """Open the studio: a page to draw, edit, look into and keep pictures, in the browser.
 
-    It is there for this machine alone, uses no network, and tells nobody anything. Pictures are kept in the
-    folder studio/pictures of SFUMATO_HOME. Ctrl-C closes it; what waits is drawn when it opens again.
+    It is there for this machine alone, uses no network but for a theme that is asked for by OWNER/NAME, and
+    tells nobody anything. Pictures are kept in the folder studio/pictures of SFUMATO_HOME. What is changed in
+    the folder of its look is seen at once. Ctrl-C closes it; what waits is drawn when it opens again.
     """
     given = [] if words is None else words
     settings = flags.settings_with(backend, precision, offload, storage)
@@ -79,7 +89,7 @@ def studio(
         if action != "preview":
             studio_looks.act(action, folder, settings, as_json=as_json)
             return
-    dressed = studio_looks.chosen(look, folder, settings)
+    dressed = studio_looks.worn(look, folder, language, settings)
     from sfumato.cli.serving import open_studio
 
     open_studio(

@@ -1,15 +1,19 @@
 """`sfumato studio theme`: begin a look, check one, and name those there are."""
 
-from dataclasses import asdict
+import os
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
 from sfumato.cli.console import result, result_json, talk
 from sfumato.cli.serving import INSTALL
-from sfumato.errors import InputError, OutputError
+from sfumato.errors import InputError, OutputError, closest
 from sfumato.imaging.writing import make_folder, write_file
-from sfumato.serving.studio.check import Reading, problems_of, readings_of
-from sfumato.serving.studio.look import FILE, Dressed, built_in, names, read_look
+from sfumato.serving.studio.check import Reading, notes_of, problems_of, readings_of
+from sfumato.serving.studio.hub_theme import is_hub_name, with_theme
+from sfumato.serving.studio.look import FILE, Dressed, Source, built_in, names, read_look
+from sfumato.serving.studio.wearing import UNUSABLE, in_language, read, unusable
+from sfumato.serving.studio.words import LANGUAGES
 from sfumato.settings import Settings
 
 FIRST: Final = """\
@@ -27,7 +31,9 @@ footer = false
 # tabs = ["create", "gallery"]       # which, and in which order
 # css = "more.css"                   # rules of your own
 # above = "above.html"               # HTML of your own, above the page and below it
-# theme = "soft"                     # a theme of Gradio instead of colours
+# theme = "soft"                     # a theme of Gradio instead of colours, or a shared one: "OWNER/NAME"
+# size = "small"                     # of text and gaps: small, medium or large
+# language = "de"                    # of the page: {languages}
 
 [words]                              # any of the page's own words
 generate = "Paint!"
@@ -40,12 +46,40 @@ def chosen(look: str | None, folder: Path | None, settings: Settings) -> Dressed
     """
     if look is not None:
         return built_in(look)
+    return read_look(_folder(folder, settings))
+
+
+def worn(look: str | None, theme: Path | None, language: str | None, settings: Settings) -> Dressed:
+    """Return the look that the studio opens in: as `chosen` does, or one with a theme of a hub, where `theme`
+    is OWNER/NAME and no folder. That of a folder follows what is changed there, and where it cannot be used,
+    the plain one is worn until it can be. `language` is that of the words, whatever the look says.
+    """
+    if language is not None and language not in LANGUAGES:
+        near = closest(language, LANGUAGES)
+        guess = "" if near is None else f"Did you mean {near}? "
+        hint = f"{guess}Choose one of {', '.join(LANGUAGES)}."
+        raise InputError("is not known here", field="language", value=language, hint=hint)
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    if look is not None:
+        return in_language(built_in(look), language)
+    if theme is not None and not theme.exists() and is_hub_name(theme.as_posix()):
+        plain = built_in(names()[0])
+        asked = replace(plain, look=plain.look.model_copy(update={"theme": theme.as_posix()}))
+        return with_theme(in_language(asked, language), settings, endpoint)
+    source = Source(_folder(theme, settings), language, endpoint)
+    try:
+        return read(source, settings)
+    except UNUSABLE as error:
+        return unusable(error, source)
+
+
+def _folder(folder: Path | None, settings: Settings) -> Path:
     if folder is None:
-        return read_look(settings.data_dir / "studio")
+        return settings.data_dir / "studio"
     if not (folder / FILE).is_file():
         hint = f"Begin one: sfumato studio theme new {folder}"
         raise InputError(f"there is no {FILE} in it", field="theme", value=str(folder), hint=hint)
-    return read_look(folder)
+    return folder
 
 
 def act(action: str, folder: Path | None, settings: Settings, *, as_json: bool = False) -> None:
@@ -64,6 +98,8 @@ def act(action: str, folder: Path | None, settings: Settings, *, as_json: bool =
             return
         for one in readings:
             talk(str(one))
+        for note in notes_of(chosen(None, folder, settings)):
+            talk(note)
         result("no problems")
     elif as_json:
         result_json([*names()])
@@ -75,6 +111,7 @@ def act(action: str, folder: Path | None, settings: Settings, *, as_json: bool =
             talk(f"Gradio has themes as well, but is not installed. {INSTALL}")
         else:
             talk(f"themes of Gradio, as theme = NAME: {', '.join(sorted(THEMES))}")
+            talk("themes that people share on huggingface.co: theme = OWNER/NAME")
 
 
 def _new(folder: Path) -> Path:
@@ -83,7 +120,7 @@ def _new(folder: Path) -> Path:
     if path.exists():
         hint = "Change it, or name another folder."
         raise OutputError("there is a look already", field="theme", value=str(path), hint=hint)
-    write_file(path, FIRST.format(others=", ".join(names()[1:])).encode())
+    write_file(path, FIRST.format(others=", ".join(names()[1:]), languages=", ".join(LANGUAGES)).encode())
     return path
 
 

@@ -13,7 +13,8 @@ from sfumato.imaging.inputs import NO_INPUTS, Inputs, read_inputs
 from sfumato.models.adapters.finding import may_need_adapters
 from sfumato.models.ahead import Ahead
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import FoundModel, load, schedule_of
+from sfumato.models.defaults import schedule_of
+from sfumato.models.load import FoundModel, load
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.resolve import NO_ADAPTERS, random_seed, resolve
 from sfumato.settings import Settings
@@ -95,7 +96,7 @@ class Gathered:
         """Load the model, which `ahead` may have begun, ready for `resolved`. Raises as
         `sfumato.models.load.load` does, and as `over`.
         """
-        bundle = load(self.found, settings, ahead, (resolved.width, resolved.height))
+        bundle = load(self.found, settings, ahead, (resolved.width, resolved.height), self.refiner)
         return self.over(resolved, bundle, settings)
 
     @contextmanager
@@ -103,9 +104,10 @@ class Gathered:
         """Give what `load` returns, of models that `cache` holds or loads, as long as the context lasts."""
         size = resolved.width, resolved.height
         with ExitStack() as stack:
-            bundle = stack.enter_context(cache.lease(self.found, settings, size))
+            bundle = stack.enter_context(cache.lease(self.found, settings, size, self.refiner))
             if self.refiner is not None:
-                refiner = stack.enter_context(cache.lease(self.refiner, settings, size))
+                alike = settings if bundle.settings is None else bundle.settings
+                refiner = stack.enter_context(cache.lease(self.refiner, alike, size))
                 bundle = replace(bundle, refiner=refiner)
             yield self.over(resolved, bundle, settings)
 

@@ -7,8 +7,10 @@ latents, turns a clean prediction into a picture with one small multiplication. 
 decodes; every preview after it well under a millisecond.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from sfumato.models.backends.base import Backend
 
 SAMPLES = 8  # pictures of EDGE x EDGE latents to fit on
 EDGE = 8
+SHARE: Final = 25  # the time for previews is one part in so many of the drawing's, where they are paced
 COARSE = 2  # half of the samples vary at this edge, as real pictures have large plain areas
 
 
@@ -53,6 +56,37 @@ class TinyPreviewer:
     def __call__(self, x0: NDArray[np.float32]) -> NDArray[np.uint8]:
         pixels = [tiling.decode_tiny(self.backend, self.backend.asarray(one[None])) for one in x0]
         return to_uint8(np.moveaxis(np.concatenate(pixels), 1, -1))
+
+
+@dataclass(eq=False)
+class Pace:
+    """When previews are due: with every `every`-th step, 0 none. With a `pause` above 0, seconds, never
+    within that of the preview before, nor within `SHARE` times what that one took, nor within half of it of
+    the beginning: where steps are quick, previews would be much of the work. A context in which one is made.
+    """
+
+    every: int
+    pause: float = 0.0
+    _next: float = field(init=False)
+    _began: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self._next = time.monotonic() + self.pause / 2
+
+    def is_due(self, finished: int) -> bool:
+        """Tell whether a preview shall be made after `finished` steps."""
+        if self.every == 0 or finished % self.every:
+            return False
+        return self.pause <= 0 or time.monotonic() >= self._next
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        now = time.monotonic()
+        self._next = now + max(self.pause, SHARE * (now - self._began))
 
 
 def previewer_of(backend: Backend, latent_channels: int, downsample: int) -> Previewer:

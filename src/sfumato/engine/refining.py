@@ -51,7 +51,8 @@ def with_refiner(
         return bundle if bundle.refiner is None else replace(bundle, refiner=None)
     if bundle.refiner is not None and bundle.refiner.digest == resolved.refine.digest:
         return bundle
-    refiner = load(found, settings, size=(resolved.width, resolved.height))
+    alike = settings if bundle.settings is None else bundle.settings  # there was to be room for both
+    refiner = load(found, alike, size=(resolved.width, resolved.height))
     seconds = {stage: spent + refiner.seconds[stage] for stage, spent in bundle.seconds.items()}
     return replace(bundle, refiner=refiner, seconds=seconds)
 

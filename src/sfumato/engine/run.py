@@ -5,15 +5,15 @@ nothing outside the iterator was changed.
 """
 
 import math
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.engine.clock import Clock
 from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Attending, Denoiser
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone
@@ -35,7 +35,7 @@ from sfumato.engine.preparing import (
     windows_for,
     with_arrays,
 )
-from sfumato.engine.preview import Previewer, previewer_of, to_uint8
+from sfumato.engine.preview import Pace, Previewer, previewer_of, to_uint8
 from sfumato.engine.steering import NO_CONTROLS, Controls
 from sfumato.engine.stepping_down import Stairs
 from sfumato.engine.windows import ROWS
@@ -47,6 +47,7 @@ from sfumato.models.bundle import ModelBundle, rows_within, tiles_alike
 from sfumato.models.load import find_model
 from sfumato.recipe.extras import Axes
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.recipe.of_model import brought
 from sfumato.samplers.noise import picture_noise
 from sfumato.samplers.schedule import grid
 from sfumato.samplers.solvers import solver_of
@@ -70,6 +71,7 @@ def run(
     settings: Settings,
     *,
     preview_every: int = 0,
+    preview_pause: float = 0.0,
     cache: "ModelCache | None" = None,
     trust: Trust = TRUSTED,
 ) -> Events:
@@ -88,7 +90,14 @@ def run(
             bundle = gathered.load(resolved, settings)
         else:
             bundle = stack.enter_context(gathered.leased(resolved, settings, cache))
-        drawing = draw(resolved, bundle, inputs=inputs, controls=controls, preview_every=preview_every)
+        drawing = draw(
+            resolved,
+            bundle,
+            inputs=inputs,
+            controls=controls,
+            preview_every=preview_every,
+            preview_pause=preview_pause,
+        )
         for event in stack.enter_context(closing(drawing)):
             if isinstance(event, Done):
                 seconds = {**event.seconds, **bundle.seconds}
@@ -106,6 +115,7 @@ def draw(
     inputs: Inputs = NO_INPUTS,
     controls: Controls = NO_CONTROLS,
     preview_every: int = 0,
+    preview_pause: float = 0.0,
     looking: tuple[Projection, ...] = (),
     attending: Attending | None = None,
 ) -> Events:
@@ -113,7 +123,8 @@ def draw(
 
     Picture k has the noise of seed + k, whatever else is drawn with it. `inputs` and `controls` are the
     pictures and the ControlNets that the recipe names. `preview_every` n sends an approximate picture with
-    every n-th step, 0 none. `looking` are projections that measure and change nothing, `attending`
+    every n-th step, 0 none; a `preview_pause` above 0 leaves out those that come too soon, as
+    `sfumato.engine.preview.Pace` says. `looking` are projections that measure and change nothing, `attending`
     watches the network's attention. Yields Started, then per batch StepDone for every step and Picture for
     every picture, then Done. Where memory runs out, SteppedDown, and from the batch that was begun on the
     same with less at a time: see `sfumato.engine.stepping_down`. Raises NumericalError when a latent or a
@@ -122,11 +133,10 @@ def draw(
     """
     wanted = tuple(range(resolved.count)) if indices is None else tuple(indices)
     stairs = Stairs(resolved, bundle, wanted, may_offload=attending is None)
+    pace = Pace(preview_every, preview_pause)
     while True:
         try:
-            drawing = _draw(
-                resolved, stairs.bundle, stairs.left, inputs, controls, preview_every, looking, attending
-            )
+            drawing = _draw(resolved, stairs.bundle, stairs.left, inputs, controls, pace, looking, attending)
             with closing(drawing) as events:
                 for event in events:
                     passed = stairs.passed(event)
@@ -144,7 +154,7 @@ def _draw(
     wanted: tuple[int, ...],
     inputs: Inputs,
     controls: Controls,
-    preview_every: int,
+    pace: Pace,
     looking: tuple[Projection, ...],
     attending: Attending | None,
 ) -> Events:
@@ -156,7 +166,7 @@ def _draw(
             value=bundle.name,
             hint="Find that model, or resolve the recipe again.",
         )
-    if (resolved.vae, resolved.schedule) != (bundle.defaults.vae, bundle.defaults.schedule):
+    if (brought(resolved.vae), resolved.schedule) != (brought(bundle.defaults.vae), bundle.defaults.schedule):
         raise RecipeError(
             "the model has not the autoencoder and the schedule of this recipe",
             field="model",
@@ -176,7 +186,7 @@ def _draw(
             field="refiner",
             hint="Call sfumato.engine.refining.with_refiner first.",
         )
-    clock = _Clock()
+    clock = Clock(STAGES)
     backends = [one.backend for one in (bundle, bundle.refiner) if one is not None]
     known = {*bundle.notes, *(note for one in backends for note in one.notes)}
     sigmas = grid(bundle.schedule, resolved.steps, resolved.spacing)
@@ -258,9 +268,9 @@ def _draw(
         nonlocal finished, previewer
         clock.add("steps", step.seconds)
         finished += 1
-        if preview_every == 0 or finished % preview_every:
+        if not pace.is_due(finished):
             return None
-        with clock("preview"):
+        with clock("preview"), pace:
             if previewer is None:
                 previewer = previewer_of(bundle.backend, bundle.latent_channels, bundle.downsample)
             preview = previewer(bundle.backend.to_numpy(step.x0))
@@ -370,22 +380,3 @@ def decode_latent(
             )
         pixels[rows] = to_uint8(np.moveaxis(band, 0, -1))
     return pixels
-
-
-class _Clock:
-    """Adds up the seconds of named stages."""
-
-    def __init__(self) -> None:
-        self._spent = {stage: 0.0 for stage in STAGES}
-
-    def add(self, stage: str, seconds: float) -> None:
-        self._spent[stage] += seconds
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.add(stage, time.perf_counter() - started)
-
-    def seconds(self) -> dict[str, float]:
-        return {**self._spent, "total": sum(self._spent.values())}

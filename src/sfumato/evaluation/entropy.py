@@ -24,7 +24,7 @@ from sfumato.errors import InputError
 from sfumato.imaging.writing import write_file
 from sfumato.models.backends.base import Array, Backend
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import ENTROPIC_SIGMAS
+from sfumato.models.defaults import ENTROPIC_SIGMAS
 from sfumato.models.network_files import read_json
 from sfumato.models.text import encode_equal_length, tokenise
 from sfumato.samplers.arrays import array_namespace

@@ -44,8 +44,11 @@ def line_plot(
     logarithmic: bool = False,
     from_zero: bool = False,
     first: int = 1,
+    along: str = "step",
+    marked: bool = True,
 ) -> str:
-    """Return the SVG of `lines` over their places `first`, `first` + 1, ..., with a marker at the last place.
+    """Return the SVG of `lines` over their places `first`, `first` + 1, ..., which are what `along` says, and
+    with a marker at the last place where it is `marked`.
 
     The marker is the line of class "marker"; place `k` of `n` (from 0) stands at
     `LEFT + k / (n - 1) * (WIDTH - LEFT - RIGHT)`. Up to eight lines have names; of more only the colours
@@ -80,7 +83,7 @@ def line_plot(
         f'<text x="{_x(place, count):.1f}" y="{floor + 14}" text-anchor="middle">{first + place}</text>'
         for place in _places(count)
     ]
-    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">step</text>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{escape(along)}</text>')
     if unit:
         parts.append(f'<text x="2" y="{HEIGHT - 6}">{escape(unit)}</text>')
     if level is not None:
@@ -98,11 +101,12 @@ def line_plot(
         parts += _curve(line.values, count, scale, colour)
     if 1 < len(lines) <= len(COLOURS):
         parts += _legend(lines)
-    x = _x(count - 1, count)
-    parts.append(
-        f'<line class="marker" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{floor}" stroke="currentColor" '
-        'stroke-width="1.5"/>'
-    )
+    if marked:
+        x = _x(count - 1, count)
+        parts.append(
+            f'<line class="marker" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{floor}" stroke="currentColor" '
+            'stroke-width="1.5"/>'
+        )
     return "\n".join([*parts, "</svg>"])
 
 
@@ -192,6 +196,6 @@ def _legend(lines: Sequence[Line]) -> list[str]:
 
 
 def _number(value: float) -> str:
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
+    if value != 0 and not 1e-3 <= abs(value) < 1e4:
         return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
     return f"{value:.4g}"

@@ -11,6 +11,7 @@ from sfumato.errors import OutputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # on disks of cameras and the like
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -21,12 +22,12 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Generator[BinaryIO]:
+def replacing(path: Path, *, new: bool = False) -> Generator[BinaryIO]:
     """Yield a file to write, read and seek in; when the block ends well, it becomes `path` at once: it is
     under another name in the same folder until then, goes to the disk, and is renamed.
 
-    Raises OutputError when that fails. Then, and when the block raises, `path` is as it was before and
-    nothing else is left behind.
+    Raises OutputError when that fails, and, where it must be `new`, when there is a file by then. Then, and
+    when the block raises, `path` is as it was before and nothing else is left behind.
     """
     temporary = path.parent / f".sfumato-{os.urandom(8).hex()}.part"
     try:
@@ -36,7 +37,10 @@ def replacing(path: Path) -> Generator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            if new:
+                _name(temporary, path)
+            else:
+                os.replace(temporary, path)
         except BaseException:  # Ctrl-C too
             temporary.unlink(missing_ok=True)
             raise
@@ -58,6 +62,20 @@ def make_folder(folder: Path) -> None:
         raise output_error(folder, error.errno) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise output_error(folder, errno.EACCES)
+
+
+def _name(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless there is something of that name."""
+    try:
+        path.hardlink_to(temporary)  # the one way that never replaces
+        temporary.unlink()
+    except FileExistsError as error:
+        hint = "Remove it first, or choose another name."
+        raise OutputError("is there already", field="output", value=str(path), hint=hint) from error
+    except OSError as error:
+        if error.errno not in _NO_LINKS or path.exists():
+            raise
+        temporary.rename(path)
 
 
 def _sync_folder(folder: Path) -> None:

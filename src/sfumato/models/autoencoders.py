@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sfumato.errors import ModelFileError
 from sfumato.models.files import locate, network_of
-from sfumato.models.latents import check_scaling
+from sfumato.models.latents import LATENT_CHANNELS, check_scaling
 from sfumato.models.levels import fault_of_levels
 from sfumato.models.names import current_name
 from sfumato.models.network_files import NetworkFiles, damaged, find_network, read_json
@@ -19,7 +19,6 @@ from sfumato.models.safetensors_header import read_header
 from sfumato.models.stored import Stored
 
 CONFIG, STEM, CLASS = "config.json", "diffusion_pytorch_model", "AutoencoderKL"
-LATENT_CHANNELS = 4  # diffusers' default
 
 
 def find_vae(path: Path) -> NetworkFiles:

@@ -14,6 +14,7 @@ from sfumato.models.text_pair import TextPair
 from sfumato.recipe.adapters import ResolvedAdapters
 from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.samplers.schedule import Schedule
+from sfumato.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class ModelBundle:
     text of models that are told a pooled one, and `tokenizer` is then its first. `adapters` lie over the
     weights. `shown` is there in models that are edited by instructions: how they are shown a picture.
     `refiner` ends what this model begins, see `sfumato.engine.refining`.
+    `settings` are those that it was loaded with, where less of it is kept than was asked for.
     `max_rows` may be in one call of the network where its memory ran out; None leaves it to the backend.
     """
 
@@ -51,6 +53,7 @@ class ModelBundle:
     shown: Shown | None = None
     refiner: "ModelBundle | None" = None
     max_rows: int | None = None
+    settings: Settings | None = None
 
 
 def rows_within(bundle: ModelBundle, height: int, width: int) -> int:

@@ -8,12 +8,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sfumato.models.backends.selection import choose
 from sfumato.models.bundle import ModelBundle
-from sfumato.models.load import LARGE, FoundModel, load, make_bundle
+from sfumato.models.load import FoundModel, is_large, load, make_bundle
 from sfumato.models.memory import give_back, system_memory
 from sfumato.settings import Settings
 
@@ -23,7 +23,9 @@ MOST_MODELS: Final = 8
 
 @dataclass(frozen=True)
 class CachedModel:
-    """A model that a cache holds: its `name`, about how many bytes it takes, and how many leases it has."""
+    """A model that a cache holds: its `name`, about how many bytes it takes, with what it keeps beside the
+    model (adapters laid over a copy of it, ControlNets), and how many leases it has.
+    """
 
     name: str
     num_bytes: int
@@ -38,6 +40,7 @@ class _Entry:
     num_bytes: int
     users: int = 1
     bundle: ModelBundle | None = None
+    beside: int = 0  # bytes of what its backend keeps beside the model, when nobody draws with it
     size: tuple[int, int] | None = None  # of the pictures that it was loaded for
     said: int = 0  # how many notes of the bundle are those of finding the model, which come first
 
@@ -65,18 +68,23 @@ class ModelCache:
         """What is there, the least recently used first."""
         with self._changed:
             loaded = [one for one in self._entries.values() if one.bundle is not None]
-            return tuple(CachedModel(one.name, one.num_bytes, one.users) for one in loaded)
+            return tuple(CachedModel(one.name, one.num_bytes + one.beside, one.users) for one in loaded)
 
     @contextmanager
     def lease(
-        self, found: FoundModel, settings: Settings, size: tuple[int, int] | None = None
+        self,
+        found: FoundModel,
+        settings: Settings,
+        size: tuple[int, int] | None = None,
+        refiner: FoundModel | None = None,
     ) -> Iterator[ModelBundle]:
         """Give the model `found`, loaded as `settings` say, for as long as the context lasts; it is loaded
-        when it is not there. `size` is that of the pictures, as `sfumato.models.load.load` takes it, and
-        raises. The seconds of a model that was there are those of finding it.
+        when it is not there. `size` is that of the pictures and `refiner` what is leased next, as
+        `sfumato.models.load.load` takes them, and raises. The seconds of a model that was there are those of
+        finding it.
         """
         key = _key(found, settings)
-        entry = self._taken(key, found, settings, size)
+        entry = self._taken(key, found, settings, size, refiner)
         try:
             assert entry.bundle is not None
             mine = entry.bundle.defaults is found.defaults and size == entry.size
@@ -94,8 +102,23 @@ class ModelCache:
         if dropped:
             give_back()
 
+    def drop(self, name: str) -> bool:
+        """Drop the model called `name`, however it was loaded, unless it is in use; tell whether one went."""
+        with self._changed:
+            dropped = [key for key, one in self._entries.items() if one.name == name and one.users == 0]
+            for key in dropped:
+                del self._entries[key]
+        if dropped:
+            give_back()
+        return bool(dropped)
+
     def _taken(
-        self, key: Hashable, found: FoundModel, settings: Settings, size: tuple[int, int] | None
+        self,
+        key: Hashable,
+        found: FoundModel,
+        settings: Settings,
+        size: tuple[int, int] | None,
+        refiner: FoundModel | None,
     ) -> _Entry:
         """Return the entry of a model, loaded and counted as in use."""
         with self._changed:
@@ -109,8 +132,8 @@ class ModelCache:
             self._entries[key] = entry
         try:
             with self._loading:
-                entry.num_bytes = self._make_room(found, settings, size)
-                entry.bundle = load(found, settings, None, size)
+                entry.num_bytes = self._make_room(found, settings, size, refiner)
+                entry.bundle = load(found, settings, None, size, refiner)
         except BaseException:
             with self._changed:
                 del self._entries[key]
@@ -122,15 +145,23 @@ class ModelCache:
 
     def _left(self, entry: _Entry) -> None:
         """Count a user of `entry` less, and drop what is too much."""
+        beside = 0 if entry.bundle is None else entry.bundle.backend.beside
         with self._changed:
             entry.users -= 1
+            entry.beside = beside
         self._drop_while(0)
 
-    def _make_room(self, found: FoundModel, settings: Settings, size: tuple[int, int] | None) -> int:
+    def _make_room(
+        self,
+        found: FoundModel,
+        settings: Settings,
+        size: tuple[int, int] | None,
+        refiner: FoundModel | None,
+    ) -> int:
         """Drop what has to go before a model is loaded, and return about how many bytes it will take."""
-        files = found.files
+        files, second = found.files, None if refiner is None else refiner.files
         num_bytes = sum(one.num_bytes for one in files.networks)
-        if num_bytes < LARGE:
+        if not is_large(files) and (second is None or not is_large(second)):
             self._drop_while(num_bytes)
             return num_bytes
         from sfumato.models.fitting import fits, kept_bytes
@@ -140,7 +171,7 @@ class ModelCache:
         num_bytes = kept_bytes(files, settings, backend, width, height)
         self._drop_while(num_bytes)
         # Rather than to load less of a model, others are dropped that nobody uses.
-        while not fits(files, settings, backend, width, height) and self._drop_one():
+        while not fits(files, settings, backend, width, height, second) and self._drop_one():
             pass
         return num_bytes
 
@@ -154,14 +185,20 @@ class ModelCache:
         much; None: in any case. Tell whether one went.
         """
         with self._changed:
-            taken = sum(one.num_bytes for one in self._entries.values())
+            taken = sum(one.num_bytes + one.beside for one in self._entries.values())
             few = len(self._entries) <= self._max_models
             if coming is not None and few and taken + coming <= self._max_bytes:
                 return False
             idle = next((key for key, one in self._entries.items() if one.users == 0), None)
             if idle is None:
                 return False
-            del self._entries[idle]
+            entry = self._entries[idle]
+            if entry.beside and entry.bundle is not None:
+                # What lies over a model, and what steers it, is made again sooner than the model is loaded.
+                entry.bundle.backend.forget()
+                entry.beside = 0
+            else:
+                del self._entries[idle]
         give_back()
         return True
 
@@ -186,9 +223,9 @@ def _known(
     """
     seconds = {"import": 0.0, "load": found.seconds}
     latents, files = kept.max_latents, found.files
-    if size is not None and sum(one.num_bytes for one in files.networks) >= LARGE:
+    if size is not None and is_large(files):
         from sfumato.models.fitting import decodes_within
 
         fewer = decodes_within(files, settings, choose(files, settings).backend, *size)
         latents = fewer if latents is None else latents if fewer is None else min(latents, fewer)
-    return make_bundle(found, kept.backend, seconds, notes, latents)
+    return replace(make_bundle(found, kept.backend, seconds, notes, latents), settings=kept.settings)

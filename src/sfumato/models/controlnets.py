@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from sfumato.errors import ModelFileError, RecipeError, closest, shown
-from sfumato.models.levels import fault_of_levels
+from sfumato.models.levels import are_counts, fault_of_levels
 from sfumato.models.network_files import Config, NetworkFiles, damaged, find_weights, read_json
 from sfumato.models.places import PICKLES, WEIGHTS, find_all
 from sfumato.settings import Settings
@@ -124,7 +124,7 @@ class Opened(Generic[T]):
     """The ControlNets that a backend opened last, at most KEPT of them. Safe for several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, T] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[T, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, files: ControlFiles, load: Callable[[], T]) -> T:
@@ -132,16 +132,27 @@ class Opened(Generic[T]):
         digest = files.digest()
         with self._lock:
             if digest not in self._kept:
-                self._kept[digest] = load()
+                self._kept[digest] = load(), files.network.num_bytes
                 if len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(digest)
-            return self._kept[digest]
+            return self._kept[digest][0]
 
     def all(self) -> tuple[T, ...]:
         """Return those that are open."""
         with self._lock:
-            return tuple(self._kept.values())
+            return tuple(one for one, _ in self._kept.values())
+
+    @property
+    def num_bytes(self) -> int:
+        """How many bytes the weights of those that are open have in their files."""
+        with self._lock:
+            return sum(size for _, size in self._kept.values())
+
+    def clear(self) -> None:
+        """Let go of them all; who uses one keeps it."""
+        with self._lock:
+            self._kept.clear()
 
 
 def find_controlnet(name_or_path: str, settings: Settings, *, paths: bool = True) -> ControlFiles:
@@ -252,10 +263,10 @@ def _adapter(folder: Path, config: Config) -> ControlFiles:
     numbers = [whole["downscale_factor"], whole["num_res_blocks"]]
     usable = {
         "adapter_type": any(whole["adapter_type"] == one for one in FOLDED),
-        "channels": _counts(whole["channels"]) and len(whole["channels"]) <= MAX_BLOCKS,
-        "downscale_factor": _counts(numbers[:1]),
+        "channels": are_counts(whole["channels"]) and len(whole["channels"]) <= MAX_BLOCKS,
+        "downscale_factor": are_counts(numbers[:1]),
         "in_channels": whole["in_channels"] in CHANNELS,
-        "num_res_blocks": _counts(numbers[1:]) and whole["num_res_blocks"] <= MAX_BLOCKS,
+        "num_res_blocks": are_counts(numbers[1:]) and whole["num_res_blocks"] <= MAX_BLOCKS,
     }
     for key, fits in usable.items():
         if not fits:
@@ -300,17 +311,9 @@ def _unsupported(config: Config) -> str | None:
             return f"has {key} {whole[key]!r}, which is not supported"
     if whole["addition_embed_type"] not in (None, "text_time"):
         return f"has addition_embed_type {whole['addition_embed_type']!r}, which is not supported"
-    if not _counts(whole["conditioning_embedding_out_channels"]):
+    if not are_counts(whole["conditioning_embedding_out_channels"]):
         return "holds no usable conditioning_embedding_out_channels"
     return fault_of_levels(config)
-
-
-def _counts(values: object) -> bool:
-    return (
-        isinstance(values, list)
-        and bool(values)
-        and all(isinstance(one, int) and not isinstance(one, bool) and one >= 1 for one in values)
-    )
 
 
 def _is_path(name: str) -> bool:

@@ -7,22 +7,24 @@ of number is asked for. Nothing is opened that could run, and what is written ap
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from sfumato.errors import InputError, ModelFileError, OutputError
 from sfumato.imaging.writing import make_folder, output_error, write_file
+from sfumato.models.autoencoders import find_vae
 from sfumato.models.baking import NOTHING, Baked, notes_with
-from sfumato.models.files import LOW_RES, ModelFiles
+from sfumato.models.files import LOW_RES, ModelFiles, locate, of_single
 from sfumato.models.joint_files import THIRD, check_unet, tokenizer_files
 from sfumato.models.network_files import Config, NetworkFiles, damaged
 from sfumato.models.network_tensors import DTYPES, NetworkTensor, Tensors, shapes_in, tensors_of
 from sfumato.models.original.sidecar import sidecar_path
+from sfumato.models.original.single import read_single, vae_config
 from sfumato.models.original.writing import (
     Target,
     changed_back,
@@ -32,9 +34,10 @@ from sfumato.models.original.writing import (
     unet_targets,
     vae_targets,
 )
-from sfumato.models.tensor_writer import ToWrite, write_tensors
+from sfumato.models.tensor_writer import ToWrite, write_tensors, writing_tensors
 from sfumato.models.text import TextTokenizer
 from sfumato.models.unsaid import sidecar_for
+from sfumato.models.vae_fit import FITTING, unfit_vae
 from sfumato.models.vocabulary import CLIP_MERGES, clip_byte_pairs, merges_txt, vocab_json
 
 _STEM: Final = "diffusion_pytorch_model"
@@ -56,6 +59,11 @@ class Converted:
     sidecar: Path | None = None
 
 
+#: A conversion on its way: yields the bytes of each piece that was written, and returns what came of it.
+#: Closed early, it leaves nothing behind.
+Writing: TypeAlias = Generator[int, None, Converted]
+
+
 def to_folder(files: ModelFiles, folder: Path, dtype: str | None = None, baked: Baked = NOTHING) -> Converted:
     """Write a model as the diffusers folder `folder`, its weights as `dtype` (None: as they are stored), with
     adapters `baked` in.
@@ -63,6 +71,13 @@ def to_folder(files: ModelFiles, folder: Path, dtype: str | None = None, baked: 
     Raises ModelFileError for weights that cannot be carried over, OutputError for a folder that cannot be
     written or is there already.
     """
+    return _finished(writing_folder(files, folder, dtype, baked))
+
+
+def writing_folder(
+    files: ModelFiles, folder: Path, dtype: str | None = None, baked: Baked = NOTHING
+) -> Writing:
+    """Do what `to_folder` does, piece by piece. Raises as it does."""
     _check_new(folder)
     count = 0
     notes = {"format": "pt", **notes_with(files, baked)}
@@ -73,7 +88,8 @@ def to_folder(files: ModelFiles, folder: Path, dtype: str | None = None, baked: 
             (place / network.name).mkdir()
             named = {_folder_name(network, name): one for name, one in tensors.items()}
             said = notes if network is files.unet else {"format": "pt"}
-            write_tensors(place / network.name / f"{stem}.safetensors", _as_they_are(named, dtype), said)
+            weights = place / network.name / f"{stem}.safetensors"
+            yield from writing_tensors(weights, _as_they_are(named, dtype), said)
             _write_json(place / network.name / "config.json", _fresh(network.config))
             count += len(tensors)
         _write_texts(files, place)
@@ -98,10 +114,16 @@ def to_single(files: ModelFiles, path: Path, dtype: str | None = None, baked: Ba
     Raises ModelFileError for a model that has no place in this layout, OutputError for a file that cannot be
     written or is there already.
     """
+    return _finished(writing_single(files, path, dtype, baked))
+
+
+def writing_single(
+    files: ModelFiles, path: Path, dtype: str | None = None, baked: Baked = NOTHING
+) -> Writing:
+    """Do what `to_single` does, piece by piece. Raises as it does."""
     _check_new(path)
     _check_new(sidecar_path(path))
-    check_unet(files.unet)
-    _check_vocabulary(files)
+    check_single(files)
     unet = tensors_of(files.unet, baked.changes.of(files.unet.name))
     encoders = tuple(one for one in (files.text_encoder, files.text_encoder_2) if one is not None)
     structure = diffusers_structure(shapes_in(unet))
@@ -117,7 +139,7 @@ def to_single(files: ModelFiles, path: Path, dtype: str | None = None, baked: Ba
         written += _moved(texts, targets, dtype)
     said = sidecar_for(files, path, {one.name: (one.dtype, one.shape) for one in written})
     written += [_mark(name) for name in said.marks]
-    write_tensors(path, written, {**notes_with(files, baked), **said.notes})
+    yield from writing_tensors(path, written, {**notes_with(files, baked), **said.notes}, new=True)
     beside = None
     if said.sidecar:
         beside = sidecar_path(path)
@@ -142,17 +164,49 @@ def vae_to(vae: NetworkFiles, path: Path, dtype: str | None = None) -> Converted
     return Converted(path, len(tensors), (path / weights.name).stat().st_size)
 
 
+def check_single(files: ModelFiles) -> None:
+    """Raise ModelFileError for a model that no single file can hold, as far as its configuration tells."""
+    check_unet(files.unet)
+    _check_vocabulary(files)
+
+
+def num_bytes_of(files: ModelFiles, dtype: str | None = None) -> int:
+    """Return about how many bytes a model takes on disk with its weights as `dtype`: those of its tensors.
+    Raises ModelFileError for a file that cannot be read.
+    """
+    tensors = [one for network in files.networks for one in _as_they_are(tensors_of(network), dtype)]
+    return sum(one.num_bytes for one in tensors)
+
+
+def _finished(writing: Writing) -> Converted:
+    while True:
+        try:
+            next(writing)
+        except StopIteration as end:
+            return end.value
+
+
+def files_to_convert(place: Path, vae: Path | None) -> ModelFiles:
+    """Return the files of the model at `place`, with the autoencoder of the file or folder `vae` in the place
+    of its own, or where it has none. Raises ModelFileError, and InputError as `with_vae` does.
+    """
+    if vae is None:
+        return locate(place)
+    other = find_vae(vae)
+    if place.is_file():
+        single = read_single(place)
+        if single.vae is None:  # then the one that is brought along fills the gap
+            return of_single(single, replace(other, config=vae_config(single, other.config)))
+    return with_vae(locate(place), other)
+
+
 def with_vae(files: ModelFiles, vae: NetworkFiles) -> ModelFiles:
     """Return `files` with another autoencoder, whose latents keep the scale of the model's: that is what its
     UNet was trained on. Raises InputError for one of another shape.
     """
-    for key in ("latent_channels", "in_channels", "out_channels"):
-        mine, other = files.vae.config.get(key), vae.config.get(key)
-        if mine is not None and other is not None and mine != other:
-            raise _other_vae(vae, f"has {key} {other}, and that of the model has {mine}")
-    mine, other = (len(one.config.get("block_out_channels", ())) for one in (files.vae, vae))
-    if mine != other:
-        raise _other_vae(vae, f"has {other} levels, and that of the model has {mine}")
+    fault = unfit_vae(files.vae.config, vae.config)
+    if fault is not None:
+        raise InputError(fault, field="vae", value=str(vae.weights), hint=f"{FITTING}.")
     kept = {
         key: files.vae.config[key]
         for key in ("scaling_factor", "shift_factor", "sample_size", "latents_mean", "latents_std")
@@ -246,12 +300,6 @@ def _check_vocabulary(files: ModelFiles) -> None:
 
 def _fresh(config: Config) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in _STALE}
-
-
-def _other_vae(vae: NetworkFiles, what: str) -> InputError:
-    return InputError(
-        f"this autoencoder {what}", field="vae", value=str(vae.weights), hint="Give one for this family."
-    )
 
 
 def _check_new(path: Path) -> None:

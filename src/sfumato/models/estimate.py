@@ -131,6 +131,23 @@ def estimate(files: ModelFiles, way: Way, drawing: Drawing) -> Estimate:
     return Estimate(libraries, loaded, max(loaded, libraries + _loading(kept, networks, way)), draw)
 
 
+def together(made: Sequence[Estimate], *, all_stays: bool) -> Estimate:
+    """Return what several models take that draw in turn, from the estimates of each, run in the same way.
+    `all_stays`: what one of them took for a drawing is there while the others draw, as with openvino; else
+    only what it has loaded.
+    """
+    libraries = made[0].libraries
+    stays = [(one.draw if all_stays else one.loaded) - libraries for one in made]
+    before = [libraries + sum(stays[:at]) for at in range(len(made))]
+    return Estimate(
+        libraries=libraries,
+        loaded=libraries + sum(one.loaded - libraries for one in made),
+        loading=max(there + one.loading - libraries for there, one in zip(before, made, strict=True)),
+        draw=sum(stays) + max(one.draw - mine for one, mine in zip(made, stays, strict=True)),
+        files=sum(one.files for one in made),
+    )
+
+
 def step_bytes(unet: Mapping[str, Any], vae: Mapping[str, Any], way: Way, drawing: Drawing) -> int:
     """Return the bytes that predicting a step takes beside the weights."""
     side = 2 ** (len(vae["block_out_channels"]) - 1)

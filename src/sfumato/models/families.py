@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sfumato.models.original.parts import side
 from sfumato.models.original.says import EPSILON, V
 from sfumato.models.original.structure import Level, Shape, UNetStructure, depth_of
 
@@ -181,16 +182,16 @@ def structure_of_diffusers(shapes: Mapping[str, Shape]) -> UNetStructure | None:
         out_channels=sides["conv_out.weight"][0],
         linear=len(shapes.get(entered, ())) == 2,
         crossing=(False,) * len(levels),
-        pooled=_side(shapes, "add_embedding.linear_1.weight", 1),
-        classes=_side(shapes, "class_embedding.weight", 0),
-        guidance=_side(shapes, "time_embedding.cond_proj.weight", 1),
+        pooled=side(shapes, "add_embedding.linear_1.weight", 1),
+        classes=side(shapes, "class_embedding.weight", 0),
+        guidance=side(shapes, "time_embedding.cond_proj.weight", 1),
     )
 
 
 def _level(shapes: Mapping[str, Shape], block: str) -> tuple[int, tuple[int, ...]]:
     """Return the width of a block in diffusers' layout and the depth after each of its residual blocks."""
     there = _numbers(shapes, block + ".resnets.{}")
-    width = _side(shapes, f"{block}.resnets.0.conv1.weight", 0) or 0
+    width = side(shapes, f"{block}.resnets.0.conv1.weight", 0) or 0
     return width, tuple(depth_of(shapes, f"{block}.attentions.{number}") for number in there)
 
 
@@ -201,8 +202,3 @@ def _numbers(shapes: Mapping[str, Shape], block: str) -> range:
     while count < MAX_BLOCKS and conv.format(block.format(count)) in shapes:
         count += 1
     return range(count)
-
-
-def _side(shapes: Mapping[str, Shape], name: str, side: int) -> int | None:
-    shape = shapes.get(name, ())
-    return shape[side] if len(shape) > side else None

@@ -12,7 +12,7 @@ from typing import Final
 
 from sfumato.errors import InputError
 from sfumato.models.backends.selection import TORCH_STACK
-from sfumato.models.estimate import LIBRARIES, Drawing, Estimate, Way, decode_bytes, estimate
+from sfumato.models.estimate import LIBRARIES, Drawing, Estimate, Way, decode_bytes, estimate, together
 from sfumato.models.files import ModelFiles
 from sfumato.models.memory import available_memory
 from sfumato.models.tiling import SMALLEST
@@ -54,10 +54,17 @@ class Room:
         return made.needed + (made.libraries if self.total else 0) <= self.free
 
 
-def fitted(files: ModelFiles, settings: Settings, backend: str, width: int, height: int) -> Fitted:
+def fitted(
+    files: ModelFiles,
+    settings: Settings,
+    backend: str,
+    width: int,
+    height: int,
+    refiner: ModelFiles | None = None,
+) -> Fitted:
     """Return how the model of `files` is loaded, so that drawing `width` x `height` pixels with `backend`
     ("torch" or "openvino", that can be imported) fits into the memory that is there, or into
-    `Settings.max_memory`.
+    `Settings.max_memory`; together with a `refiner` that is loaded in the same way next.
 
     Raises InputError when nothing fits, and ModelFileError for files that cannot be read.
     """
@@ -70,20 +77,27 @@ def fitted(files: ModelFiles, settings: Settings, backend: str, width: int, heig
     for way, words in _ways(settings, backend, room.device):
         for tile in (None, whole // 4, SMALLEST * SMALLEST):
             asked = drawing if tile is None else replace(drawing, max_latents=max(SMALLEST**2, tile))
-            made = estimate(files, way, asked)
+            made = _made(files, refiner, way, asked)
             wanted = made if wanted is None else wanted
             least = made if least is None or made.needed < least.needed else least
             if room.holds(made):
                 changes = [one for one in (words, "" if tile is None else TILES) if one]
-                return _fitted(settings, way, asked, changes, _because(wanted, room, drawing))
+                return _fitted(settings, way, asked, changes, _because(wanted, room, drawing, refiner))
     assert least is not None  # there is one way at least
-    raise _nothing_fits(least, room, drawing)
+    raise _nothing_fits(least, room, drawing, refiner)
 
 
-def fits(files: ModelFiles, settings: Settings, backend: str, width: int, height: int) -> bool:
+def fits(
+    files: ModelFiles,
+    settings: Settings,
+    backend: str,
+    width: int,
+    height: int,
+    refiner: ModelFiles | None = None,
+) -> bool:
     """Tell whether `fitted` would leave everything as it is asked for."""
     try:
-        return not fitted(files, settings, backend, width, height).notes
+        return not fitted(files, settings, backend, width, height, refiner).notes
     except InputError:
         return False
 
@@ -172,17 +186,28 @@ def _fitted(settings: Settings, way: Way, drawing: Drawing, changes: list[str], 
     return Fitted(settings, drawing.max_latents, (f"{because}: {'; '.join(changes)}.",))
 
 
-def _because(made: Estimate, room: Room, drawing: Drawing) -> str:
+def _made(files: ModelFiles, refiner: ModelFiles | None, way: Way, drawing: Drawing) -> Estimate:
+    made = estimate(files, way, drawing)
+    if refiner is None:
+        return made
+    return together((made, estimate(refiner, way, drawing)), all_stays=way.backend == "openvino")
+
+
+def _because(made: Estimate, room: Room, drawing: Drawing, refiner: ModelFiles | None) -> str:
     return (
-        f"Drawing {drawing.width}x{drawing.height} with all of this model in memory would take about "
+        f"Drawing {drawing.width}x{drawing.height} with all of {_named(refiner)} in memory would take about "
         f"{_size(made, room)}, and {_limit(room)}"
     )
 
 
-def _nothing_fits(least: Estimate, room: Room, drawing: Drawing) -> InputError:
+def _named(refiner: ModelFiles | None) -> str:
+    return "this model" if refiner is None else "this model and its refiner"
+
+
+def _nothing_fits(least: Estimate, room: Room, drawing: Drawing, refiner: ModelFiles | None) -> InputError:
+    drawn = f"drawing {drawing.width}x{drawing.height} with {_named(refiner)}"
     return InputError(
-        f"drawing {drawing.width}x{drawing.height} with this model takes about {_size(least, room)} at the "
-        f"least, and {_limit(room)}",
+        f"{drawn} takes about {_size(least, room)} at the least, and {_limit(room)}",
         field="memory",
         hint="Draw a smaller picture, close other programs, or set SFUMATO_MAX_MEMORY to what it may take.",
     )

@@ -11,13 +11,24 @@ from typing import Any, Final
 
 from sfumato.errors import ModelFileError, RecipeError, closest
 from sfumato.models.autoencoders import find_vae
+from sfumato.models.defaults import ENTROPIC_SIGMAS, read_defaults
 from sfumato.models.digests import digests_of
 from sfumato.models.files import ModelFiles, no_vae
-from sfumato.models.load import ENTROPIC_SIGMAS, FoundModel, read_defaults
+from sfumato.models.load import FoundModel
 from sfumato.models.network_files import NetworkFiles
-from sfumato.models.places import CONFIG, VAE_BESIDE, WEIGHTS, Found, find_all, vae_beside
+from sfumato.models.places import (
+    CONFIG,
+    LEAVES,
+    VAE_BESIDE,
+    WEIGHTS,
+    Found,
+    find_all,
+    leads_inside,
+    vae_beside,
+)
+from sfumato.models.vae_fit import FITTING, unfit_vae
 from sfumato.recipe.image import Recipe
-from sfumato.recipe.of_model import OWN, ResolvedVae, SchedulePart, VaePart
+from sfumato.recipe.of_model import ResolvedVae, SchedulePart, VaePart, is_own
 from sfumato.settings import Settings
 
 _DIFFUSERS: Final[Mapping[str, str]] = {"eps": "epsilon", "v": "v_prediction", "x0": "sample"}
@@ -32,12 +43,6 @@ _UNDECIDED: Final = (
     "force_upcast",
     "sample_size",
 )
-#: What must be the same for the UNet to understand the latents, and for pictures to be pictures.
-_SHAPE: Final[Mapping[str, str]] = {
-    "latent_channels": "latents of {} channels",
-    "in_channels": "pictures of {} channels",
-    "out_channels": "pictures of {} channels",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +62,20 @@ def with_given(
     """Return `found` with the autoencoder and the schedule that `recipe` asks for in the place of its own.
 
     A model in one file whose recipe names no autoencoder gets the one that lies `beside` it and is called
-    NAME.vae.safetensors, and a note says so. `paths` False takes names only. Raises RecipeError for one that
+    NAME.vae.safetensors, and a note says so. `paths` False takes names only, and follows no symbolic link out
+    of the folders of models. Raises RecipeError for one that
     is not there or does not fit, ModelFileError for a file that cannot be used, and for a model without any.
     """
     files, notes = found.files, list(found.notes)
     given = None
-    if recipe.vae is not None and recipe.vae.name != OWN:
+    if recipe.vae is not None and not is_own(recipe.vae):
         given = find_given(recipe.vae, settings, paths=paths)
     elif recipe.vae is None and beside and files.single is not None:
         path = vae_beside(files.folder)
-        if path is not None:
+        # People link files of their libraries as they like; for a visitor, a link out of them opens nothing.
+        if path is not None and not paths and not leads_inside(path, settings):
+            notes.append(f"Drawn without {path.name} beside the model: it {LEAVES}.")
+        elif path is not None:
             given = open_vae(path, settings)
             notes.append(f"Drawn with the autoencoder {path.name} beside the model; --vae own takes its own.")
     if given is not None:
@@ -77,9 +86,9 @@ def with_given(
     if files.vae.is_absent:
         raise no_vae(files.folder)
     if given is None and recipe.schedule is None:
-        return found
+        return found if len(notes) == len(found.notes) else replace(found, notes=tuple(notes))
     defaults = read_defaults(files, name=found.defaults.name, digest=found.defaults.digest)
-    vae = None if given is None else ResolvedVae(name=given.name, digest=given.digest)
+    vae = defaults.vae if given is None else ResolvedVae(name=given.name, digest=given.digest)
     defaults = replace(defaults, vae=vae, schedule=recipe.schedule)
     return replace(found, files=files, defaults=defaults, notes=tuple(notes))
 
@@ -155,7 +164,9 @@ def with_schedule(files: ModelFiles, part: SchedulePart) -> ModelFiles:
 
 def _with_vae(files: ModelFiles, given: GivenVae) -> tuple[ModelFiles, list[str]]:
     own, network = files.vae, given.network
-    _check_fit(own.config, given)
+    fault = unfit_vae(own.config, network.config)
+    if fault is not None:
+        raise RecipeError(fault, field="vae", value=given.name, hint=f"{FITTING}, or leave it out.")
     kept = {key: own.config[key] for key in _UNDECIDED if key in own.config}
     said = {key: value for key, value in network.config.items() if value is not None}
     # Numbers for each channel go with their factor, and are the model's.
@@ -176,26 +187,6 @@ def _with_vae(files: ModelFiles, given: GivenVae) -> tuple[ModelFiles, list[str]
 
 def _by_channel(own: NetworkFiles, other: NetworkFiles) -> bool:
     return own.config.get("latents_mean") is not None and other.config.get("latents_mean") is None
-
-
-def _check_fit(own: Mapping[str, Any], given: GivenVae) -> None:
-    other = given.network.config
-    said: list[tuple[str, str]] = []
-    for key, about in _SHAPE.items():
-        mine, theirs = own.get(key), other.get(key)
-        if mine is not None and theirs is not None and mine != theirs:
-            said.append((about.format(theirs), about.format(mine)))
-    levels = [len(one.get("block_out_channels") or ()) for one in (own, other)]
-    if levels[0] != levels[1]:
-        sides = [2 ** (count - 1) if count else 0 for count in levels]
-        said.append((f"{sides[1]} pixels a latent", f"{sides[0]} pixels a latent"))
-    for theirs, mine in said:
-        raise RecipeError(
-            f"this autoencoder makes {theirs}, and the model draws {mine}",
-            field="vae",
-            value=given.name,
-            hint="Give one that was made for this family of models, or leave it out.",
-        )
 
 
 def _digest(path: Path, network: NetworkFiles, settings: Settings) -> str:

@@ -2,12 +2,15 @@
 
 `sfumato models` shows the hashes that are remembered, and reads no file for them. A server that shows a
 library starts a `Hasher`, which reads one file after the other in a thread of its own and remembers each
-digest as soon as it has it (`sfumato.models.digests`, written in one go).
+digest as soon as it has it (`sfumato.models.digests`, written in one go). It gives way: its thread has the
+lowest priority where threads have priorities, and it waits while there is something better to do.
 """
 
+import os
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +22,8 @@ from sfumato.models.places import WEIGHTS, find_all
 from sfumato.settings import Settings
 
 PAUSE: Final = 0.05  # seconds between two files, in which others may read
+LOOK: Final = 0.2  # seconds between looks at whether there is still something better to do
+LOWEST: Final = 19  # of the priorities of Linux
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,15 @@ def unhashed(settings: Settings) -> Iterator[Path]:
 
 class Hasher:
     """A worker that takes the digests of all files that have none, in one thread, until it is done or
-    stopped.
+    stopped. It waits, within a megabyte of reading, while `busy` is true: a server says so while it draws.
 
     Start it again for files that came later. As a context manager it starts and stops by itself.
     """
 
-    def __init__(self, settings: Settings, pause: float = PAUSE) -> None:
-        self._settings, self._pause = settings, pause
+    def __init__(
+        self, settings: Settings, pause: float = PAUSE, busy: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._settings, self._pause, self._busy = settings, pause, busy
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -111,7 +118,13 @@ class Hasher:
         self.stop()
 
     def _work(self) -> None:
-        paths = list(unhashed(self._settings))
+        _give_way()
+        paths: list[Path] = []
+        self._wait_while_busy()
+        for path in unhashed(self._settings):
+            paths.append(path)
+            if self._wait_while_busy():
+                return
         failed: list[str] = []
         for done, path in enumerate(paths):
             self._now = Hashed(done, len(paths), path, 0, tuple(failed))
@@ -119,7 +132,7 @@ class Hasher:
                 with closing(taking(path, self._settings)) as reading:
                     for num_bytes in reading:
                         self._now = Hashed(done, len(paths), path, num_bytes, tuple(failed))
-                        if self._stopping.is_set():
+                        if self._wait_while_busy():
                             break
             except ModelFileError as error:  # it went away, or is still being written
                 failed.append(str(error))
@@ -127,3 +140,16 @@ class Hasher:
                 self._now = Hashed(done, len(paths), failed=tuple(failed))
                 return
         self._now = Hashed(len(paths), len(paths), failed=tuple(failed))
+
+    def _wait_while_busy(self) -> bool:
+        """Wait while there is something better to do; tell whether the worker is to stop."""
+        while self._busy() and not self._stopping.wait(LOOK):
+            pass
+        return self._stopping.is_set()
+
+
+def _give_way() -> None:
+    """Have this thread run when nobody else wants to. Linux alone has priorities for threads."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST)

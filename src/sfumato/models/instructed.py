@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from sfumato.models.backends.base import Array
 from sfumato.models.files import ModelFiles
-from sfumato.models.latents import SCALE, SCALING_FACTOR, in_unit_variance, scaling_of
+from sfumato.models.latents import LATENT_CHANNELS, SCALE, SCALING_FACTOR, in_unit_variance, scaling_of
 
-LATENT_CHANNELS = 4  # diffusers' default
 SCALED = "is_cosxl_edit"  # in model_index.json: this one is shown latents with their factor
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sfumato.models.original.structure import Shape
+from sfumato.models.original.parts import Shape, numbered
 
 _LAYER: Final = "transformer_blocks.{}.attn.to_q.weight"
 _TWICE: Final = "transformer_blocks.{}.attn2.to_q.weight"
@@ -57,7 +57,7 @@ def joint_of_diffusers(shapes: Mapping[str, Shape]) -> Joint | None:
     """Return the shape of a transformer in diffusers' layout, from the `shapes` of its tensors; None where
     they make none.
     """
-    layers = _count(shapes, _LAYER)
+    layers = numbered(shapes, _LAYER, MAX_LAYERS)
     first, table = shapes.get("pos_embed.proj.weight", ()), shapes.get("pos_embed.pos_embed", ())
     context = shapes.get("context_embedder.weight", ())
     pooled = shapes.get("time_text_embed.text_embedder.linear_1.weight", ())
@@ -67,7 +67,7 @@ def joint_of_diffusers(shapes: Mapping[str, Shape]) -> Joint | None:
         layers=layers,
         width=first[0],
         normed="transformer_blocks.0.attn.norm_q.weight" in shapes,
-        twice=_count(shapes, _TWICE),
+        twice=numbered(shapes, _TWICE, MAX_LAYERS),
         places=math.isqrt(table[1]),
         context=context[1],
         pooled=pooled[1],
@@ -84,11 +84,3 @@ def seen(joint: Joint) -> str:
     """Return what a transformer of no known family looks like, for people."""
     norms = "with norms of queries and keys" if joint.normed else "without norms of queries and keys"
     return f"a transformer of {joint.layers} layers of {joint.width} channels, {joint.twice} twice, {norms}"
-
-
-def _count(shapes: Mapping[str, Shape], layer: str) -> int:
-    """Return how far layers called so are numbered."""
-    count = 0
-    while count < MAX_LAYERS and layer.format(count) in shapes:
-        count += 1
-    return count

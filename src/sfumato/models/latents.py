@@ -17,6 +17,7 @@ from sfumato.models.network_files import Config, NetworkFiles, damaged
 from sfumato.samplers.edm import CLASSES, read_config
 
 SCALING_FACTOR: Final = 0.18215  # diffusers' default: Stable Diffusion 1's
+LATENT_CHANNELS: Final = 4  # the same
 MEAN, STD, SCALE = "latents_mean", "latents_std", "scaling_factor"
 Numbers: TypeAlias = float | NDArray[np.float32]
 

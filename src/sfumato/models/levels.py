@@ -23,13 +23,13 @@ def fault_of_levels(config: Config) -> str | None:
     counted with. What it leaves out is as diffusers has it.
     """
     widths = config.get("block_out_channels", [1])
-    if not (isinstance(widths, list) and 1 <= len(widths) <= MAX_LEVELS and _are_counts(widths, MAX_WIDTH)):
+    if not (isinstance(widths, list) and 1 <= len(widths) <= MAX_LEVELS and _all_counts(widths, MAX_WIDTH)):
         return "holds no usable block_out_channels"
     for key in _LAYERS:
         # Levels that attend to nothing may have no transformers; and diffusers writes what is not said.
         least, silent = int(key == "layers_per_block"), key.startswith("reverse")
         value = config.get(key, None if silent else 1)
-        if not (silent and value is None) and not _are_counts(value, MAX_LAYERS, least):
+        if not (silent and value is None) and not _all_counts(value, MAX_LAYERS, least):
             return f"holds no usable {key}"
     for key in _TYPES:
         kinds = config.get(key, ["DownBlock2D"])
@@ -50,8 +50,17 @@ def fault_of_counts(config: Config) -> str | None:
     return None
 
 
-def _are_counts(value: Any, most: int, least: int = 1) -> bool:
+def _all_counts(value: Any, most: int, least: int = 1) -> bool:
     """Tell whether a value is a number from `least` to `most`, or a list of such, or of such lists."""
     if isinstance(value, list):
-        return len(value) <= MAX_LAYERS and all(_are_counts(one, most, least) for one in value)
+        return len(value) <= MAX_LAYERS and all(_all_counts(one, most, least) for one in value)
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def are_counts(values: object, least: int = 1) -> bool:
+    """Tell whether `values` is a list of one or more whole numbers, of `least` and more."""
+    return (
+        isinstance(values, list)
+        and bool(values)
+        and all(isinstance(one, int) and not isinstance(one, bool) and one >= least for one in values)
+    )

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from sfumato.errors import ModelFileError
 from sfumato.models.files import ModelFiles
+from sfumato.models.latents import LATENT_CHANNELS
 from sfumato.models.network_files import Config, damaged
 from sfumato.samplers.schedule import Schedule
 
 COLOURS = 3
 MAX_NOISE_LEVEL = 350  # of the published model, whose training saw no more
-LATENT_CHANNELS = 4  # diffusers' default
 
 
 @dataclass(frozen=True)

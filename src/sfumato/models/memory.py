@@ -69,6 +69,14 @@ def available_memory(cgroups: Path = CGROUPS, meminfo: Path = MEMINFO) -> int:
     return min(left)
 
 
+def resident_memory(statm: Path = Path("/proc/self/statm")) -> int | None:
+    """Return the bytes of memory that this process has; None where the system does not tell."""
+    numbers = _text(statm).split()
+    if len(numbers) < 2 or not numbers[1].isdecimal():
+        return None
+    return int(numbers[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def ran_out(error: BaseException) -> bool:
     """Tell whether `error` is how a library says that it got no memory: Python's MemoryError, the system's
     ENOMEM, torch's OutOfMemoryError, or a RuntimeError with words to that effect.

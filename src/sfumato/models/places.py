@@ -21,6 +21,7 @@ PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin", ".pkl")  # listed, to say why 
 INDEX: Final = "model_index.json"  # in a diffusers folder
 CONFIG: Final = "config.json"  # in the folder of one network
 VAE_BESIDE: Final = ".vae"  # of NAME.vae.safetensors, the autoencoder that A1111 uses with NAME.safetensors
+LEAVES: Final = "is a symbolic link that leaves the folders of models"
 MAX_DEPTH: Final = 8
 MAX_ENTRIES: Final = 50_000
 
@@ -95,9 +96,18 @@ def roots(settings: Settings) -> tuple[Path, ...]:
 
 
 def vae_beside(path: Path) -> Path | None:
-    """Return the autoencoder that lies beside the single file `path` and is called after it, where one is."""
+    """Return the autoencoder that lies beside the single file `path` and is called after it, where one is. It
+    may be a symbolic link, and lead anywhere: see `leads_inside`.
+    """
     beside = path.with_name(f"{path.stem}{VAE_BESIDE}{WEIGHTS}")
     return beside if beside != path and beside.is_file() else None
+
+
+def leads_inside(path: Path, settings: Settings) -> bool:
+    """Tell whether a path that lies in a folder of models is no symbolic link that leaves them all: visitors
+    draw with nothing else.
+    """
+    return _leads_inside(path, [_resolved(root) for root in roots(settings)])
 
 
 def in_vae_places(names: Sequence[str], settings: Settings, wanted: Callable[[Path], bool]) -> Path | None:
@@ -230,7 +240,7 @@ def _problem(path: Path, inside: Sequence[Path]) -> str | None:
     if path.is_symlink() and not path.exists():
         return "is a symbolic link to nothing"
     if not _leads_inside(path, inside):
-        return "is a symbolic link that leaves the folders of models: add where it leads to SFUMATO_MODELS"
+        return f"{LEAVES}: add where it leads to SFUMATO_MODELS"
     return None
 
 

@@ -1,9 +1,10 @@
 """Models fetched from a hub that speaks huggingface.co's API: pinned to a revision, checked, and remembered.
 
-The only code of Sfumato that uses a network, and only when it is asked to. What it fetches: safetensors and
-the JSON and text files beside them, never a pickle and never a program. Every file is compared with the
-digest that the hub names (sha256 of large files, git's of small ones); the digests of the first download are
-written down, and whatever comes later under the same revision must have them.
+The only code of Sfumato that uses a network, beside that of shared themes (serving/studio/hub_theme.py), and
+only when it is asked to. What it fetches: safetensors and the JSON and text files beside them, never a pickle
+and never a program. Every file is compared with the digest that the hub names (sha256 of large files, git's
+of small ones); the digests of the first download are written down, and whatever comes later under the same
+revision must have them.
 """
 
 import hashlib

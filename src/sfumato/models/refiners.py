@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from sfumato.errors import ModelFileError, RecipeError
+from sfumato.models.defaults import downsampling
 from sfumato.models.files import ModelFiles
-from sfumato.models.latents import Numbers, in_unit_variance, scaling_of
-from sfumato.models.load import LATENT_CHANNELS, FoundModel, downsampling, find_model
+from sfumato.models.latents import LATENT_CHANNELS, Numbers, in_unit_variance, scaling_of
+from sfumato.models.load import FoundModel, find_model
 from sfumato.settings import Settings
 
 

@@ -4,7 +4,8 @@ The reader of this layout is `safetensors_header`, which says where it comes fro
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,15 @@ def write_tensors(path: Path, tensors: Iterable[ToWrite], metadata: Mapping[str,
     equal tensors and metadata make equal files. Raises OutputError for a file that cannot be written, and
     ValueError for two tensors of a name and for numbers that are not of the kind and shape announced.
     """
+    deque(writing_tensors(path, tensors, metadata), maxlen=0)
+
+
+def writing_tensors(
+    path: Path, tensors: Iterable[ToWrite], metadata: Mapping[str, str], *, new: bool = False
+) -> Generator[int, None, None]:
+    """Do what `write_tensors` does, and yield the bytes of each piece that was written: 16 MB at most. Closed
+    early, it leaves nothing behind. A file that must be `new` replaces none that came meanwhile.
+    """
     ordered = sorted(tensors, key=lambda one: (-BITS[one.dtype], one.name))
     if len({one.name for one in ordered}) != len(ordered):
         raise ValueError("two tensors have the same name")
@@ -58,7 +68,7 @@ def write_tensors(path: Path, tensors: Iterable[ToWrite], metadata: Mapping[str,
         at += one.num_bytes
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    with replacing(path) as file:
+    with replacing(path, new=new) as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for one in ordered:
@@ -69,7 +79,7 @@ def write_tensors(path: Path, tensors: Iterable[ToWrite], metadata: Mapping[str,
                 )
             flat = np.ascontiguousarray(bits).reshape(-1).view(np.uint8)
             for first in range(0, flat.size, _BLOCK):
-                file.write(flat[first : first + _BLOCK].data)
+                yield file.write(flat[first : first + _BLOCK].data)
 
 
 def from_float32(numbers: NDArray[np.float32], dtype: str) -> NDArray[Any]:

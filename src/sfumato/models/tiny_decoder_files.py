@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sfumato.errors import ModelFileError
+from sfumato.models.levels import are_counts
 from sfumato.models.network_files import Config, NetworkFiles, damaged, find_network, read_json
 from sfumato.models.places import CONFIG, WEIGHTS, in_vae_places
 from sfumato.models.safetensors_header import read_header
@@ -150,7 +151,7 @@ def _misfit(tiny: Config, vae: Config) -> str | None:
     if tiny.get("_class_name") != "AutoencoderTiny":
         return "does not name AutoencoderTiny as its class"
     blocks, widths = tiny["num_decoder_blocks"], tiny["decoder_block_out_channels"]
-    if not (_counts(blocks, 0) and _counts(widths, 1) and len(blocks) == len(widths) <= MAX_LEVELS) or (
+    if not (are_counts(blocks, 0) and are_counts(widths, 1) and len(blocks) == len(widths) <= MAX_LEVELS) or (
         max(blocks) > MAX_BLOCKS
     ):
         return "holds no usable num_decoder_blocks and decoder_block_out_channels"
@@ -170,11 +171,3 @@ def _misfit(tiny: Config, vae: Config) -> str | None:
     if isinstance(levels, list) and len(levels) != len(blocks):
         return f"has {len(blocks)} levels, and vae/config.json has {len(levels)}"
     return None
-
-
-def _counts(values: object, low: int) -> bool:
-    return (
-        isinstance(values, list)
-        and bool(values)
-        and all(isinstance(one, int) and not isinstance(one, bool) and one >= low for one in values)
-    )

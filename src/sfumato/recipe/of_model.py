@@ -43,14 +43,28 @@ class VaePart(BaseModel):
 
 class ResolvedVae(BaseModel):
     """`VaePart` with nothing left open: `digest` is the sha256 of the file; of a folder, that of its
-    configuration and its weights.
+    configuration and its weights. The model's own, which is part of the model's digest, has none: it is
+    named where another could lie beside the model, in one file, by the time it is drawn again.
     """
 
     model_config = FROZEN
 
     kind: Literal["vae"] = "vae"
     name: Name
-    digest: Sha256
+    digest: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "ResolvedVae":
+        if self.digest is None and self.name != OWN:
+            raise ValueError(f"an autoencoder that is not called {OWN} has a digest")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_open(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_none(handler(self))
+
+
+OWN_VAE: Final = ResolvedVae(name=OWN)
 
 
 class SchedulePart(BaseModel):
@@ -73,8 +87,7 @@ class SchedulePart(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_what_is_open(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        data: dict[str, Any] = handler(self)
-        return {field: value for field, value in data.items() if value is not None}
+        return _without_none(handler(self))
 
 
 def asked_vae(part: ResolvedVae) -> VaePart:
@@ -82,16 +95,26 @@ def asked_vae(part: ResolvedVae) -> VaePart:
     return VaePart(name=part.name, digest=part.digest)
 
 
+def is_own(part: VaePart) -> bool:
+    """Tell whether the model's own is asked for; with a digest, it is a file that is called so."""
+    return part.name == OWN and part.digest is None
+
+
+def brought(vae: ResolvedVae | None) -> ResolvedVae | None:
+    """Return an autoencoder that is in the place of the model's own; None for the model's."""
+    return None if vae == OWN_VAE else vae
+
+
 def check_found(asked: VaePart | None, found: ResolvedVae | None) -> None:
     """Raise RecipeError where a recipe asks for an autoencoder that nobody looked for."""
-    if asked is not None and asked.name != OWN and found is None:
+    if asked is not None and not is_own(asked) and brought(found) is None:
         raise RecipeError("this autoencoder was not found", field="vae", value=asked.name)
 
 
 def to_pairs(vae: ResolvedVae | None, schedule: SchedulePart | None) -> dict[str, str]:
     """Return what A1111's text says of them."""
     pairs: dict[str, str] = {}
-    if vae is not None:
+    if vae is not None and vae.digest is not None:
         pairs |= {VAE_HASH: vae.digest[:SHORT], VAE: f"{vae.name}{SUFFIX}"}
     if schedule is not None and schedule.zero_snr is not None:
         pairs[NOISE] = ZERO_SNR if schedule.zero_snr else "Default"
@@ -113,3 +136,7 @@ def from_pairs(pairs: Mapping[str, str]) -> list[dict[str, Any]]:
     if NOISE in pairs and (pairs[NOISE] == ZERO_SNR or schedule):
         schedule["zero_snr"] = pairs[NOISE] == ZERO_SNR
     return [*parts, {"kind": "schedule", **schedule}] if schedule else parts
+
+
+def _without_none(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in data.items() if value is not None}

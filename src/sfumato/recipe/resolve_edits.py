@@ -157,7 +157,7 @@ def resolve_controls(
         facts = image if one.source is None else facts_of(one.source, "control", sources)
         if facts is None or one.model not in digests:
             raise RecipeError("this ControlNet was not found", field="control", value=one.model)
-        annotator = _usual_annotator(one.model) if one.annotator is None else one.annotator
+        annotator = usual_annotator(one.model) if one.annotator is None else one.annotator
         if annotator not in ANNOTATOR_NAMES:
             near = closest(annotator, ANNOTATOR_NAMES)
             guess = "" if near is None else f"Did you mean {near}? "
@@ -180,7 +180,7 @@ def resolve_controls(
     return ResolvedControls(controls=tuple(controls))
 
 
-def _usual_annotator(model: str) -> str:
+def usual_annotator(model: str) -> str:
     """Return what a ControlNet of this name was most likely trained with."""
     name = Path(model).name.casefold()
     return next((annotator for part, annotator in _BY_NAME if part in name), "none")

@@ -1,9 +1,11 @@
 """Everything that a server works with, opened together and closed together."""
 
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,27 +14,37 @@ from typing import Final
 from sfumato.engine.events import Events
 from sfumato.engine.gathering import NAMES_ONLY
 from sfumato.engine.run import run
+from sfumato.imaging.input_store import INPUTS
+from sfumato.imaging.writing import output_error
 from sfumato.models.cache import ModelCache
+from sfumato.models.hashing import Hasher
 from sfumato.recipe.image import Recipe
 from sfumato.serving.gallery import Gallery, Kept
+from sfumato.serving.presets import Presets
 from sfumato.serving.queue import JobQueue
 from sfumato.serving.store import Store
 from sfumato.settings import Settings
 
 ALONE: Final = "me"  # who asks, where nobody else can
+PREVIEW_PAUSE: Final = 0.25  # seconds from one preview to the next, at least
+MOST_HANDED: Final = 1000  # copies that were shown
+OLD: Final = 600.0  # seconds after which nobody can still be writing, or fetching, a file
 
 
 @dataclass(frozen=True, eq=False)
 class Desk:
     """What a front end that stays is given: the `gallery`, the `queue` that draws into it, and the `models`
-    that are loaded. `handed` is a folder for copies that may be shown.
+    that are loaded. `handed` is a folder for copies that may be shown. `hasher` takes the digests of the
+    library's files while nothing is drawn.
     """
 
     settings: Settings
     gallery: Gallery
     queue: JobQueue
     models: ModelCache
+    presets: Presets
     handed: Path
+    hasher: Hasher
 
     def hand_over(self, kept: Kept) -> Path:
         """Return a file with the picture that may be shown to whom it belongs: under its own name, in a place
@@ -41,12 +53,18 @@ class Desk:
         return self.show(kept.path)
 
     def show(self, file: Path) -> Path:
-        """Return a file with the bytes of `file`, which the page may hand on."""
-        path = Path(tempfile.mkdtemp(dir=self.handed)) / file.name
+        """Return a file with the bytes of `file`, which the page may hand on. Raises OutputError where it
+        cannot be written. What was shown long ago goes.
+        """
         try:
-            path.hardlink_to(file)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(file, path)
+            _make_room(self.handed)
+            path = Path(tempfile.mkdtemp(dir=self.handed)) / file.name
+            try:
+                path.hardlink_to(file)
+            except OSError:  # another disk, or one without links
+                shutil.copyfile(file, path)
+        except OSError as error:
+            raise output_error(self.handed / file.name, error.errno) from error
         return path
 
 
@@ -60,17 +78,47 @@ def open_desk(settings: Settings) -> Generator[Desk]:
     store = Store(folder / "studio.db")
     models = ModelCache.of(settings)
     gallery = Gallery(folder / "pictures", store)
+    _tidy(folder / "pictures", "*/")
+    _tidy(settings.data_dir / INPUTS)
     gallery.sweep(ALONE)
     queue = JobQueue(partial(_draw, settings, models), gallery, store)
     handed = Path(tempfile.mkdtemp(prefix="sfumato-"))
+    hasher = Hasher(settings, busy=lambda: queue.drawing)
     queue.start()
+    hasher.start()
     try:
-        yield Desk(settings, gallery, queue, models, handed)
+        yield Desk(settings, gallery, queue, models, Presets(store), handed, hasher)
     finally:
+        hasher.stop()
         queue.close()
         store.close()
         shutil.rmtree(handed, ignore_errors=True)
 
 
 def _draw(settings: Settings, models: ModelCache, recipe: Recipe, preview_every: int) -> Events:
-    return run(recipe, settings, preview_every=preview_every, cache=models, trust=NAMES_ONLY)
+    return run(
+        recipe,
+        settings,
+        preview_every=preview_every,
+        preview_pause=PREVIEW_PAUSE,
+        cache=models,
+        trust=NAMES_ONLY,
+    )
+
+
+def _tidy(folder: Path, below: str = "") -> None:
+    """Remove what a server that fell over had begun to write, and nobody writes any more."""
+    for path in folder.glob(f"{below}.sfumato-*.part"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > OLD:
+                path.unlink()
+
+
+def _make_room(folder: Path) -> None:
+    """Remove what was shown long ago where there is much of it. The page has copies of its own."""
+    if len(os.listdir(folder)) <= MOST_HANDED:
+        return
+    for one in folder.iterdir():
+        with suppress(OSError):  # another thread does the same
+            if time.time() - one.stat().st_mtime > OLD:
+                shutil.rmtree(one)

@@ -7,8 +7,8 @@ path, and belong to one owner.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.engine.keeping import free_path, metadata_of, slug
-from sfumato.errors import NotFoundError, SfumatoError
+from sfumato.errors import NotFoundError, PictureError, SfumatoError
 from sfumato.imaging.decode import opened
 from sfumato.imaging.fitting import resize
 from sfumato.imaging.io import encode_picture, open_picture, save_picture
-from sfumato.imaging.metadata import read_metadata
+from sfumato.imaging.metadata import PictureMetadata, read_metadata
 from sfumato.imaging.writing import make_folder, write_file
 from sfumato.recipe.codec import from_json
 from sfumato.recipe.image import Resolved
@@ -33,6 +33,7 @@ THUMBNAIL: Final = 320  # pixels of the longer side
 MOST_PIXELS: Final = 2**28  # pictures here were drawn here, whatever the limits are now
 THUMBNAILS: Final = ".thumbnails"
 MOST_FOUND: Final = 500
+MAX_NUMBER: Final = 2**63 - 1  # of SQLite's
 _COLUMNS: Final = "id, name, owner, created, prompt, model, seed, width, height, favourite, binned"
 
 
@@ -81,7 +82,11 @@ class Gallery:
             path = free_path(day / f"{slug(resolved)}-{resolved.picture_seed}.png")
             save_picture(pixels, path, metadata_of(resolved, backend))
         height, width = pixels.shape[:2]
-        return self._remember(path, resolved, (width, height), owner, created, job)
+        try:
+            return self._remember(path, resolved, (width, height), owner, created, job)
+        except BaseException:
+            path.unlink(missing_ok=True)  # whose it is could not be written down
+            raise
 
     def get(self, number: int, owner: str) -> Kept:
         """Return a picture of `owner`. Raises NotFoundError, for other people's pictures as well."""
@@ -118,15 +123,19 @@ class Gallery:
             values.append(model)
         if favourites:
             asked.append("favourite = 1")
-        if before is not None:
-            asked.append("id < ?")
-            values.append(before)
-        values.append(max(1, min(limit, MOST_FOUND)))
-        where = " AND ".join(asked)
-        rows = self._store.read(
-            f"SELECT {_COLUMNS} FROM pictures WHERE {where} ORDER BY id DESC LIMIT ?", values
-        )
-        return self._there(rows)
+        limit = max(1, min(limit, MOST_FOUND))
+        where, found = " AND ".join(asked), list[Kept]()
+        before = MAX_NUMBER if before is None else before
+        while True:
+            rows = self._store.read(
+                f"SELECT {_COLUMNS} FROM pictures WHERE {where} AND id < ? ORDER BY id DESC LIMIT ?",
+                (*values, before, limit),
+            )
+            found += self._there(rows)
+            # What was removed from the folder takes nobody's place.
+            if len(found) >= limit or len(rows) < limit:
+                return tuple(found[:limit])
+            before = rows[-1]["id"]
 
     def models(self, owner: str) -> tuple[str, ...]:
         """Return the models that drew the pictures of `owner`, by name."""
@@ -169,7 +178,7 @@ class Gallery:
         """
         path = self._thumbnail(kept.id)
         if not path.is_file():
-            pixels = np.asarray(open_picture(kept.path, MOST_PIXELS))
+            pixels = self.pixels(kept)
             scale = min(1.0, THUMBNAIL / max(kept.width, kept.height))
             width, height = (max(1, round(side * scale)) for side in (kept.width, kept.height))
             make_folder(path.parent)
@@ -178,7 +187,17 @@ class Gallery:
 
     def resolved(self, kept: Kept) -> Resolved:
         """Return the recipe in a picture. Raises PictureError and RecipeError."""
-        return from_json(read_metadata(kept.path).resolved_json, Resolved)
+        return from_json(self.metadata(kept).resolved_json, Resolved)
+
+    def metadata(self, kept: Kept) -> PictureMetadata:
+        """Return all that a picture says of itself. Raises PictureError."""
+        with _without_place(kept):
+            return read_metadata(kept.path)
+
+    def pixels(self, kept: Kept) -> NDArray[np.uint8]:
+        """Return a picture `(H,W,3)` as it is kept. Raises PictureError."""
+        with _without_place(kept):
+            return np.asarray(open_picture(kept.path, MOST_PIXELS))
 
     def sweep(self, owner: str) -> int:
         """Find pictures in the folder that the store does not know, give them to `owner`, and return how many
@@ -245,6 +264,17 @@ class Gallery:
 
     def _thumbnail(self, number: int) -> Path:
         return self.folder / THUMBNAILS / f"{number}.jpg"
+
+
+@contextmanager
+def _without_place(kept: Kept) -> Generator[None]:
+    """Let errors name a picture without the folder it lies in: that is nobody's business who visits."""
+    try:
+        yield
+    except PictureError as error:
+        if str(error.value) == str(kept.path):
+            error.value = kept.path.name
+        raise
 
 
 def _escaped(word: str) -> str:

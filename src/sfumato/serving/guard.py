@@ -8,6 +8,7 @@ nothing at all is answered without it.
 
 import base64
 import hmac
+import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -31,6 +32,8 @@ _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Of Gradio: it fetches addresses for whoever asks, and tells who uses the page.
 _CLOSED: Final = ("/monitoring", "/gradio_api/monitoring", "/gradio_api/deep_link")
 _FILE: Final = "/gradio_api/file="
+_ASKING: Final = "/gradio_api/"  # what of Gradio's takes values, and in them files by their paths
+_ADDRESS: Final = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # Anybody can say them, and Gradio makes the page's addresses of them.
 _HEARSAY: Final = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 _HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
@@ -97,9 +100,12 @@ class Guard:
                 message = {**message, "headers": [*kept, *more]}
             await send(message)
 
+        limited: Receive = _Limited(receive, self.max_body)
         try:
-            await self.inner(scope, _Limited(receive, self.max_body), answer)
-        except Refusal as refusal:  # a body that turned out too long
+            if _takes_values(scope, headers):
+                limited = await _without_addresses(limited)
+            await self.inner(scope, limited, answer)
+        except Refusal as refusal:  # a body that turned out too long, or to ask for something to be fetched
             await _refuse(scope, refusal, send)
 
     def _check(self, scope: Scope, headers: Mapping[str, str]) -> None:
@@ -144,6 +150,47 @@ class _Limited:
             if self._left < 0:
                 raise Refusal(413, "This is too large.")
         return message
+
+
+def _takes_values(scope: Scope, headers: Mapping[str, str]) -> bool:
+    asks = scope["type"] == "http" and scope["method"] in _CHANGING and _ASKING in unquote(scope["path"])
+    return asks and "multipart/" not in headers.get("content-type", "")
+
+
+async def _without_addresses(receive: Receive) -> Receive:
+    """Read a whole body, and return what gives it again. Raises Refusal for one in which a file is named by
+    an address: Gradio would fetch it.
+    """
+    parts: list[bytes] = []
+    message: Message = {"type": "http.request", "more_body": True}
+    while message["type"] == "http.request" and message.get("more_body", False):
+        message = await receive()
+        parts.append(message.get("body", b""))
+    body = b"".join(parts)
+    try:
+        values = json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        raise Refusal(400, "This is no JSON.") from None
+    left = [values]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            path = one.get("path")
+            if isinstance(path, str) and _ADDRESS.match(path) and not re.match(r"[a-z]:[\\/]", path, re.I):
+                raise Refusal(403, "Nothing is fetched here: upload the file.")
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+    last, given = message, False
+
+    async def again() -> Message:
+        nonlocal given
+        if given or last["type"] != "http.request":
+            return await receive() if given else last
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
 
 
 def _framed(frames: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:

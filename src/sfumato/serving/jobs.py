@@ -10,6 +10,13 @@ State: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 
 
+@dataclass(frozen=True)
+class Worked:
+    """News of a job that does something else than drawing: `percent` of it are done, 0 to 100."""
+
+    percent: int
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """Pictures that `owner` wants: the `recipe`, and how it goes. A new value for everything that happens;
@@ -19,6 +26,7 @@ class Job:
     `total_steps` are done, `seconds_left` is a guess, None without a ground for one. `previews` are JPEGs of
     pictures that are not finished, by their index in the recipe; `pictures` the numbers in the gallery of
     those that are. `problem` says in one line why it failed, `warnings` what could not be done as asked.
+    `title` says what a job does that draws nothing; its steps are percents.
     """
 
     id: str
@@ -37,6 +45,7 @@ class Job:
     seconds: float = 0.0
     problem: str | None = None
     attempts: int = 0
+    title: str = ""
 
     @property
     def finished(self) -> bool:

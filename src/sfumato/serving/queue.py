@@ -6,6 +6,7 @@ it. Threads wait here for news of a job; nobody is called back.
 """
 
 import logging
+import math
 import secrets
 import threading
 import time
@@ -15,13 +16,14 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
-from sfumato.engine.events import Done, Event, Events, Picture, Started, StepDone
+from sfumato.engine.events import Done, Event, Picture, Started, StepDone
 from sfumato.errors import BusyError, NotFoundError, OutputError, SfumatoError
 from sfumato.imaging.io import encode_picture
+from sfumato.models.memory import give_back, ran_out, running_out
 from sfumato.recipe.codec import from_json, to_json
 from sfumato.recipe.image import Recipe
 from sfumato.serving.gallery import Gallery
-from sfumato.serving.jobs import Job
+from sfumato.serving.jobs import Job, Worked
 from sfumato.serving.store import Store
 
 MOST_WAITING: Final = 200  # jobs of all owners
@@ -29,8 +31,10 @@ MOST_EACH: Final = 20
 MOST_REMEMBERED: Final = 200  # finished jobs, so that who looks away for a while still sees the end
 MOST_ATTEMPTS: Final = 3  # a job that takes the server down with it is not tried for ever
 PREVIEWS: Final = 10  # of a picture, at most: each costs a rough decoding
-PATIENCE: Final = 0.5  # seconds between looks at whether a waiting thread is still wanted
-Draw: TypeAlias = Callable[[Recipe, int], Events]  # draws a recipe, with a preview every so many steps
+APART: Final = 0.2  # seconds from one news to the next: who follows a job shall not slow it
+News: TypeAlias = Event | Worked
+#: Draws a recipe, with a preview every so many steps; or does something else, and says how far it is.
+Draw: TypeAlias = Callable[[Recipe, int], Generator[News, None, None]]
 _LOG: Final = logging.getLogger("sfumato.serving")
 _UNEXPECTED: Final = "Something went wrong that should not; the server's log has the details."
 
@@ -68,16 +72,22 @@ class JobQueue:
         if self._thread.is_alive():
             self._thread.join()
 
-    def submit(self, recipe: Recipe, owner: str, draw: Draw | None = None) -> Job:
+    @property
+    def drawing(self) -> bool:
+        """Whether a job is drawn now, or waits to be."""
+        with self._news:
+            return any(not one.finished for one in self._jobs.values())
+
+    def submit(self, recipe: Recipe, owner: str, draw: Draw | None = None, title: str = "") -> Job:
         """Accept a job. Raises BusyError when too many are waiting, OutputError when it cannot be kept.
 
         With `draw` it is drawn in a way of its own, when its turn comes and in the thread that draws: for
         who wants to see more of the drawing than its pictures. Such a job ends with this queue: another
-        that opens on the store knows nothing of it.
+        that opens on the store knows nothing of it. `title` says what it does where it draws nothing.
         """
         with self._news:
             self._check_room(owner, 1)
-            job = Job(secrets.token_urlsafe(12), owner, recipe, time.time())
+            job = Job(secrets.token_urlsafe(12), owner, recipe, time.time(), title=title)
             if draw is None:
                 self._keep([job])
             else:
@@ -110,23 +120,25 @@ class JobQueue:
         with self._news:
             return tuple(one for one in self._jobs.values() if one.owner == owner)
 
-    def follow(self, number: str, owner: str, version: int = -1) -> Generator[Job, None, None]:
+    def follow(
+        self, number: str, owner: str, version: int = -1, patience: float = math.inf
+    ) -> Generator[Job, None, None]:
         """Yield what happens to a job, from after `version` until it is finished: the newest news each time,
-        not all. Raises NotFoundError.
+        not all; a few in a second, but pictures and the end at once. After `patience` seconds without news,
+        the same again: who closes a generator waits for as long. Raises NotFoundError.
         """
-        while True:
+        last: Job | None = None
+        said = time.monotonic()
+        while last is None or not last.finished:
             with self._news:
                 job = self.get(number, owner)
-                if job.version <= version:
+                while not _is_news(job, last, version, time.monotonic() - said, patience):
                     if job.finished:
                         return
-                    self._news.wait(PATIENCE)
+                    self._news.wait(APART)
                     job = self.get(number, owner)
-            if job.version > version:
-                version = job.version
-                yield job
-            if job.finished:
-                return
+            last, said, version = job, time.monotonic(), job.version
+            yield job
 
     def cancel(self, number: str, owner: str) -> Job:
         """Cancel a job, at the next step if it is being drawn; one that is finished stays as it is. Raises
@@ -173,8 +185,15 @@ class JobQueue:
                 except SfumatoError as error:  # written by another version
                     self._settle(row["id"], "failed", str(error))
                     continue
-                job = Job(row["id"], row["owner"], recipe, row["created"], attempts=attempts)
-                if attempts >= MOST_ATTEMPTS:
+                kept = self._store.read("SELECT id FROM pictures WHERE job = ? ORDER BY id", (row["id"],))
+                pictures = tuple(one["id"] for one in kept)
+                job = Job(
+                    row["id"], row["owner"], recipe, row["created"], attempts=attempts, pictures=pictures
+                )
+                if len(pictures) >= recipe.count:  # it fell over between the last picture and saying so
+                    self._jobs[job.id] = job
+                    self._end(job, "done")
+                elif attempts >= MOST_ATTEMPTS:
                     self._jobs[job.id] = job
                     self._end(job, "failed", f"the server stopped {attempts} times while it was drawn")
                 else:
@@ -192,10 +211,17 @@ class JobQueue:
                 self._make(job)
             except SfumatoError as error:
                 self._finish(job.id, "failed", str(error))
-            except Exception:  # whatever it is, the next job has a right to its turn
-                _LOG.exception("A job failed")
-                self._finish(job.id, "failed", _UNEXPECTED)
+            except Exception as error:  # whatever it is, the next job has a right to its turn
+                if ran_out(error):
+                    problem = str(running_out("drawing", error))
+                    give_back()
+                else:
+                    problem = _UNEXPECTED
+                    _LOG.exception("A job failed")
+                self._finish(job.id, "failed", problem)
             took = time.monotonic() - began
+            if job.title:  # what it took says nothing of drawings
+                continue
             self._usual = took if self._usual == 0 else 0.7 * self._usual + 0.3 * took
 
     def _next(self) -> Job | None:
@@ -245,7 +271,7 @@ class JobQueue:
                 self._tell(job, event, backend, time.monotonic() - began)
         self._finish(job.id, "done")
 
-    def _tell(self, job: Job, event: Event, backend: str, seconds: float) -> None:
+    def _tell(self, job: Job, event: News, backend: str, seconds: float) -> None:
         now = self._jobs[job.id]
         match event:
             case Started():
@@ -262,13 +288,19 @@ class JobQueue:
                     made = zip(event.indices, event.preview, strict=True)
                     shown = {index: encode_picture(pixels, ".jpg") for index, pixels in made}
                     news["previews"] = {**now.previews, **shown}
-                self._change(job.id, **news)
+                self._change(job.id, quietly=True, **news)
+            case Picture() if event.index < len(now.pictures):
+                pass  # kept already, before the server fell over
             case Picture():
                 kept = self._gallery.add(event.pixels, event.resolved, backend, job.owner, job.id)
                 rest = {index: one for index, one in now.previews.items() if index != event.index}
                 self._change(job.id, pictures=(*now.pictures, kept.id), previews=rest)
             case Done():
                 self._change(job.id, warnings=(*now.warnings, *event.warnings), seconds=seconds)
+            case Worked():
+                left = seconds / event.percent * (100 - event.percent) if event.percent else None
+                told = {"steps": event.percent, "total_steps": 100, "seconds_left": left}
+                self._change(job.id, quietly=True, seconds=seconds, **told)
             case _:  # it goes on in another way, and says so
                 self._change(job.id, warnings=(*now.warnings, *event.warnings))
 
@@ -291,11 +323,13 @@ class JobQueue:
         with suppress(OutputError):
             self._store.write("UPDATE jobs SET state = ?, problem = ? WHERE id = ?", (state, problem, number))
 
-    def _change(self, number: str, **news: Any) -> Job:
+    def _change(self, number: str, *, quietly: bool = False, **news: Any) -> Job:
+        """Have `news` of a job; `quietly`, who follows it sees them at the next look."""
         with self._news:
             before = self._jobs[number]
             job = self._jobs[number] = replace(before, **news, version=before.version + 1)
-            self._news.notify_all()
+            if not quietly:
+                self._news.notify_all()
             return job
 
     def _reorder(self) -> None:
@@ -312,3 +346,12 @@ class JobQueue:
             left = (place + 1) * self._usual if self._usual else None
             if self._jobs[number].position != place or self._jobs[number].version == 0:
                 self._change(number, position=place, seconds_left=left)
+
+
+def _is_news(job: Job, last: Job | None, version: int, seconds: float, patience: float) -> bool:
+    """Tell whether who saw `last`, `seconds` ago, or a job of this `version`, shall be shown `job`."""
+    if job.version <= version:
+        return seconds >= patience and not job.finished
+    if last is None or seconds >= APART:
+        return True
+    return job.finished or job.pictures != last.pictures

@@ -4,25 +4,23 @@ import logging
 import os
 from asyncio import CancelledError
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
 
 from sfumato.errors import InputError
 from sfumato.serving.desk import ALONE, Desk
 from sfumato.serving.guard import Guard, hosts_of
-from sfumato.serving.studio.build import KEYS, build, style
+from sfumato.serving.live import Live
+from sfumato.serving.mounting import MAX_UPLOAD as MAX_UPLOAD
 from sfumato.serving.studio.look import Dressed
-from sfumato.serving.studio.theme import style_of, theme_of
 
 HERE: Final = "127.0.0.1"
 PORT: Final = 7860
-MAX_UPLOAD: Final = 50 * 2**20
 
 
 @dataclass(frozen=True)
@@ -58,32 +56,14 @@ def application(
     desk: Desk, dressed: Dressed, address: Address, page: gr.Blocks | None = None, css: str = ""
 ) -> Guard:
     """Return the studio as an ASGI application: with its own page, or with one that `build` made and somebody
-    went on with; `css` are rules after all others.
+    went on with; `css` are rules after all others. A look that has a source follows what is changed there.
     """
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    page = build(desk, dressed) if page is None else page
-    look = dressed.look
-    mounted: Any = gr.mount_gradio_app(
-        app,
-        page,
-        path="",
-        footer_links=["gradio", "settings"] if look.footer else [],
-        run_history=False,
-        show_error=False,
-        max_file_size=MAX_UPLOAD,
-        enable_monitoring=False,
-        allowed_paths=[],
-        app_kwargs={"openapi_url": None},
-        theme=theme_of(dressed),
-        css=style() + style_of(dressed) + css,
-        head=KEYS,
-        root_path=address.outside,
-    )
+    live = Live(desk, dressed, outside=address.outside, page=page, css=css)
     alone = ALONE if address.password is None else None
     outside = () if address.outside is None else (urlsplit(address.outside),)
     names = (*address.hosts, address.host, *(one.netloc for one in outside))
     return Guard(
-        mounted,
+        live,
         hosts=hosts_of(names),
         password=address.password,
         alone=alone,

@@ -1,4 +1,4 @@
-"""What a server must not forget, in one SQLite file: the pictures it made and the work it was given."""
+"""What a server must not forget, in one SQLite file: pictures, work, and people's presets."""
 
 import sqlite3
 import threading
@@ -42,6 +42,16 @@ MIGRATIONS: Final[Sequence[str]] = (
         problem TEXT
     ) STRICT;
     CREATE INDEX jobs_by_state ON jobs (state, number);
+    """,
+    """
+    CREATE TABLE presets (
+        owner TEXT NOT NULL,
+        name TEXT NOT NULL,
+        created REAL NOT NULL,
+        form TEXT NOT NULL,
+        PRIMARY KEY (owner, name)
+    ) STRICT;
+    CREATE INDEX pictures_by_model ON pictures (owner, model);
     """,
 )
 

@@ -22,12 +22,8 @@ def read_upload(path: Path, settings: Settings) -> NDArray[np.uint8]:
     return np.asarray(open_picture(path, settings.max_pixels))
 
 
-def keep_upload(pixels: NDArray[np.uint8], settings: Settings, name: str) -> str:
-    """Keep a picture, uint8 `(H,W,3)`, where recipes find it, and return how they name it.
-
-    It is written anew, so that nothing but its pixels is kept of what somebody sent. Raises PictureError for
-    one that is too large, OutputError where it cannot be kept.
-    """
+def check_upload(pixels: NDArray[np.uint8], settings: Settings) -> None:
+    """Raise PictureError for a picture `(H,W,3)` with more pixels than settings allow."""
     height, width = pixels.shape[:2]
     if height * width > settings.max_pixels:
         raise PictureError(
@@ -36,6 +32,15 @@ def keep_upload(pixels: NDArray[np.uint8], settings: Settings, name: str) -> str
             value=f"{width}x{height}",
             hint="Make it smaller first.",
         )
+
+
+def keep_upload(pixels: NDArray[np.uint8], settings: Settings, name: str) -> str:
+    """Keep a picture, uint8 `(H,W,3)`, where recipes find it, and return how they name it.
+
+    It is written anew, so that nothing but its pixels is kept of what somebody sent. Raises PictureError for
+    one that is too large, OutputError where it cannot be kept.
+    """
+    check_upload(pixels, settings)
     data = encode_picture(pixels, ".png")
     digest = hashlib.sha256(data).hexdigest()
     path = settings.data_dir / INPUTS / digest

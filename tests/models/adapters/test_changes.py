@@ -36,3 +36,11 @@ def test_the_latest_is_kept():
         return len(made)
 
     assert [latest.get(name, make) for name in ("a", "a", "b", "a")] == [1, 1, 2, 3]
+
+
+def test_what_is_kept_can_be_let_go_of():
+    latest = Latest[int]()
+    assert latest.made is None
+    assert latest.get("a", lambda: 1) == latest.made == 1
+    latest.clear()
+    assert latest.made is None

@@ -8,7 +8,7 @@ from torch import nn
 from sfumato.models.adapters.changes import TOKENS, Changes, NetworkChanges
 from sfumato.models.adapters.kinds import Difference, Row
 from sfumato.models.backends.torch import load_torch
-from sfumato.models.backends.torch_adapted import adapted_copy
+from sfumato.models.backends.torch_adapted import adapted_copy, bytes_of_its_own
 from sfumato.models.backends.torch_offload import KEPT_LAYERS
 from sfumato.models.files import locate
 from tiny_models import tiny_bundle, tiny_folder
@@ -40,6 +40,26 @@ def test_a_copy_shares_what_stays_and_the_first_keeps_every_bit():
     torch.testing.assert_close(apart, torch.ones(16, 16))
     assert not any(weight.requires_grad for weight in made.parameters())
     assert made.training is False
+
+
+@pytest.mark.parametrize(("storage", "size"), [("whole", 16 * 16 * 4), ("int8", 16 * 16 + 16 * 2 * 1)])
+def test_only_what_differs_counts(storage: str, size: int) -> None:
+    backend = load_torch(locate(tiny_folder()), "cpu", "float32", "off", "none", storage)
+    assert backend.beside == 0
+    made = backend.adapted(Changes("a", {"unet": difference(KEY, (16, 16))}))
+    assert backend.beside == bytes_of_its_own(made.unet, backend.unet) == size
+    backend.adapted(Changes("b", {}))
+    assert backend.beside == 0
+    backend.adapted(Changes("a", {"unet": difference(KEY, (16, 16))}))
+    backend.forget()
+    assert (backend.beside, backend.latest.made) == (0, None)
+
+
+def test_what_is_read_for_every_use_takes_nothing() -> None:
+    backend = load_torch(locate(tiny_folder()), "cpu", "float32", "off", "sequential", "whole")
+    backend.adapted(Changes("a", {"unet": difference(KEY, (16, 16))}))
+    assert backend.latest.made is not None
+    assert backend.beside == 0
 
 
 def test_weights_are_rounded_to_their_own_kind():

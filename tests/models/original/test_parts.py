@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sfumato.errors import ModelFileError
-from sfumato.models.original.parts import Source, num_bytes, refused, sides
+from sfumato.models.original.parts import Source, num_bytes, numbered, refused, side, sides
 from sfumato.models.safetensors_header import Header, Tensor
 from sfumato.models.stored import Rows, Stored
 
@@ -48,3 +48,18 @@ def test_shapes_for_people_and_errors_in_one_line() -> None:
     assert line.startswith("model: this is no model that is known: it has no UNet (got ")
     assert "hint" not in line
     assert line.endswith("are drawn with.")
+
+
+def test_numbers_go_on_until_one_is_missing() -> None:
+    names = {"a.0.w": (2,), "a.1.w": (2,), "a.3.w": (2,)}
+    assert numbered(names, "a.{}.w", 9) == 2
+    assert numbered(names, "a.{}.w", 1) == 1
+    assert numbered(frozenset(names), "b.{}.w", 9) == 0
+
+
+def test_sides_of_what_is_there() -> None:
+    assert (side(SOURCE.shapes, "a", 1), side(SOURCE.shapes, "b", 1), side(SOURCE.shapes, "c", 0)) == (
+        3,
+        None,
+        None,
+    )

@@ -20,6 +20,7 @@ from sfumato.serving.studio.words import words_of
 from tiny_studio import asked_by, drawn, followed, frog, handler, open_tiny_desk
 
 WORDS = words_of(Look())
+DRAWN_ON = ("vary_subtle", "vary_strong", "upscale", "edit_this", "animate", "how", "copy_recipe")
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,4 +176,4 @@ def test_every_button_under_a_picture_does_something(desk: Desk) -> None:
     buttons = [one for one in config["components"] if one["type"] == "button"]
     labels = {one["id"]: one["props"]["value"] for one in buttons}
     bound = {labels.get(target) for one in config.get("dependencies", []) for target, _ in one["targets"]}
-    assert {WORDS(name) for name in ("vary_subtle", "vary_strong", "upscale", "edit_this", "how")} <= bound
+    assert {WORDS(name) for name in DRAWN_ON} <= bound

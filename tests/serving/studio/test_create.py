@@ -91,6 +91,12 @@ def test_another_model_brings_its_shapes(desk: Desk, tab: tuple[gr.Blocks, creat
     assert form_of({**standing(Create(), desk), "model": "tiny", "size": size.value}, desk).size is None
 
 
+def test_a_model_that_went_away_is_said_kindly(tab: tuple[gr.Blocks, create.Parts]) -> None:
+    page, parts = tab
+    with pytest.raises(gr.Error, match="unknown model"):
+        handler(page, parts["model"], "input")("gone")
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("seed", "seven"), ("size", "large"), ("steps", "9.5"), ("guidance", "nan")]
 )

@@ -8,13 +8,17 @@ from sfumato.cli.flags import Flags
 from sfumato.cli.recipes import with_flags
 from sfumato.errors import RecipeError
 from sfumato.models.load import find_model
+from sfumato.recipe.adapters import taken_out
 from sfumato.recipe.codec import digest
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.resolve import resolve
 from sfumato.serving.studio.forms import (
     STYLES,
     Create,
+    adapter_mark,
     create_of,
+    laid_over,
+    left_out,
     number_of,
     recipe_of_create,
     seed_of,
@@ -103,3 +107,23 @@ def test_what_is_no_number_is_named(text: str) -> None:
         number_of(text, "guidance")
     with pytest.raises(RecipeError, match="steps: is no whole number"):
         whole_of(text.replace("1" * 21, "1" * 31), "steps")
+
+
+def test_adapters_are_written_as_prompts_name_them() -> None:
+    assert adapter_mark("ink", 0.8) == "<lora:ink:0.8>"
+    assert adapter_mark("ink", 0.8, 0.8) == "<lora:ink:0.8>"
+    assert adapter_mark("ink", 0.5, 0.8) == "<lora:ink:0.8:0.5>"
+    assert [adapter_mark(name, 1) for name in ("", "a:b", "a<b", "a>b", "a\nb")] == [None] * 5
+
+
+def test_an_adapter_stands_once_in_its_field() -> None:
+    written = laid_over("", "ink", 0.8)
+    written = laid_over(written, "a.b (2)", 1)
+    assert written == "<lora:ink:0.8> <lora:a.b (2):1>"
+    assert laid_over(written, "ink", 0.4) == "<lora:a.b (2):1> <lora:ink:0.4>"
+    assert left_out(written, "a.b (2)") == "<lora:ink:0.8>"
+    assert left_out("<LYCO:Ink> and <lora:inkwell:1>", "ink") == "and <lora:inkwell:1>"
+    assert laid_over(written, "a:b", 1) == written
+    recipe = recipe_of_create(Create(prompt="a frog", loras=written))
+    assert recipe.text is not None
+    assert [one.name for one in taken_out(recipe.text.prompt)[1]] == ["ink", "a.b (2)"]

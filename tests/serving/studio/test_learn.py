@@ -92,8 +92,31 @@ def test_experiments(parts: dict[str, Any], shown: Any, desk: Desk) -> None:
     begun = last(list(handler(parts, "begin_go")(None, shown, 1, "a rabbit")), parts["begin"])
     assert WORDS("learn_noised", 1) in begun
     mixed = last(list(handler(parts, "mix_go")(None, shown, "a rabbit")), parts["mix"])
-    assert mixed.count("<img") == 5
+    assert mixed.count("<img") == 7  # the mixes, and both alone
+    assert mixed.count("<figcaption>a rabbit</figcaption>") == 1
     assert desk.gallery.count("me") == 1  # what is tried out is not kept
+
+
+def test_it_is_taken_up_by_a_page_that_shows_none(parts: dict[str, Any], shown: Any) -> None:
+    take_up, inputs, outputs = parts["find"]
+    assert inputs == [parts["shown"], parts["job"]]
+    news = list(take_up(None, None, ""))
+    assert {part for one in news for part in one} <= {*outputs}
+    assert "sf-learn-steps" in last(news, parts["panel"])
+    assert last(news, parts["shown"]).trace == shown.trace
+    assert last(news, parts["mix"]) == ""
+    for nothing_new in ((shown, ""), (None, "a job")):
+        assert not [one for one in take_up(None, *nothing_new) if parts["panel"] in one]
+
+
+def test_what_is_still_drawn_is_followed(parts: dict[str, Any]) -> None:
+    left = handler(parts, "show")(None, *{**FORM, "prompt": "a castle", "steps": 20}.values())
+    next(left)
+    left.close()  # the page was left
+    news = list(parts["find"][0](None, None, ""))
+    assert "sf-bar" in next(one[parts["panel"]] for one in news if parts["panel"] in one)
+    assert "a castle" in last(news, parts["panel"])
+    assert last(news, parts["job"]) == ""
 
 
 def test_files_to_take_along(parts: dict[str, Any], shown: Any) -> None:

@@ -21,6 +21,7 @@ from sfumato.serving.studio.learn_page import (
     heat_of,
     lesson_of,
     mixed_of,
+    nothing_yet,
     schedule_of,
 )
 from sfumato.serving.studio.look import Look
@@ -107,6 +108,7 @@ def test_a_lesson_shows_the_last_step_and_holds_all() -> None:
     (slider,) = seen.inputs
     assert (slider["type"], slider["max"], slider["aria-valuetext"]) == ("range", "3", "step 4 of 4")
     assert EVIL in seen.text  # as text
+    assert "4 steps of DDIM, guidance 2, seed 7" in seen.text
     assert "3 pieces, 13 places of padding" in seen.text
     assert "16 places becomes a vector of 32 numbers" in seen.text
     assert "57.0° between with and without" in seen.text
@@ -125,6 +127,12 @@ def test_a_lesson_of_one_step_and_one_without_numbers() -> None:
     assert Seen(lesson_of(replace(one, frames=(), spoken=None), WORDS)).images == []
 
 
+def test_before_anything_was_drawn() -> None:
+    seen = Seen(nothing_yet(WORDS))
+    assert seen.images == []
+    assert all(WORDS(name) in seen.text for name in ("learn_words", "learn_steps", "learn_arrows"))
+
+
 def test_a_picture_that_was_begun_with() -> None:
     seen = Seen(begun_of(picture(1), drawn(), WORDS))
     assert len(seen.images) == 3 + 2 * 4
@@ -134,10 +142,11 @@ def test_a_picture_that_was_begun_with() -> None:
 
 
 def test_a_mix_shows_the_middle() -> None:
-    seen = Seen(mixed_of([picture(level) for level in range(5)], (0, 0.25, 0.5, 0.75, 1), EVIL, WORDS))
+    seen = Seen(mixed_of([picture(level) for level in range(5)], (0, 0.25, 0.5, 0.75, 1), ("a", EVIL), WORDS))
     assert {*seen.visible} == {"2"}
     assert (seen.inputs[0]["value"], seen.inputs[0]["aria-valuetext"]) == ("2", f"50 % of “{EVIL}”")
-    assert [one["alt"] for one in seen.images][3] == f"75 % of “{EVIL}”"
+    alts = [one["alt"] for one in seen.images]
+    assert (alts[0], alts[4], alts[-1]) == ("a", f"75 % of “{EVIL}”", EVIL)
 
 
 def test_heat_of_words() -> None:
@@ -167,6 +176,7 @@ def test_the_schedule_with_and_without_zero_terminal_snr() -> None:
     # Table 1 of Lin et al. 2023: what is left of the picture, and the signal to noise ratio.
     assert "0.0683 of the picture" in seen.text
     assert "signal to noise 0.0047" in seen.text
+    assert seen.text.count("timestep") >= 4  # along both plots, in both states
 
 
 @pytest.mark.parametrize("name", ["learn_heat", "learn_begin", "learn_mix"])

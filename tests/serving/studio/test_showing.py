@@ -82,3 +82,11 @@ def test_what_went_wrong_is_told_as_text() -> None:
 def test_words_of_looks_are_text_as_well() -> None:
     words = Words({**WORDS.table, "waiting": NASTY})
     assert Seen(progress_of(JOB, words)).words == NASTY
+
+
+def test_what_draws_nothing_says_what_it_does() -> None:
+    job = Job("1", "me", Recipe(), 0.0, "running", steps=40, total_steps=100, title="Loading <b>")
+    line = progress_of(job, words_of(Look()))
+    assert "Loading &lt;b&gt; · 40 %" in line
+    assert "width:40.0%" in line
+    assert "Loading" in progress_of(replace(job, state="queued"), words_of(Look()))

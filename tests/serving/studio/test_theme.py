@@ -8,7 +8,7 @@ from PIL import ImageFont
 
 from sfumato.errors import RecipeError
 from sfumato.serving.studio.look import Dressed, Look, built_in, names
-from sfumato.serving.studio.theme import FONTS, THEMES, ShippedFont, style_of, theme_of
+from sfumato.serving.studio.theme import FONTS, THEMES, ShippedFont, fonts_of_machine, style_of, theme_of
 
 HERE = Path("/nonexistent")
 
@@ -90,6 +90,20 @@ def test_fonts_are_names_and_nothing_else() -> None:
         theme_of(Dressed(Look(font=name), HERE))
     with pytest.raises(RecipeError, match="is no name of a font"):
         style_of(Dressed(Look(heading_font=name), HERE))
+
+
+def test_families_that_every_browser_has_are_no_names() -> None:
+    assert theme_of(Dressed(Look(font="Serif"), HERE)).to_dict()["theme"]["font"].startswith("serif, ")
+    look = Look(font="Comic Neue", heading_font="system-ui")
+    assert fonts_of_machine(Dressed(look, HERE)) == ("Comic Neue",)
+    assert fonts_of_machine(Dressed(Look(font="Montserrat"), HERE)) == ()
+
+
+def test_sizes_are_those_of_text_and_gaps() -> None:
+    small, medium, large = (values_of(Look(size=size)) for size in ("small", "medium", "large"))
+    for name in ("text_md", "spacing_lg"):
+        pixels = [float(one[name].removesuffix("px")) for one in (small, medium, large)]
+        assert pixels == sorted(set(pixels)), name
 
 
 def test_no_colour_is_named() -> None:

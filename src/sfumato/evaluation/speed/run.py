@@ -28,7 +28,8 @@ from sfumato.evaluation.speed.plan import PROMPT, SEED, Plan
 from sfumato.evaluation.speed.report import ColdReport, LargeReport, Report, Subject, WarmReport
 from sfumato.evaluation.speed.warm import measure_warm
 from sfumato.evaluation.speed.weights import check_space
-from sfumato.models.load import FoundModel, downsampling, find_model
+from sfumato.models.defaults import downsampling
+from sfumato.models.load import FoundModel, find_model
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve

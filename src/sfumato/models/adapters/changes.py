@@ -70,3 +70,14 @@ class Latest(Generic[T]):
                 self._kept = None
                 self._kept = fingerprint, make()
             return self._kept[1]
+
+    @property
+    def made(self) -> T | None:
+        """What is kept; None where nothing is."""
+        with self._lock:
+            return None if self._kept is None else self._kept[1]
+
+    def clear(self) -> None:
+        """Let go of it; who uses it keeps it."""
+        with self._lock:
+            self._kept = None

@@ -206,6 +206,17 @@ class Backend(Protocol):
         """
         ...
 
+    @property
+    def beside(self) -> int:
+        """About how many bytes it keeps beside the model's own weights: of what steers, as opened last, and
+        of weights that differ in what `adapted` made last.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Let go of that; whoever draws with it keeps it until then."""
+        ...
+
     def leaner(self) -> "Backend | None":
         """Return what computes the same with less of the model in memory: one network at a time, or where
         that is so, one layer; None where there is no less. This backend shares it, and stays usable.

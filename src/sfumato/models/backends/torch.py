@@ -19,7 +19,7 @@ from sfumato.errors import InputError
 from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest
 from sfumato.models.backends import torch_altered, torch_text, torch_unet
 from sfumato.models.backends.base import NOTHING, ControlNetwork, Extra, FeatureNetwork, Work
-from sfumato.models.backends.torch_adapted import adapted_copy
+from sfumato.models.backends.torch_adapted import adapted_copy, bytes_of_its_own
 from sfumato.models.backends.torch_offload import Keeping
 from sfumato.models.backends.torch_weights import TEXT, VAE, load_network
 from sfumato.models.controlnets import ControlFiles, Opened, faults_of_control
@@ -172,6 +172,22 @@ class TorchBackend:
             )
 
         return self.latest.get(changes.fingerprint, make)
+
+    @property
+    def beside(self) -> int:
+        made, size = self.latest.made, self.controls.num_bytes + self.t2i_adapters.num_bytes
+        if made is None:
+            return size
+        size += bytes_of_its_own(made.unet, self.unet)
+        size += bytes_of_its_own(made.text_encoder, self.text_encoder)
+        if made.text_encoder_2 is not None and self.text_encoder_2 is not None:
+            size += bytes_of_its_own(made.text_encoder_2, self.text_encoder_2)
+        return size
+
+    def forget(self) -> None:
+        self.latest.clear()
+        self.controls.clear()
+        self.t2i_adapters.clear()
 
     def loaded_again(self, files: ModelFiles, offload: str, storage: str) -> "TorchBackend":
         """Return what is loaded from `files` on the same device and in the same dtype, kept otherwise."""

@@ -49,6 +49,21 @@ def adapted_copy(network: NetworkT, changes: NetworkChanges) -> NetworkT:
     return result
 
 
+def bytes_of_its_own(copied: torch.nn.Module, network: torch.nn.Module) -> int:
+    """Return the bytes of memory that `adapted_copy` takes beside the `network` that it was made of. Weights
+    that are read and changed for every use take none.
+    """
+    shared = {id(one) for one in (*network.parameters(), *network.buffers())}
+    size = 0
+    for one in (*copied.parameters(), *copied.buffers()):
+        size += 0 if id(one) in shared or one.is_meta else one.nbytes
+    kept = {id(layer.kept) for layer in network.modules() if isinstance(layer, KEPT_LAYERS)}
+    for layer in copied.modules():
+        if isinstance(layer, KEPT_LAYERS) and id(layer.kept) not in kept:
+            size += layer.kept.num_bytes
+    return size
+
+
 def _mark_end(encoder: Any, last: int) -> None:
     """Have the encoder find the end of a text by its token, `last`: new words are larger."""
     for module in encoder.modules():

@@ -251,6 +251,14 @@ class Kept:
             return functional.embedding(which, self.source.mapped()).to(self.source.dtype)
         return functional.embedding(which, self.take())
 
+    @property
+    def num_bytes(self) -> int:
+        """The bytes of memory that it takes while nothing computes: none, where it is read from a file."""
+        if not isinstance(self.source, InMemory | OnHost):
+            return 0
+        form = self.source.form
+        return form.num_bytes if isinstance(form, Packed) else form.nbytes
+
     def laid_over(self, changes: NetworkChanges, key: str) -> "Kept":
         """Return the weight with the changes of the tensor `key`; this one stays as it is."""
         return replace(self, source=self.source.laid_over(changes, key))

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from sfumato.models.original.names import inverse, rename, resnet_modules
-from sfumato.models.original.parts import Part, Shape, Shapes, Source, num_bytes, sides
+from sfumato.models.original.parts import Part, Shape, Shapes, Source, num_bytes, numbered, sides
 from sfumato.models.original.structure import HEAD, MAX_LEVELS, depth_of
 
 #: Where the original code has it; files that were made smaller leave it out.
@@ -107,7 +107,7 @@ def _modules(shapes: Shapes) -> dict[str, str]:
 
 def _config(shapes: Shapes) -> dict[str, Any]:
     """Return the configuration of a ControlNetModel with tensors of these `shapes`, named as in diffusers."""
-    count = _count(shapes, "down_blocks.{}.resnets.0.conv1.weight", MAX_LEVELS)
+    count = numbered(shapes, "down_blocks.{}.resnets.0.conv1.weight", MAX_LEVELS)
     if not count:
         raise Unfit("it lacks down_blocks.0.resnets.0.conv1.weight")
     widths = [side_of(shapes, f"down_blocks.{at}.resnets.0.conv1.weight", 0, 4) for at in range(count)]
@@ -129,7 +129,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "conditioning_embedding_out_channels": _hint_widths(shapes),
         "down_block_types": ["CrossAttnDownBlock2D" if one else "DownBlock2D" for one in attends],
         "in_channels": side_of(shapes, "conv_in.weight", 1, 4),
-        "layers_per_block": _count(shapes, "down_blocks.0.resnets.{}.conv1.weight", MAX_LAYERS),
+        "layers_per_block": numbered(shapes, "down_blocks.0.resnets.{}.conv1.weight", MAX_LAYERS),
         "mid_block_type": "UNetMidBlock2DCrossAttn" if middle else "UNetMidBlock2D",
         "transformer_layers_per_block": depths,
         "use_linear_projection": linear,
@@ -147,13 +147,9 @@ def _config(shapes: Shapes) -> dict[str, Any]:
 
 
 def _hint_widths(shapes: Shapes) -> list[int]:
-    halved = _count(shapes, f"{_HINT}.blocks.{{}}.weight", 2 * MAX_LEVELS) // 2
+    halved = numbered(shapes, f"{_HINT}.blocks.{{}}.weight", 2 * MAX_LEVELS) // 2
     widths = [side_of(shapes, f"{_HINT}.conv_in.weight", 0, 4)]
     return widths + [side_of(shapes, f"{_HINT}.blocks.{2 * at + 1}.weight", 0, 4) for at in range(halved)]
-
-
-def _count(shapes: Shapes, name: str, most: int) -> int:
-    return next((at for at in range(most) if name.format(at) not in shapes), most)
 
 
 def _expected(config: Mapping[str, Any]) -> Iterator[tuple[str, Shape]]:

@@ -1,6 +1,6 @@
 """What is read from an original file: the networks in it, each with its configuration and its tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -56,6 +56,19 @@ def num_bytes(header: Header, stored: Mapping[str, Stored]) -> int:
     """Return how many bytes the tensors `stored` have, all of them in the file of `header`."""
     tensors = [header.tensors[key] for key in {one.key for one in stored.values()}]
     return sum(tensor.end - tensor.start for tensor in tensors)
+
+
+def numbered(names: Container[str], name: str, most: int) -> int:
+    """Return how many of `names` are called `name`, which has {} in the place of a number, from 0 on without
+    a gap: `most` at the most.
+    """
+    return next((at for at in range(most) if name.format(at) not in names), most)
+
+
+def side(shapes: Shapes, name: str, at: int) -> int | None:
+    """Return the length of side `at` of the tensor `name`; None where there is none."""
+    shape = shapes.get(name, ())
+    return shape[at] if len(shape) > at else None
 
 
 def sides(shape: Shape) -> str:

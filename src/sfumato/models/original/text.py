@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sfumato.models.names import current_name
 from sfumato.models.original.names import PACKED, inverse, open_clip_modules, rename
-from sfumato.models.original.parts import Source, refused, sides
+from sfumato.models.original.parts import Source, numbered, refused, sides
 from sfumato.models.stored import Rows, Stored
 
 HEAD: Final = 64  # channels of an attention head of every published encoder
@@ -65,7 +65,7 @@ def clip_text(source: Source) -> tuple[TextStructure, dict[str, Stored]]:
     in today's transformers; strangers are left out. Raises ModelFileError.
     """
     known = {current_name(key): key for key in source.shapes}
-    layers = _layers({name: () for name in known}, "encoder.layers.{}.layer_norm1.weight")
+    layers = numbered(known, "encoder.layers.{}.layer_norm1.weight", MAX_LAYERS)
     names = {
         name: source.stored(key)
         for name, key in known.items()
@@ -89,7 +89,7 @@ def open_clip_text(source: Source, *, projecting: bool) -> tuple[TextStructure, 
 
     `projecting`: with the matrix that makes a pooled text; without, the last of `WHOLE` layers is left out.
     """
-    layers = _layers(source.shapes, "transformer.resblocks.{}.ln_1.weight")
+    layers = numbered(source.shapes, "transformer.resblocks.{}.ln_1.weight", MAX_LAYERS)
     used = USED if layers == WHOLE and not projecting else layers
     stored = {
         name: source.stored(key)
@@ -124,10 +124,6 @@ def _projection(source: Source) -> tuple[int, tuple[str, Stored]]:
         return source.shape(linear, 2)[0], (linear, source.stored(linear))
     width = source.shape(PROJECTION, 2)[1]
     return width, (PROJECTION, replace(source.stored(PROJECTION), change="transposed"))
-
-
-def _layers(shapes: Any, name: str) -> int:
-    return next((at for at in range(MAX_LAYERS) if name.format(at) not in shapes), MAX_LAYERS)
 
 
 def _layer_names(layers: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sfumato.models.original.names import (
     unet_modules,
     vae_modules,
 )
-from sfumato.models.original.parts import Shape, Shapes, refused
+from sfumato.models.original.parts import Shape, Shapes, refused, side
 from sfumato.models.original.single import FIRST_TEXTS, LARGE_TEXTS, PROJECTING, UNET, VAE
 from sfumato.models.original.structure import MAX_DEPTH, MAX_LEVELS, Level, UNetStructure
 from sfumato.models.original.text import POSITIONS, PROJECTION
@@ -115,9 +115,9 @@ def diffusers_structure(shapes: Shapes) -> UNetStructure:
         out_channels=shapes.get("conv_out.weight", (0,))[0],
         linear=len(next(entries, ())) == 2,
         crossing=(False,) * count,
-        pooled=_side(shapes, "add_embedding.linear_1.weight", 1),
-        classes=_side(shapes, "class_embedding.weight", 0),
-        guidance=_side(shapes, "time_embedding.cond_proj.weight", 1),
+        pooled=side(shapes, "add_embedding.linear_1.weight", 1),
+        classes=side(shapes, "class_embedding.weight", 0),
+        guidance=side(shapes, "time_embedding.cond_proj.weight", 1),
     )
 
 
@@ -129,11 +129,6 @@ def _depths(shapes: Shapes, block: str) -> tuple[int, ...]:
 
 def _depth(shapes: Shapes, block: str) -> int:
     return _count(lambda at: f"{block}.transformer_blocks.{at}.norm1.weight", shapes)
-
-
-def _side(shapes: Shapes, name: str, side: int) -> int | None:
-    shape = shapes.get(name)
-    return shape[side] if shape is not None and len(shape) > side else None
 
 
 def _count(name: Callable[[int], str], shapes: Shapes) -> int:

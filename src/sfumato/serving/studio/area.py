@@ -1,42 +1,36 @@
 """Where a tab shows what it draws: how far it is, the pictures, and what can be done with each."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 
-from sfumato.errors import RecipeError, SfumatoError
-from sfumato.recipe.again import recipe_of, single
+from sfumato.errors import SfumatoError
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
+from sfumato.serving.studio import actions
+from sfumato.serving.studio.actions import Above, recipe_of_picture
+from sfumato.serving.studio.binding import CLICK, QUIET, News
 from sfumato.serving.studio.forms import enlarged, varied
-from sfumato.serving.studio.gallery_tab import details_of
 from sfumato.serving.studio.showing import problem_of, progress_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
-News: TypeAlias = Generator[dict[Any, Any], None, None]
-#: How handlers that draw are bound, and those that only look.
-QUIET: dict[str, Any] = {
-    "show_progress": "hidden",  # the page has its own
-    "concurrency_limit": None,  # and so has the queue
-    "api_visibility": "private",
-}
-_CLICK: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-
 LITTLE: float = 0.15  # of another noise, for variations: details change
 MUCH: float = 0.45  # and the composition too
 LARGER: float = 2.0
+PATIENCE: float = 5.0  # seconds, at most, until a page that was closed is followed no longer
 MOST_CALLED: int = 80  # characters of a prompt under a picture
 
 
 @dataclass(frozen=True, eq=False)
 class Area:
     """The parts that show a tab's jobs. `job` holds the number of the newest one, `pictures` the numbers in
-    the gallery of those that are shown, `chosen` the one that was clicked, 0 for none.
+    the gallery of those that are shown, `chosen` the one that was clicked, 0 for none. `about` says what
+    there is to say of that one.
     """
 
     desk: Desk
@@ -46,7 +40,8 @@ class Area:
     job: gr.State
     pictures: gr.State
     chosen: gr.State
-    buttons: Mapping[str, gr.Button]
+    buttons: Mapping[str, gr.Button | gr.DownloadButton]
+    about: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
@@ -85,7 +80,7 @@ class Area:
             if number:
                 self.desk.queue.cancel(number, visitor_of(request))
 
-        button.click(stop, self.job, None, queue=False, **_CLICK)
+        button.click(stop, self.job, None, queue=False, **CLICK)
 
     def taken_up(self, request: gr.Request) -> News:
         """Yield the same of what is still drawn for this visitor, after the page was left or loaded anew."""
@@ -97,8 +92,14 @@ class Area:
             yield {self.job: ""}
 
     def _followed(self, job: Job, owner: str) -> News:
+        try:
+            yield from self._told(job, owner)
+        except SfumatoError as error:  # the disk is full, or the picture was taken away meanwhile
+            yield {self.progress: problem_of(error)}
+
+    def _told(self, job: Job, owner: str) -> News:
         shown = -1
-        for now in self.desk.queue.follow(job.id, owner):
+        for now in self.desk.queue.follow(job.id, owner, patience=PATIENCE):
             news: dict[Any, Any] = {self.progress: progress_of(now, self.words), self.job: now.id}
             if len(now.pictures) != shown:
                 shown = len(now.pictures)
@@ -121,11 +122,11 @@ def build(desk: Desk, words: Words, name: str) -> Area:
         buttons=["download", "fullscreen"],
         interactive=False,
         elem_id=f"sf-{name}-results",
+        elem_classes="sf-results",
     )
-    with gr.Row(elem_classes="sf-actions"):
-        names = ("vary_subtle", "vary_strong", "upscale", "edit_this", "how")
-        buttons = {one: gr.Button(words(one), size="sm", min_width=80) for one in names}
-    area = Area(desk, words, progress, results, gr.State(""), gr.State(()), gr.State(0), buttons)
+    job, pictures, chosen = gr.State(""), gr.State(()), gr.State(0)
+    made = actions.build(Above(desk, words, progress, job, chosen), name)
+    area = Area(desk, words, progress, results, job, pictures, chosen, made.buttons, made.about)
     _connect(area)
     return area
 
@@ -134,23 +135,14 @@ def _connect(area: Area) -> None:
     def choose(event: gr.SelectData, numbers: tuple[int, ...]) -> int:
         return numbers[event.index] if event.index < len(numbers) else 0
 
-    area.results.select(choose, area.pictures, area.chosen, queue=False, **_CLICK)
+    # Through Gradio's queue: without it, nobody is told that a state changed (Gradio 6.31).
+    area.results.select(choose, area.pictures, area.chosen, **QUIET)
     for name, change in (
         ("vary_subtle", lambda recipe: varied(recipe, LITTLE)),
         ("vary_strong", lambda recipe: varied(recipe, MUCH)),
         ("upscale", lambda recipe: enlarged(recipe, LARGER)),
     ):
         area.buttons[name].click(_again(area, change), area.chosen, area.outputs, **QUIET)
-
-    def tell(request: gr.Request, number: int) -> str:
-        try:
-            if not number:
-                raise RecipeError(area.words("choose_picture"))
-            return details_of(area.desk, area.desk.gallery.get(number, visitor_of(request)))
-        except SfumatoError as error:
-            return problem_of(error)
-
-    area.buttons["how"].click(tell, area.chosen, area.progress, queue=False, **_CLICK)
 
 
 def _again(area: Area, change: Callable[[Recipe], Recipe]) -> Callable[..., News]:
@@ -168,10 +160,3 @@ def _again(area: Area, change: Callable[[Recipe], Recipe]) -> Callable[..., News
 def called(kept: Kept) -> str:
     """Return what is written under a picture, and read to those who do not see it."""
     return f"{kept.prompt[:MOST_CALLED]} · {kept.seed}" if kept.prompt else f"{kept.seed}"
-
-
-def recipe_of_picture(desk: Desk, words: Words, number: int, owner: str) -> Recipe:
-    """Return the recipe that draws a picture of `owner` again. Raises RecipeError where none is chosen."""
-    if not number:
-        raise RecipeError(words("choose_picture"))
-    return recipe_of(single(desk.gallery.resolved(desk.gallery.get(number, owner))))

@@ -3,16 +3,32 @@
 import os
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported: it asks for versions
 
 import gradio as gr
 
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create, edit, gallery_tab, grid_tab, learn, links, models_tab
+from sfumato.serving.studio import (
+    actions,
+    comparing,
+    create,
+    details,
+    dragging,
+    edit,
+    gallery_tab,
+    grid_tab,
+    keeping,
+    learn,
+    links,
+    models_showing,
+    models_tab,
+    news,
+    reach,
+)
 from sfumato.serving.studio.area import QUIET
-from sfumato.serving.studio.learn_page import STYLE as LEARN_STYLE
+from sfumato.serving.studio.learn_look import STYLE as LEARN_STYLE
 from sfumato.serving.studio.look import Dressed, data_address
 from sfumato.serving.studio.showing import STYLE
 from sfumato.serving.studio.words import Words, words_of
@@ -29,6 +45,8 @@ TABS: Final[Mapping[str, Build]] = {
     "gallery": gallery_tab.build,
     "models": models_tab.build,
 }
+PAGES: Final = 200  # of which Gradio remembers the state: half a MiB each; of older ones it forgets it
+AT_ONCE: Final = 300  # handlers: each page that waits for a picture, or follows one, has one that waits
 CACHE: Final = (600, 86_400)  # seconds: how often Gradio's copies are looked at, and how old they may be
 KEYS: Final = """
 <script>
@@ -54,27 +72,35 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
     """Return the page for `desk` in a look. Raises RecipeError for a look that cannot be used."""
     look, words = dressed.look, words_of(dressed.look)
     with gr.Blocks(analytics_enabled=False, title=look.title, fill_width=False, delete_cache=CACHE) as page:
+        page.max_threads = AT_ONCE
+        page.state_session_capacity = PAGES
         above = dressed.file("above")
         if above is not None:
             gr.HTML(above.read_text(encoding="utf-8"))
-        gr.HTML(title_of(dressed), padding=False)
+        gr.HTML(reach.skip_link(words) + title_of(dressed), padding=False)
         if look.welcome:
             gr.Markdown(look.welcome, elem_classes="sf-welcome")
         parts: dict[str, Parts] = {}
         tabs: dict[str, gr.Tab] = {}
+        fields: dict[str, Any] = {}
         with gr.Tabs() as tabset:
             for name in look.tabs:
                 if name in TABS:
+                    before = len(page.blocks)
                     with gr.Tab(words(f"tab_{name}"), id=name) as tab:
                         parts[name] = TABS[name](desk, words, look)
+                    fields |= keeping.typed(page, name, before)
                     tabs[name] = tab
         below = dressed.file("below")
         if below is not None:
             gr.HTML(below.read_text(encoding="utf-8"))
-        for name in ("gallery", "models"):
+        for name in ("gallery", "models", "learn"):
             if name in parts:  # what they show is looked for when somebody looks
                 tabs[name].select(*parts[name]["find"], **QUIET)
+                if name == next(iter(parts)):  # which is open from the beginning
+                    page.load(*parts[name]["find"], **QUIET)
         links.connect(page, desk, words, parts, tabset)
+        keeping.keep(page, fields, {name: words(f"tab_{name}") for name in tabs}, tabset)
     return page
 
 
@@ -89,4 +115,5 @@ def title_of(dressed: Dressed) -> str:
 
 def style() -> str:
     """Return the rules that every look has."""
-    return STYLE + LEARN_STYLE + grid_tab.STYLE
+    pictures = actions.STYLE + details.STYLE + comparing.STYLE + models_showing.STYLE
+    return STYLE + pictures + dragging.style() + LEARN_STYLE + grid_tab.STYLE + news.STYLE + reach.STYLE

@@ -1,9 +1,10 @@
-"""What is wrong with a look, found before anybody wears it."""
+"""What is wrong with a look, found before anybody wears it, and what is worth knowing of it."""
 
 from dataclasses import dataclass
 
-from sfumato.errors import SfumatoError
+from sfumato.errors import SfumatoError, closest
 from sfumato.serving.studio.colours import contrast
+from sfumato.serving.studio.hub_theme import is_hub_name
 from sfumato.serving.studio.look import FILES, Dressed
 from sfumato.serving.studio.palette import palette_of
 from sfumato.serving.studio.words import words_of
@@ -58,6 +59,38 @@ def problems_of(dressed: Dressed) -> tuple[str, ...]:
     try:
         words_of(dressed.look)
         problems += [str(one) for one in readings_of(dressed) if not one.passes]
+        _dress(dressed)
     except SfumatoError as error:
         problems.append(str(error))
-    return tuple(problems)
+    return tuple(dict.fromkeys(problems))
+
+
+def _dress(dressed: Dressed) -> None:
+    """Make theme and rules of a look, as far as Gradio is there. Raises SfumatoError where that fails."""
+    try:
+        from sfumato.serving.studio.theme import style_of, theme_of
+    except ModuleNotFoundError:
+        return
+    named = dressed.look.theme
+    if named is None or not is_hub_name(named):  # those are fetched when they are worn
+        theme_of(dressed)
+    style_of(dressed)
+
+
+def notes_of(dressed: Dressed) -> tuple[str, ...]:
+    """Return a line for what is no mistake, but may turn out otherwise than expected."""
+    notes: list[str] = []
+    named = dressed.look.theme
+    if named is not None and is_hub_name(named):
+        notes.append(f"theme: {named} is fetched when it is worn for the first time, and kept")
+    try:
+        from sfumato.serving.studio.theme import FONTS, fonts_of_machine
+    except ModuleNotFoundError:
+        return tuple(notes)
+    for font in fonts_of_machine(dressed):
+        near = closest(font, FONTS)
+        guess = "" if near is None else f" Did you mean {near}?"
+        notes.append(
+            f"font: {font} does not come along: it is seen where the visitor's machine has it.{guess}"
+        )
+    return tuple(notes)

@@ -1,10 +1,11 @@
 """The tab Create: a prompt, one button, and what comes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
+from sfumato.errors import RecipeError, SfumatoError
 from sfumato.models.folders import BUNDLED, is_known
 from sfumato.models.load import find_model, list_models
 from sfumato.recipe.image import Recipe
@@ -12,7 +13,7 @@ from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS
 from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.recipe.resolve import random_seed
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import area
+from sfumato.serving.studio import area, lora_row, preset_row
 from sfumato.serving.studio.area import Area
 from sfumato.serving.studio.forms import (
     STYLES,
@@ -48,7 +49,9 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             )
             shapes = [*sizes_of(own)]
             parts["size"] = gr.Radio(shapes, value=shapes[0], label=words("size"), elem_classes="sf-chips")
-            parts["style"] = gr.Dropdown([*STYLES], value=next(iter(STYLES)), label=words("style"))
+            with gr.Row():
+                parts["style"] = gr.Dropdown([*STYLES], value=next(iter(STYLES)), label=words("style"))
+                parts |= preset_row.choice(desk, words)
             with gr.Row():
                 parts["generate"] = gr.Button(
                     words("generate"), variant="primary", size="lg", elem_id="sf-generate", scale=3
@@ -57,18 +60,29 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                     words("stop"), variant="stop", size="lg", elem_id="sf-stop", scale=1
                 )
             parts["count"] = gr.Slider(1, MOST, value=1, step=1, label=words("count"))
-            with gr.Accordion(words("advanced"), open=False):
+            with gr.Accordion(words("advanced"), open=False) as advanced:
                 parts |= _advanced(desk, words, own)
+                parts |= lora_row.build(words)
+                parts |= preset_row.keeping(words)
             parts["drop"] = gr.File(
                 label=words("drop"),
                 file_types=[".png", ".jpg", ".jpeg", ".webp"],
-                height=130,
+                height=160,
                 elem_id="sf-drop",
             )
         with gr.Column(scale=6, min_width=320):
             parts["area"] = area.build(desk, words, "create")
             gr.Markdown(words("private"), elem_classes="sf-quiet")
     _connect(desk, parts)
+    lora_row.connect(desk, words, parts, advanced)
+    preset_row.connect(
+        desk,
+        words,
+        parts,
+        [parts[name] for name in FORM],
+        lambda values: _standing(values, desk),
+        lambda form: filled(form, desk),
+    )
     return parts
 
 
@@ -144,6 +158,15 @@ def form_of(values: Mapping[str, Any], desk: Desk) -> Create:
     )
 
 
+def _standing(values: Sequence[Any], desk: Desk) -> Create:
+    """Return the form on the page; what is no number is taken for nothing."""
+    named = dict(zip(FORM, values, strict=True))
+    try:
+        return form_of(named, desk)
+    except RecipeError:
+        return form_of({**named, "seed": "", "steps": "", "guidance": ""}, desk)
+
+
 def filled(form: Create, desk: Desk) -> list[Any]:
     """Return what the parts of `FORM` become when `form` stands in them. A model that is not here gives way
     to the bundled one, a sampler or spacing to what the model likes, and a size that is no chip becomes one.
@@ -167,7 +190,7 @@ def filled(form: Create, desk: Desk) -> list[Any]:
         "guidance_stop": 1 if window[1] is None else window[1],
         "sampler": form.sampler if form.sampler in own.samplers else "",
         "spacing": form.spacing if form.spacing in own.spacings else "",
-        "style": form.style,
+        "style": form.style if form.style in STYLES else next(iter(STYLES)),
         "loras": form.loras,
     }
     return [values[name] for name in FORM]
@@ -184,7 +207,10 @@ def _connect(desk: Desk, parts: Parts) -> None:
     shown.stops(parts["stop"])
 
     def shapes(model: str) -> gr.Radio:
-        sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
+        try:
+            sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
+        except SfumatoError as error:  # it went away with its folder
+            raise gr.Error(str(error), print_exception=False) from None
         return gr.Radio(choices=sizes, value=sizes[0])
 
     # Each model has sizes that it draws well. What fills the form brings its own.

@@ -8,37 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.errors import PictureError, SfumatoError
-from sfumato.imaging.annotators import ANNOTATORS
 from sfumato.models.folders import BUNDLED
-from sfumato.models.load import list_models
+from sfumato.models.load import find_model, list_models
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import area
-from sfumato.serving.studio.area import QUIET, Area
-from sfumato.serving.studio.edit_forms import MOST_REGIONS, NEEDS_IMAGE, TASKS, Edit, Place, recipe_of_edit
-from sfumato.serving.studio.forms import seed_of
+from sfumato.serving.studio import area, dragging, edit_parts
+from sfumato.serving.studio.area import Area
+from sfumato.serving.studio.binding import CLICK, QUIET
+from sfumato.serving.studio.canvas import Canvas
+from sfumato.serving.studio.edit_forms import (
+    MOST_REGIONS,
+    NEEDS_IMAGE,
+    TASKS,
+    Edit,
+    Place,
+    empty_mask,
+    recipe_of_edit,
+)
+from sfumato.serving.studio.edit_parts import GROUPS, SHOWN
+from sfumato.serving.studio.edit_seeing import annotated_of, compared_of, seen_of
+from sfumato.serving.studio.forms import seed_of, size_of
 from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.sizes import sizes_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
-from sfumato.serving.uploads import keep_upload, read_upload
+from sfumato.serving.uploads import keep_upload
 
 Parts = dict[str, Any]
-#: Which groups of fields each task shows.
-SHOWN: Final[Mapping[str, frozenset[str]]] = {
-    "change": frozenset({"of_image"}),
-    "repaint": frozenset({"of_image", "of_mask"}),
-    "extend": frozenset({"of_sides"}),
-    "follow": frozenset({"of_lines"}),
-    "place": frozenset({"of_places"}),
-    "mix": frozenset({"of_mix"}),
-}
-GROUPS: Final = ("of_image", "of_mask", "of_sides", "of_lines", "of_places", "of_mix")
 FORM: Final = (
     "task",
     "canvas",
     "prompt",
     "negative",
     "model",
+    "size",
     "count",
     "seed",
     "strength",
@@ -49,13 +52,18 @@ FORM: Final = (
     "right",
     "top",
     "bottom",
+    "control",
     "annotator",
     "weight",
     "places",
+    "begin",
     "other",
     "share",
+    "third",
+    "third_share",
+    "mix_mode",
 )
-_EXAMPLE: Final = (("a rocket", 0.5, 0.0, 0.5, 1.0), ("", 0.0, 0.0, 0.5, 1.0))
+_LOOKED_AT: Final = ("task", "canvas", "model", "size", "begin", "control", "annotator")
 
 
 def build(desk: Desk, words: Words, look: Look) -> Parts:
@@ -65,7 +73,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         with gr.Column(scale=6, min_width=320):
             tasks = [(words(f"task_{one}"), one) for one in TASKS]
             parts["task"] = gr.Radio(tasks, value=TASKS[0], label=words("task"), elem_id="sf-task")
-            parts["canvas"] = gr.ImageEditor(
+            parts["canvas"] = Canvas(
                 label=words("canvas"),
                 type="numpy",
                 image_mode="RGBA",
@@ -79,7 +87,8 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             parts["prompt"] = gr.Textbox(
                 "", label=words("prompt"), lines=2, max_lines=6, elem_id="sf-edit-prompt"
             )
-            parts |= _groups(words)
+            parts |= edit_parts.build(desk, words)
+            parts["seen"] = gr.JSON(visible=False)
             with gr.Row():
                 parts["draw"] = gr.Button(
                     words("draw_edit"), variant="primary", size="lg", elem_id="sf-edit-draw", scale=3
@@ -95,8 +104,15 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 parts["seed"] = gr.Textbox("", label=words("seed"), info=words("seed_info"), max_lines=1)
         with gr.Column(scale=5, min_width=320):
             parts["area"] = area.build(desk, words, "edit")
+            parts["area"].buttons["edit_this"].value = words("go_on")  # it leads to this very tab
             parts["slider"] = gr.ImageSlider(
-                label=words("before_after"), type="numpy", format="png", interactive=False, visible=False
+                label=words("before_after"),
+                type="numpy",
+                format="png",
+                buttons=["download", "fullscreen"],
+                interactive=False,
+                visible=False,
+                elem_id="sf-edit-slider",
             )
     _connect(desk, parts)
     return parts
@@ -104,15 +120,18 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
 
 def form_of(values: Mapping[str, Any], desk: Desk) -> Edit:
     """Return the form that stands on the page, with its pictures kept. Raises PictureError for a picture that
-    is too large, RecipeError for what is no number, OutputError.
+    is too large, RecipeError for what is no number and for an empty mask, OutputError.
     """
     image, mask = pictures_of(values["canvas"])
-    needed = values["task"] in NEEDS_IMAGE
+    needed = values["task"] in NEEDS_IMAGE or (values["task"] == "place" and values["begin"])
+    if values["task"] == "repaint" and image is not None and mask is None:
+        raise empty_mask()  # before the picture is written down
     return Edit(
         task=values["task"],
         prompt=values["prompt"] or "",
         negative=values["negative"] or "",
         model=values["model"],
+        size=size_chosen(values["size"], values["model"], desk),
         image=None if image is None or not needed else keep_upload(image, desk.settings, "picture.png"),
         mask=None
         if mask is None or values["task"] != "repaint"
@@ -125,11 +144,16 @@ def form_of(values: Mapping[str, Any], desk: Desk) -> Edit:
         right=int(values["right"] or 0),
         top=int(values["top"] or 0),
         bottom=int(values["bottom"] or 0),
+        control=values["control"],
         annotator=values["annotator"] or None,
         weight=float(values["weight"]),
-        places=places_of(values["places"]),
+        places=places_of(values["places"]) if values["task"] == "place" else (),
+        begin=bool(values["begin"]),
         other=values["other"] or "",
         share=float(values["share"]),
+        third=values["third"] or "",
+        third_share=float(values["third_share"]),
+        mix_mode=values["mix_mode"] or None,
         count=int(values["count"]),
         seed=seed_of(values["seed"] or ""),
     )
@@ -155,56 +179,24 @@ def pictures_of(canvas: Any) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8
     return np.ascontiguousarray(picture[..., :3]), mask if painted.any() else None
 
 
-def places_of(rows: Any) -> tuple[Place, ...]:
-    """Return the places of a table: a prompt and four numbers a row; rows without a prompt say nothing.
-
-    Raises PictureError for what is no number.
-    """
+def places_of(value: Any) -> tuple[Place, ...]:
+    """Return the places that are drawn on the frame. Raises PictureError for one without four numbers."""
     places: list[Place] = []
-    for prompt, *numbers in rows or ():
-        if not str(prompt or "").strip():
-            continue
+    for number, box in enumerate(dragging.boxes_of(value)[:MOST_REGIONS], start=1):
         try:
-            left, top, width, height = (float(one) for one in numbers)
-        except (TypeError, ValueError):
+            left, top, width, height = (float(box[name]) for name in ("left", "top", "width", "height"))
+        except (KeyError, TypeError, ValueError):
             hint = "Give left, top, width and height between 0 and 1."
-            raise PictureError("needs four numbers", field="place", value=prompt, hint=hint) from None
-        places.append(Place(str(prompt), left, top, width, height))
-    return tuple(places[:MOST_REGIONS])
+            raise PictureError("needs four numbers", field=f"box {number}", hint=hint) from None
+        places.append(Place(str(box.get("prompt") or ""), left, top, width, height))
+    return tuple(places)
 
 
-def _groups(words: Words) -> Parts:
-    parts: Parts = {}
-    with gr.Group(visible=True) as parts["of_image"]:
-        parts["strength"] = gr.Slider(0, 1, value=0.75, step=0.05, label=words("strength"))
-        parts["keep_colour"] = gr.Checkbox(False, label=words("keep_colour"))
-    with gr.Group(visible=False) as parts["of_mask"]:
-        parts["feather"] = gr.Slider(0, 64, value=4, step=1, label=words("feather"))
-        parts["only_masked"] = gr.Checkbox(False, label=words("only_masked"))
-    with gr.Row(visible=False) as parts["of_sides"]:
-        for side in ("left", "right", "top", "bottom"):
-            parts[side] = gr.Number(32, label=words(side), precision=0, minimum=0, min_width=80)
-    with gr.Group(visible=False) as parts["of_lines"]:
-        parts["annotator"] = gr.Dropdown(
-            [(words("left_open"), ""), *((one, one) for one in ANNOTATORS), ("none", "none")],
-            value="",
-            label=words("annotator"),
-        )
-        parts["weight"] = gr.Slider(0, 2, value=1, step=0.05, label=words("weight"))
-        parts["annotated"] = gr.Image(label=words("annotated"), type="numpy", format="png", interactive=False)
-    with gr.Group(visible=False) as parts["of_places"]:
-        parts["places"] = gr.Dataframe(
-            [list(row) for row in _EXAMPLE],
-            headers=[words("prompt"), "x", "y", "w", "h"],
-            type="array",
-            label=words("places"),
-            column_count=5,
-            interactive=True,
-        )
-    with gr.Group(visible=False) as parts["of_mix"]:
-        parts["other"] = gr.Textbox("", label=words("other"), max_lines=3)
-        parts["share"] = gr.Slider(0.05, 0.95, value=0.5, step=0.05, label=words("share"))
-    return parts
+def size_chosen(chip: str | None, model: str, desk: Desk) -> tuple[int, int] | None:
+    """Return the size on a chip, None for the model's own. Raises RecipeError for what is none."""
+    if not chip or chip == next(iter(sizes_of(find_model(model, desk.settings, paths=False).defaults))):
+        return None
+    return size_of(chip)
 
 
 def _connect(desk: Desk, parts: Parts) -> None:
@@ -214,39 +206,62 @@ def _connect(desk: Desk, parts: Parts) -> None:
     def recipe(*values: Any) -> Recipe:
         return recipe_of_edit(form_of(dict(zip(FORM, values, strict=True)), desk))
 
-    def choose(task: str) -> list[Any]:
+    def choose(task: str, begin: bool) -> list[Any]:
         # What is repainted is drawn wholly anew unless somebody says otherwise.
         strength = gr.Slider(value=1.0 if task == "repaint" else 0.75)
-        return [*(gr.update(visible=name in SHOWN[task]) for name in GROUPS), strength]
+        return [*_visible(task, begin), strength]
 
-    def annotate(canvas: Any, annotator: str) -> NDArray[np.uint8] | None:
-        image, _ = pictures_of(canvas)
-        if image is None:
-            return None
-        if image.shape[0] * image.shape[1] > desk.settings.max_pixels:
-            raise gr.Error("too large", print_exception=False)
-        return image if annotator == "none" else ANNOTATORS[annotator or "canny"](image)
-
-    def compare(request: gr.Request, task: str, canvas: Any, numbers: tuple[int, ...]) -> Any:
-        image, _ = pictures_of(canvas)
-        if image is None or not numbers or task not in ("change", "repaint"):
-            return gr.ImageSlider(visible=False)
+    def look(*values: Any) -> tuple[Any, Any]:
+        """Return what frames show now, and what a ControlNet would be shown."""
+        now = dict(zip(_LOOKED_AT, values, strict=True))
+        task, model = now["task"], now["model"]
+        if task not in ("extend", "follow", "place"):
+            return gr.skip(), gr.skip()
         try:
-            kept = desk.gallery.get(numbers[0], visitor_of(request))
-        except SfumatoError:
-            return gr.ImageSlider(visible=False)
-        return gr.ImageSlider(value=(image, read_upload(kept.path, desk.settings)), visible=True)
+            pixels, _ = pictures_of(now["canvas"])
+            size = size_chosen(now["size"], model, desk)
+            if task == "follow":
+                ways = now["annotator"], now["control"]
+                return gr.skip(), None if pixels is None else annotated_of(pixels, *ways, size, model, desk)
+            behind = pixels if task == "extend" or now["begin"] else None
+            return seen_of(behind, size, model, desk), gr.skip()
+        except SfumatoError as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
-    parts["task"].change(choose, parts["task"], [*groups, parts["strength"]], **QUIET)
+    def compare(request: gr.Request, number: int) -> Any:
+        both = compared_of(desk, number, visitor_of(request)) if number else None
+        return gr.ImageSlider(visible=False) if both is None else gr.ImageSlider(value=both, visible=True)
+
+    def shapes(model: str) -> gr.Radio:
+        sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
+        return gr.Radio(choices=sizes, value=sizes[0])
+
     shown.draws([parts["draw"].click], recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
-    followed = [parts["canvas"], parts["annotator"]]
+    parts["task"].change(choose, [parts["task"], parts["begin"]], [*groups, parts["strength"]], **QUIET)
+    parts["begin"].input(_visible, [parts["task"], parts["begin"]], groups, **QUIET)
+    parts["model"].input(shapes, parts["model"], parts["size"], queue=False, **CLICK)
+    frames = [parts["frame"], parts["places"]]
     gr.on(
-        [parts["annotator"].change, parts["canvas"].apply, parts["canvas"].upload],
-        annotate,
-        followed,
-        parts["annotated"],
+        [*(parts[name].change for name in _LOOKED_AT), parts["canvas"].upload, parts["canvas"].clear],
+        look,
+        [parts[name] for name in _LOOKED_AT],
+        [parts["seen"], parts["annotated"]],
+        trigger_mode="always_last",
         **QUIET,
     )
-    compared = [parts["task"], parts["canvas"], shown.pictures]
-    shown.pictures.change(compare, compared, parts["slider"], **QUIET)
+    sides = [parts[side] for side in dragging.SIDES]
+    behind = [parts["seen"], *sides, *frames]
+    parts["seen"].change(None, behind, frames, js=dragging.SEEN_BY_FRAMES, **QUIET)
+    parts["frame"].input(None, parts["frame"], sides, js=dragging.SIDES_OF_FRAME, **QUIET)
+    typed = [one.input for one in sides]
+    gr.on(typed, None, [*sides, parts["frame"]], parts["frame"], js=dragging.FRAME_OF_SIDES, **QUIET)
+    shown.chosen.change(compare, shown.chosen, parts["slider"], **QUIET)
+
+
+def _visible(task: str, begin: bool) -> list[Any]:
+    """Return which groups are shown: places that lie on a picture ask for what goes with one."""
+    names = SHOWN[task]
+    if task == "place" and begin:
+        names = (names | {"of_image"}) - {"of_size"}
+    return [gr.update(visible=name in names) for name in GROUPS]

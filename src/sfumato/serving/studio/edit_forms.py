@@ -11,6 +11,7 @@ from sfumato.recipe.resolve import recipe_from_mapping
 Task = Literal["change", "repaint", "extend", "follow", "place", "mix"]
 TASKS: Final[tuple[Task, ...]] = ("change", "repaint", "extend", "follow", "place", "mix")
 NEEDS_IMAGE: Final = frozenset({"change", "repaint", "extend", "follow"})
+SIZED: Final = frozenset({"follow", "place", "mix"})  # others have the image's size or proportions
 MOST_REGIONS: Final = 4
 
 
@@ -33,13 +34,16 @@ class Place:
 @dataclass(frozen=True)
 class Edit:
     """The form of the tab Edit. `image` and `mask` are sources as recipes name them; pixels are the image's.
-    None stands for what the model likes.
+    None stands for what the model likes. With `begin` places lie on the image, and the drawing begins with
+    it; `size` is that of pictures that do not. The first prompt of a mix has what `share` and `third_share`
+    leave.
     """
 
     task: Task
     prompt: str = ""
     negative: str = ""
     model: str = "bundled"
+    size: tuple[int, int] | None = None
     image: str | None = None
     mask: str | None = None
     strength: float | None = None
@@ -54,17 +58,26 @@ class Edit:
     annotator: str | None = None
     weight: float = 1.0
     places: tuple[Place, ...] = ()
+    begin: bool = False
     other: str = ""
     share: float = 0.5
+    third: str = ""
+    third_share: float = 0.25
+    mix_mode: str | None = None
     count: int = 1
     seed: int | None = None
     steps: int | None = None
     guidance: float | None = None
 
+    @property
+    def begins(self) -> bool:
+        """Whether the drawing needs the image."""
+        return self.task in NEEDS_IMAGE or (self.task == "place" and self.begin)
+
 
 def recipe_of_edit(form: Edit) -> Recipe:
     """Return the recipe that the form asks for. Raises RecipeError naming what is missing."""
-    if form.task in NEEDS_IMAGE and form.image is None:
+    if form.begins and form.image is None:
         raise RecipeError("is missing", field="picture", hint="Put one on the canvas first.")
     text = {"kind": "text", "prompt": form.prompt.strip(), "negative": form.negative.strip()}
     makers: Mapping[Task, Any] = {
@@ -75,8 +88,11 @@ def recipe_of_edit(form: Edit) -> Recipe:
         "place": _placed,
         "mix": _mixed,
     }
+    size = form.size if form.task in SIZED and not (form.task == "place" and form.begin) else None
     fields: dict[str, Any] = {
         "model": form.model,
+        "width": None if size is None else size[0],
+        "height": None if size is None else size[1],
         "count": form.count,
         "seed": form.seed,
         "steps": form.steps,
@@ -86,13 +102,18 @@ def recipe_of_edit(form: Edit) -> Recipe:
     return recipe_from_mapping({name: value for name, value in fields.items() if value is not None})
 
 
+def empty_mask() -> RecipeError:
+    """Return what is said when nothing is painted over."""
+    return RecipeError("is empty", field="mask", hint="Paint over what is to be drawn anew.")
+
+
 def _changed(form: Edit) -> list[dict[str, Any]]:
     return [_image(form)]
 
 
 def _repainted(form: Edit) -> list[dict[str, Any]]:
     if form.mask is None:
-        raise RecipeError("is empty", field="mask", hint="Paint over what is to be drawn anew.")
+        raise empty_mask()
     extent = "masked" if form.only_masked else "whole"
     mask = {"kind": "mask", "source": form.mask, "feather": form.feather, "extent": extent}
     return [_image(form), mask]
@@ -115,20 +136,25 @@ def _followed(form: Edit) -> list[dict[str, Any]]:
 def _placed(form: Edit) -> list[dict[str, Any]]:
     if not form.places:
         raise RecipeError("are missing", field="places", hint="Say what is to be where, at least once.")
+    for number, one in enumerate(form.places, start=1):
+        if not one.prompt.strip():
+            hint = "Say what is to be there, or remove the box."
+            raise RecipeError("has no words", field=f"box {number}", hint=hint)
     regions = [{"prompt": one.prompt.strip(), "area": one.area} for one in form.places]
-    return [{"kind": "regions", "regions": regions}]
+    return [*([_image(form)] if form.begin else []), {"kind": "regions", "regions": regions}]
 
 
 def _mixed(form: Edit) -> list[dict[str, Any]]:
-    if not form.other.strip():
+    others = [(form.other.strip(), form.share), (form.third.strip(), form.third_share)]
+    prompts = [{"prompt": prompt, "ratio": share} for prompt, share in others if prompt]
+    if not prompts:
         raise RecipeError("is missing", field="other prompt", hint="Say what is to be mixed in.")
-    return [
-        {
-            "kind": "mix",
-            "prompts": [{"prompt": form.other.strip(), "ratio": form.share}],
-            "ratio": 1 - form.share,
-        }
-    ]
+    rest = 1 - sum(share for prompt, share in others if prompt)
+    if rest <= 0:
+        hint = "Give the others less than 1 together."
+        raise RecipeError("nothing is left for the first prompt", field="share", value=1 - rest, hint=hint)
+    mode = {} if form.mix_mode is None else {"mode": form.mix_mode}
+    return [{"kind": "mix", "prompts": prompts, "ratio": rest, **mode}]
 
 
 def _image(form: Edit) -> dict[str, Any]:

@@ -83,6 +83,8 @@ def create_of(recipe: Recipe) -> Create:
     """Return the form that asks for `recipe`, as far as the tab Create can: what else it has is left out."""
     text = recipe.text
     size = None if recipe.width is None or recipe.height is None else (recipe.width, recipe.height)
+    adapters = () if recipe.adapters is None else recipe.adapters.adapters
+    marks = filter(None, (adapter_mark(one.name, one.weight, one.text_weight) for one in adapters))
     return Create(
         prompt="" if text is None else text.prompt,
         negative="" if text is None else text.negative,
@@ -97,7 +99,28 @@ def create_of(recipe: Recipe) -> Create:
         sampler=recipe.sampler,
         spacing=recipe.spacing,
         fast=recipe.fast,
+        loras=" ".join(marks),
     )
+
+
+def adapter_mark(name: str, weight: float, text_weight: float | None = None) -> str | None:
+    """Return how an adapter is written into the field for them; None for a name that cannot be."""
+    if not name or set(":<>\n") & set(name):
+        return None
+    first = weight if text_weight is None else text_weight
+    return f"<lora:{name}:{first:g}>" if first == weight else f"<lora:{name}:{first:g}:{weight:g}>"
+
+
+def laid_over(loras: str, name: str, weight: float) -> str:
+    """Return what stands in the field for adapters when one more is in it, or has another weight."""
+    written = adapter_mark(name, weight)
+    return " ".join(one for one in (left_out(loras, name), written) if one)
+
+
+def left_out(loras: str, name: str) -> str:
+    """Return what stands in the field for adapters without this one."""
+    pattern = rf"<(?:lora|lyco):\s*{re.escape(name)}\s*(?::[^<>\n]*)?>"
+    return " ".join(re.sub(pattern, " ", loras, flags=re.IGNORECASE).split())
 
 
 def varied(recipe: Recipe, strength: float) -> Recipe:

@@ -1,16 +1,16 @@
 """The tab Gallery: everything that was made, found again."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from html import escape
 from typing import Any
 
 import gradio as gr
 
 from sfumato.errors import NotFoundError, SfumatoError
-from sfumato.recipe.codec import to_toml
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
+from sfumato.serving.studio.binding import CLICK, QUIET
+from sfumato.serving.studio.comparing import SCRIPT, compared_of, waiting_of
+from sfumato.serving.studio.details import details_of
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.showing import problem_of
 from sfumato.serving.studio.visitors import visitor_of
@@ -30,6 +30,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         parts["model"] = gr.Dropdown([(words("all_models"), "")], value="", label=words("model"), scale=2)
         parts["favourites"] = gr.Checkbox(False, label=words("favourites"), scale=1)
         parts["bin"] = gr.Checkbox(False, label=words("bin"), scale=1)
+    parts["compared"] = gr.HTML("", js_on_load=SCRIPT, padding=False, elem_id="sf-compared")
     with gr.Row(equal_height=False):
         with gr.Column(scale=7, min_width=320):
             parts["grid"] = gr.Gallery(
@@ -43,7 +44,9 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 buttons=[],
                 elem_id="sf-gallery",
             )
-            parts["older"] = gr.Button(words("older"), visible=False)
+            with gr.Row():
+                parts["newer"] = gr.Button(words("newer"), visible=False)
+                parts["older"] = gr.Button(words("older"), visible=False)
         with gr.Column(scale=4, min_width=320):
             parts["picture"] = gr.Image(
                 label=words("details"),
@@ -56,73 +59,68 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             parts["details"] = gr.HTML("", elem_id="sf-details")
             with gr.Row():
                 parts["reuse"] = gr.Button(words("reuse"), variant="primary")
-                parts["favourite"] = gr.Button(words("favourite"))
+                parts["compare"] = gr.Button(words("compare"))
             with gr.Row():
+                parts["favourite"] = gr.Button(words("favourite"))
                 parts["delete"] = gr.Button(words("delete"))
                 parts["empty_bin"] = gr.Button(words("empty_bin"), variant="stop", visible=False)
     parts["numbers"] = gr.State(())
+    parts["pages"] = gr.State(())  # the first pictures of the pages before this one
     parts["chosen"] = gr.State(0)
+    parts["first"] = gr.State(0)  # of two that are compared
     _connect(desk, words, parts)
     return parts
 
 
-def details_of(desk: Desk, kept: Kept) -> str:
-    """Return what is known of a picture, as HTML in which nothing of it can act."""
-    when = datetime.fromtimestamp(kept.created).strftime("%Y-%m-%d %H:%M")
-    try:
-        recipe = to_toml(desk.gallery.resolved(kept))
-    except SfumatoError as error:
-        recipe = str(error)
-    facts = f"{kept.model} · {kept.width}x{kept.height} · {kept.seed} · {when}"
-    return (
-        f'<p class="sf-prompt">{escape(kept.prompt)}</p><p class="sf-quiet">{escape(facts)}</p>'
-        f"<details><summary>Recipe</summary><pre>{escape(recipe)}</pre></details>"
-    )
-
-
 def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     asked = [parts[name] for name in ("search", "model", "favourites", "bin")]
-    shown = [parts[name] for name in ("grid", "numbers", "older", "empty_bin", "model")]
+    page = [parts[name] for name in ("grid", "numbers", "newer", "older", "pages")]
 
-    def found(owner: str, values: Sequence[Any], before: int | None = None) -> tuple[Kept, ...]:
+    def found(owner: str, values: Sequence[Any], pages: Sequence[int]) -> tuple[Any, ...]:
+        """Return what `page` is at the last of `pages`: pictures older than that one."""
         search, model, favourites, binned = values
-        return desk.gallery.search(
+        pictures = desk.gallery.search(
             owner,
             search or "",
             model=model or None,
             favourites=bool(favourites),
             binned=bool(binned),
-            before=before,
-            limit=PAGE,
+            before=pages[-1] if pages else None,
+            limit=PAGE + 1,
+        )
+        shown = [(one.id, tile) for one in pictures[:PAGE] if (tile := tile_of(one)) is not None]
+        return (
+            [tile for _, tile in shown],
+            tuple(number for number, _ in shown),
+            gr.Button(visible=bool(pages)),
+            gr.Button(visible=len(pictures) > PAGE),
+            tuple(pages),
         )
 
-    def tiles(pictures: Sequence[Kept]) -> list[tuple[str, str]]:
-        made: list[tuple[str, str]] = []
-        for one in pictures:
-            try:
-                made.append((str(desk.show(desk.gallery.thumbnail(one))), one.prompt[:60]))
-            except SfumatoError:  # damaged meanwhile; the others are shown
-                continue
-        return made
+    def tile_of(kept: Kept) -> tuple[str, str] | None:
+        try:
+            return str(desk.show(desk.gallery.thumbnail(kept))), kept.prompt[:60]
+        except SfumatoError:  # damaged meanwhile; the others are shown
+            return None
 
     def search(request: gr.Request, *values: Any) -> tuple[Any, ...]:
         owner = visitor_of(request)
-        pictures = found(owner, values)
+        shown = found(owner, values, ())
         models = [(words("all_models"), ""), *((name, name) for name in desk.gallery.models(owner))]
         chosen = values[1] if any(values[1] == value for _, value in models) else ""
         return (
-            tiles(pictures),
-            tuple(one.id for one in pictures),
-            gr.Button(visible=len(pictures) == PAGE),
-            gr.Button(visible=bool(values[3]) and bool(pictures)),
+            *shown,
+            gr.Button(visible=bool(values[3]) and bool(shown[1])),
             gr.Dropdown(choices=models, value=chosen),
         )
 
-    def older(request: gr.Request, numbers: tuple[int, ...], *values: Any) -> tuple[Any, ...]:
-        owner = visitor_of(request)
-        more = found(owner, values, min(numbers, default=None))
-        whole = [desk.gallery.get(number, owner) for number in numbers] + [*more]
-        return tiles(whole), tuple(one.id for one in whole), gr.Button(visible=len(more) == PAGE)
+    def older(
+        request: gr.Request, numbers: tuple[int, ...], pages: tuple[int, ...], *values: Any
+    ) -> tuple[Any, ...]:
+        return found(visitor_of(request), values, (*pages, min(numbers)) if numbers else pages)
+
+    def newer(request: gr.Request, pages: tuple[int, ...], *values: Any) -> tuple[Any, ...]:
+        return found(visitor_of(request), values, pages[:-1])
 
     def choose(request: gr.Request, event: gr.SelectData, numbers: tuple[int, ...]) -> tuple[Any, ...]:
         try:
@@ -131,11 +129,29 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             return None, problem_of(error), 0, words("favourite"), words("delete")
         return (
             gr.Image(value=str(desk.hand_over(kept)), alt_text=kept.prompt or None),
-            details_of(desk, kept),
+            details_of(desk, words, kept),
             kept.id,
             words("unfavourite" if kept.favourite else "favourite"),
             words("delete" if kept.binned is None else "restore"),
         )
+
+    def compare(number: int, first: int) -> tuple[int, str, str]:
+        if first or not number:
+            return 0, "" if first else problem_of(words("choose_picture")), words("compare")
+        return number, waiting_of(words), words("compare_end")
+
+    def other(request: gr.Request, number: int, first: int) -> Any:
+        if not first or not number:
+            return gr.skip()
+        if first == number:
+            return waiting_of(words)
+        try:
+            one, two = (desk.gallery.get(each, visitor_of(request)) for each in (first, number))
+            return compared_of(desk, words, one, two)
+        except NotFoundError:
+            return problem_of(words("compare_gone"))
+        except SfumatoError as error:
+            return problem_of(error)
 
     def mark(request: gr.Request, number: int) -> str:
         kept = desk.gallery.get(number, visitor_of(request)) if number else None
@@ -158,13 +174,19 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     def empty(request: gr.Request) -> None:
         desk.gallery.empty_bin(visitor_of(request))
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+    quiet: dict[str, Any] = {"queue": False, **CLICK}
     changes = [one.change for one in asked[1:]] + [parts["search"].submit, parts["search"].blur]
-    gr.on(changes, search, asked, shown, **quiet)
-    parts["older"].click(older, [parts["numbers"], *asked], shown[:3], **quiet)
+    again = (search, asked, [*page, parts["empty_bin"], parts["model"]])
+    gr.on(changes, *again, **quiet)
+    parts["older"].click(older, [parts["numbers"], parts["pages"], *asked], page, **quiet)
+    parts["newer"].click(newer, [parts["pages"], *asked], page, **quiet)
     about = [parts[name] for name in ("picture", "details", "chosen", "favourite", "delete")]
-    parts["grid"].select(choose, parts["numbers"], about, **quiet)
-    again = (search, asked, shown)
+    two = [parts["chosen"], parts["first"]]
+    # Through Gradio's queue: without it, nobody is told that a state changed (Gradio 6.31).
+    parts["grid"].select(choose, parts["numbers"], about, **QUIET)
+    parts["chosen"].change(other, two, parts["compared"], **quiet)
+    comparing = [parts["first"], parts["compared"], parts["compare"]]
+    parts["compare"].click(compare, two, comparing, **quiet)
     parts["favourite"].click(mark, parts["chosen"], parts["favourite"], **quiet).then(*again, **quiet)
     parts["delete"].click(bin_or_restore, parts["chosen"], parts["delete"], **quiet).then(*again, **quiet)
     parts["empty_bin"].click(empty, None, None, **quiet).then(*again, **quiet)

@@ -1,9 +1,11 @@
 """The tab Learn: a drawing from the inside, and experiments with it."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,9 +16,10 @@ from sfumato.engine.keeping import slug
 from sfumato.errors import RecipeError, SfumatoError
 from sfumato.models.folders import BUNDLED
 from sfumato.models.load import find_model
-from sfumato.recipe.image import Recipe
+from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.labels import SAMPLER_LABELS
 from sfumato.serving.desk import Desk
+from sfumato.serving.jobs import Job
 from sfumato.serving.studio.area import QUIET, News
 from sfumato.serving.studio.forms import seed_of
 from sfumato.serving.studio.learn_drawing import Drawn, Lesson, Mixing
@@ -30,14 +33,16 @@ from sfumato.serving.studio.learn_forms import (
     mixed,
     recipe_of_learn,
 )
+from sfumato.serving.studio.learn_kept import KeptLesson, Shown, newest
+from sfumato.serving.studio.learn_look import SCRIPT
 from sfumato.serving.studio.learn_page import (
-    SCRIPT,
     about,
     begun_of,
     compared_of,
     heat_of,
     lesson_of,
     mixed_of,
+    nothing_yet,
     schedule_of,
 )
 from sfumato.serving.studio.look import Look
@@ -50,15 +55,8 @@ Parts = dict[str, Any]
 Work: TypeAlias = Lesson | Mixing
 PAGE: str = "index.html"  # of a trace
 FORM: tuple[str, ...] = ("prompt", "steps", "guidance", "sampler", "seed")
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What Show me drew last, for the experiments: its `recipe`, with a seed, and its trace."""
-
-    recipe: Recipe
-    drawn: Drawn
-    trace: Path
+TRIED: tuple[str, ...] = ("heat", "compare", "begin", "mix")  # with the picture of Show me
+LESSONS: int = 256  # whose jobs are remembered: more than can wait
 
 
 def build(desk: Desk, words: Words, look: Look) -> Parts:
@@ -94,9 +92,10 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         parts["seed"] = gr.Textbox(
             "", label=words("seed"), info=words("seed_info"), max_lines=1, elem_id="sf-learn-seed"
         )
-    parts["panel"] = _panel("lesson")
+    parts["panel"] = _panel("lesson", nothing_yet(words))
     with gr.Accordion(words("learn_export"), open=False):
         parts |= _export(words)
+    gr.HTML(f'<div class="sf-learn"><h2>{escape(words("learn_more"))}</h2></div>', padding=False)
     gr.Markdown(words("learn_gallery"), elem_classes="sf-quiet")
     parts |= _experiments(words, samplers)
     _connect(desk, words, parts)
@@ -179,6 +178,7 @@ def _experiments(words: Words, samplers: list[tuple[str, str]]) -> Parts:
 
 def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     traces = Traces(desk.settings.data_dir / "studio" / "traces")
+    lessons: deque[str] = deque(maxlen=LESSONS)  # jobs
 
     def lesson(*recipes: Recipe, **more: Any) -> Lesson:
         return Lesson(desk.settings, desk.models, recipes, **more)
@@ -186,21 +186,44 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     def show(request: gr.Request, *values: Any) -> News:
         def make() -> Lesson:
             recipe = recipe_of_learn(form_of(dict(zip(FORM, values, strict=True))))
-            return lesson(recipe, trace=traces.new(), keeps=True)
+            owner = visitor_of(request)
+            return KeptLesson(
+                desk.settings, desk.models, (recipe,), trace=traces.new(), keeps=True, owner=owner
+            )
 
         def tell(work: Work) -> Parts:
             (drawn,), (recipe,) = work.drawn, work.recipes
             assert isinstance(work, Lesson)
             assert work.trace is not None
-            steps = drawn.resolved.steps
-            return {
-                "panel": lesson_of(drawn, words),
-                # A visitor's session holds it for long; the steps are on disk.
-                "shown": Shown(recipe, replace(drawn, frames=()), work.trace),
-                "begin_step": gr.Slider(maximum=steps, value=round(0.4 * steps)),
-            }
+            return lesson_told(Shown(recipe, drawn, work.trace))
 
-        yield from _drawn(desk, words, parts, "panel", make, tell, request)
+        yield from _drawn(desk, words, parts, "panel", make, tell, request, lessons)
+
+    def lesson_told(now: Shown) -> Parts:
+        steps = now.drawn.resolved.steps
+        return {
+            "panel": lesson_of(now.drawn, words),
+            # A visitor's session holds it for long; the steps are on disk.
+            "shown": replace(now, drawn=replace(now.drawn, frames=())),
+            "begin_step": gr.Slider(maximum=steps, value=round(0.4 * steps)),
+            "file": None,
+            **dict.fromkeys(TRIED, ""),  # with another picture
+        }
+
+    def take_up(request: gr.Request, shown: Shown | None, number: str) -> News:
+        """Yield what this visitor's newest lesson shows, or will show, where the page shows none yet."""
+        yield {parts["job"]: gr.skip()}  # a handler that tells nothing empties all that it could have told
+        if shown is not None or number:
+            return
+        owner = visitor_of(request)
+        drawing = [one for one in desk.queue.of(owner) if one.id in lessons and not one.finished]
+        if drawing:
+            job = yield from _following(desk, words, parts, "panel", drawing[-1])
+            if job.state != "done":
+                return
+        found = newest(traces.folder, owner)
+        if found is not None:
+            yield {parts["job"]: "", **{parts[name]: value for name, value in lesson_told(found).items()}}
 
     def heat(request: gr.Request, shown: Shown | None) -> News:
         def make() -> Lesson:
@@ -239,7 +262,8 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             return Mixing(desk.settings, desk.models, mixed(_known(shown, words).recipe, other))
 
         def tell(work: Work) -> Parts:
-            return {"mix": mixed_of([one.pixels for one in work.drawn], SHARES, other.strip(), words)}
+            first, last = (_prompt(work.drawn[place].resolved) for place in (0, -1))
+            return {"mix": mixed_of([one.pixels for one in work.drawn], SHARES, (first, last), words)}
 
         yield from _drawn(desk, words, parts, "mix", make, tell, request)
 
@@ -271,7 +295,8 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
 
     shown, job = parts["shown"], parts["job"]
     form = [parts[name] for name in FORM]
-    outputs = [parts["panel"], shown, job, parts["begin_step"]]
+    outputs = [shown, job, *(parts[name] for name in ("panel", "begin_step", "file", *TRIED))]
+    parts["find"] = (take_up, [shown, job], outputs)
     gr.on([parts["show"].click, parts["prompt"].submit], show, form, outputs, **QUIET)
     parts["stop"].click(stop, job, None, queue=False, api_visibility="private")
     parts["heat_go"].click(heat, shown, [parts["heat"], job], **QUIET)
@@ -304,9 +329,11 @@ def _drawn(
     make: Callable[[], Work],
     tell: Callable[[Work], Parts],
     request: gr.Request,
+    noted: deque[str] | None = None,
 ) -> News:
     """Yield what is to be seen in the part `place` while the work that `make` returns is drawn, and what
-    `tell` tells of it at the end, by the names of parts; what is wrong is said there too.
+    `tell` tells of it at the end, by the names of parts; what is wrong is said there too. The job is put into
+    `noted`, where that is given.
     """
     owner = visitor_of(request)
     try:
@@ -315,12 +342,22 @@ def _drawn(
     except SfumatoError as error:
         yield {parts[place]: problem_of(error)}
         return
-    with closing(desk.queue.follow(job.id, owner)) as following:
+    if noted is not None:
+        noted.append(job.id)
+    job = yield from _following(desk, words, parts, place, job)
+    if job.state == "done":
+        yield {parts["job"]: "", **{parts[name]: value for name, value in tell(work).items()}}
+
+
+def _following(
+    desk: Desk, words: Words, parts: Parts, place: str, job: Job
+) -> Generator[dict[Any, Any], None, Job]:
+    """Yield how `job` goes until it is finished, and return how it ended."""
+    with closing(desk.queue.follow(job.id, job.owner)) as following:
         for job in following:
             if job.state != "done":
                 yield {parts[place]: progress_of(job, words), parts["job"]: job.id}
-    if job.state == "done":
-        yield {parts["job"]: "", **{parts[name]: value for name, value in tell(work).items()}}
+    return job
 
 
 def _known(shown: Shown | None, words: Words) -> Shown:
@@ -337,4 +374,8 @@ def _label(drawn: Drawn, what: str) -> str:
         return SAMPLER_LABELS.get(resolved.sampler, resolved.sampler)
     if what == "steps":
         return str(resolved.steps)
+    return _prompt(resolved)
+
+
+def _prompt(resolved: Resolved) -> str:
     return "" if resolved.text is None else resolved.text.prompt

@@ -1,7 +1,7 @@
 """What the tab Learn shows, as HTML in which nothing of a prompt can act.
 
 Everything that a slider can show is in the page from the beginning; what belongs to a place of the slider has
-it in `data-step`, and `SCRIPT` hides the rest. Nothing is asked of the server while it moves.
+it in `data-step`, and the script of `learn_look` hides the rest. The server is asked nothing while it moves.
 """
 
 import base64
@@ -15,7 +15,9 @@ from sfumato.engine.trace import GAUSSIAN
 from sfumato.imaging.heat import overlay
 from sfumato.imaging.io import encode_picture
 from sfumato.imaging.pages import picture_source
-from sfumato.imaging.plots import LEFT, RIGHT, WIDTH, Level, Line, line_plot
+from sfumato.imaging.plots import Level, Line, line_plot
+from sfumato.recipe.image import Resolved
+from sfumato.recipe.labels import SAMPLER_LABELS
 from sfumato.samplers.schedule import Schedule
 from sfumato.serving.studio.learn_arrows import arrows_of
 from sfumato.serving.studio.learn_drawing import Bytes, Drawn, Frame, Spoken, frames_at
@@ -23,97 +25,22 @@ from sfumato.serving.studio.words import Words
 
 LONGEST: Final = 384  # pixels of a picture's longer side
 
-# Bound to the component, which stays when its content changes. x of a step is the rule of `line_plot`.
-SCRIPT: Final = f"""
-const show = (group, step) => {{
-  for (const one of group.querySelectorAll("[data-step]"))
-    one.hidden = !one.dataset.step.split(" ").includes(String(step));
-  const slider = group.querySelector("input[type=range]");
-  if (slider) {{
-    slider.value = step;
-    const label = group.querySelector("output [data-step]:not([hidden])");
-    if (label) slider.setAttribute("aria-valuetext", label.textContent);
-    const last = Number(slider.max);
-    const x = {LEFT} + (last ? step / last : 0) * {WIDTH - LEFT - RIGHT};
-    for (const line of group.querySelectorAll(".marker")) {{
-      line.setAttribute("x1", x);
-      line.setAttribute("x2", x);
-    }}
-  }}
-  for (const one of group.querySelectorAll("[data-pick]"))
-    one.setAttribute("aria-pressed", String(one.dataset.pick === String(step)));
-}};
-const playing = new Map();
-const stop = (button) => {{
-  clearInterval(playing.get(button));
-  playing.delete(button);
-  button.textContent = button.dataset.play;
-}};
-element.addEventListener("input", (event) => {{
-  const group = event.target.closest(".sf-group");
-  if (!group) return;
-  if (event.target.type === "range") show(group, Number(event.target.value));
-  if (event.target.type === "checkbox") show(group, event.target.checked ? 1 : 0);
-}});
-element.addEventListener("click", (event) => {{
-  const button = event.target.closest("button");
-  const group = button && button.closest(".sf-group");
-  if (!group) return;
-  if (button.dataset.pick !== undefined) show(group, Number(button.dataset.pick));
-  if (button.dataset.play === undefined) return;
-  if (playing.has(button)) {{ stop(button); return; }}
-  const slider = group.querySelector("input[type=range]");
-  const last = Number(slider.max);
-  show(group, Number(slider.value) === last ? 0 : Number(slider.value));
-  button.textContent = button.dataset.pause;
-  playing.set(button, setInterval(() => {{
-    if (!button.isConnected || Number(slider.value) >= last) {{ stop(button); return; }}
-    show(group, Number(slider.value) + 1);
-  }}, Math.max(60, Math.min(350, 6000 / (last + 1)))));
-}});
-"""
-STYLE: Final = """
-.sf-learn { color: var(--body-text-color); }
-.sf-learn [hidden] { display: none !important; }
-.sf-learn h2 { font-size: 1.15rem; margin: 1.2rem 0 .4rem; color: var(--body-text-color); }
-.sf-learn h3 { font-size: 1rem; margin: .2rem 0; color: var(--body-text-color); }
-.sf-learn p { max-width: 48rem; margin: .4rem 0; }
-.sf-learn .sf-source, .sf-learn figcaption, .sf-learn dt { color: var(--body-text-color-subdued);
-  font-size: .875rem; }
-.sf-learn figure { margin: 0; }
-.sf-learn img { display: block; width: 100%; height: auto; border-radius: 4px; margin: 0; }
-.sf-learn img.sf-coarse { image-rendering: pixelated; }
-.sf-learn svg { display: block; overflow: visible; width: 100%; height: auto; max-width: 30rem; }
-.sf-slide { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center; margin: .5rem 0; }
-.sf-slide label { display: flex; flex: 1; gap: .7rem; align-items: center; min-width: 12rem; }
-.sf-slide input[type=range] { flex: 1; min-width: 6rem; accent-color: var(--slider-color); }
-.sf-slide output { min-width: 7rem; font-variant-numeric: tabular-nums; }
-.sf-learn button { padding: .3rem .9rem; border-radius: 6px; cursor: pointer; color: inherit;
-  border: 1px solid var(--border-color-primary); background: var(--button-secondary-background-fill);
-  color: var(--button-secondary-text-color); }
-.sf-learn button[aria-pressed=true] { border-color: var(--color-accent);
-  box-shadow: 0 0 0 2px var(--color-accent); }
-.sf-four { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(11rem, 44%), 1fr)); gap: .8rem; }
-.sf-four > * { max-width: 24rem; }
-.sf-plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr));
-  gap: 1rem; }
-.sf-beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr));
-  gap: 1rem 2rem; align-items: center; }
-.sf-now { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .2rem 1rem;
-  margin: .6rem 0; }
-.sf-now dd { margin: 0; font-variant-numeric: tabular-nums; }
-.sf-chips-row { display: flex; flex-wrap: wrap; gap: .4rem; padding: 0; margin: .4rem 0; list-style: none; }
-.sf-token { padding: .2rem .6rem; border-radius: 6px; border: 1px solid var(--border-color-primary);
-  display: inline-flex; flex-direction: column; align-items: center; margin: 0; }
-.sf-token small { color: var(--body-text-color-subdued); font-variant-numeric: tabular-nums; }
-.sf-token.sf-mark { border-style: dashed; }
-"""
-
 
 def lesson_of(drawn: Drawn, words: Words) -> str:
     """Return what is to be seen of one drawing: its words, its steps, and where guidance led."""
     spoken = "" if drawn.spoken is None else _words_of(drawn.spoken, words)
-    return f'<div class="sf-learn">{spoken}{_steps_of(drawn, words)}</div>'
+    return (
+        f'<div class="sf-learn">{_heading_of(drawn.resolved, words)}{spoken}{_steps_of(drawn, words)}</div>'
+    )
+
+
+def nothing_yet(words: Words) -> str:
+    """Return what stands there before anything was drawn: what there will be to see."""
+    items = "".join(
+        f"<li><b>{escape(words(name))}</b><br>{escape(words(f'{name}_short'))}</li>"
+        for name in ("learn_words", "learn_steps", "learn_arrows")
+    )
+    return f'<div class="sf-learn sf-nothing"><p>{escape(words("learn_nothing"))}</p><ol>{items}</ol></div>'
 
 
 def begun_of(before: Bytes, drawn: Drawn, words: Words) -> str:
@@ -136,13 +63,22 @@ def begun_of(before: Bytes, drawn: Drawn, words: Words) -> str:
     return f'<div class="sf-learn"><div class="sf-four">{"".join(pictures)}</div>{steps}</div>'
 
 
-def mixed_of(pictures: Sequence[Bytes], shares: Sequence[float], other: str, words: Words) -> str:
-    """Return a slider over the pictures of a mix, from the first prompt to `other`."""
+def mixed_of(
+    pictures: Sequence[Bytes], shares: Sequence[float], prompts: tuple[str, str], words: Words
+) -> str:
+    """Return a slider over the pictures of a mix, between those of both `prompts` alone."""
+    first, other = prompts
     labels = [words("learn_share", round(100 * share), other) for share in shares]
-    stack = _stack(pictures, "", labels)
-    slider = _slider(labels, words("learn_share_label"), words, at=len(pictures) // 2)
+    middle = len(pictures) // 2
+    slider = _slider(labels, words("learn_share_label"), words, at=middle)
+    stack = (
+        f"<figure>{_images(pictures, labels, middle)}"
+        f'<figcaption aria-live="polite">{_spans(labels, middle)}</figcaption></figure>'
+    )
+    alone = [_figure(_image(pictures[place], name), name) for place, name in ((0, first), (-1, other))]
     return (
-        f'<div class="sf-learn"><div class="sf-group">{slider}<div class="sf-four">{stack}</div></div></div>'
+        f'<div class="sf-learn"><div class="sf-group">{slider}'
+        f'<div class="sf-four">{alone[0]}{stack}{alone[1]}</div></div></div>'
     )
 
 
@@ -173,8 +109,8 @@ def compared_of(pair: tuple[Drawn, Drawn], labels: tuple[str, str], words: Words
         clean = [drawn.frames[place].clean for place in frames_at(places, drawn.frames)]
         columns += (
             f"<div><h3>{escape(label)}</h3>"
-            f"{_figure(_image(drawn.pixels, words('learn_result')), words('learn_result'))}"
-            f"{_stack(clean, words('learn_clean'))}</div>"
+            f"{_stack(clean, words('learn_clean'))}"
+            f"{_figure(_image(drawn.pixels, words('learn_result')), words('learn_result'))}</div>"
         )
     marks = [words("learn_way_of", round(100 * (place + 1) / places)) for place in range(places)]
     differ = ""
@@ -199,14 +135,37 @@ def schedule_of(words: Words) -> str:
             Line(words("learn_signal"), np.sqrt(table).round(5).tolist()),
             Line(words("learn_noise"), np.sqrt(1 - table).round(5).tolist()),
         ]
-        plot = line_plot(words("learn_schedule_of", len(table)), lines, from_zero=True)
+        # Where the last timesteps are told apart.
+        ratio = [Line("SNR", [value / (1 - value) if value < 1 else None for value in table.tolist()])]
+        along = words("learn_timestep")
+        plots = "".join(
+            f"<figure><h3>{escape(words(name))}</h3>{plot}</figure>"
+            for name, plot in (
+                (
+                    "learn_shares",
+                    line_plot(
+                        words("learn_schedule_of", len(table)),
+                        lines,
+                        from_zero=True,
+                        along=along,
+                        marked=False,
+                    ),
+                ),
+                (
+                    "learn_ratio",
+                    line_plot(words("learn_ratio"), ratio, logarithmic=True, along=along, marked=False),
+                ),
+            )
+        )
         last = float(table[-1])
         text = words(
             f"learn_schedule_{'on' if zero else 'off'}", f"{last**0.5:.4f}", f"{last / (1 - last):.4f}"
         )
         # The bundled model's way first.
         hidden = "" if zero else " hidden"
-        shown += f'<div data-step="{place}"{hidden}><p>{escape(text)}</p>{plot}</div>'
+        shown += (
+            f'<div data-step="{place}"{hidden}><p>{escape(text)}</p><div class="sf-plots">{plots}</div></div>'
+        )
     box = (
         f'<div class="sf-slide"><label><input type="checkbox" checked> {escape(words("learn_terminal"))}'
         "</label></div>"
@@ -221,6 +180,14 @@ def about(words: Words, name: str) -> str:
     """Return the text `name` and its source."""
     why = f"<p>{escape(words(f'{name}_why'))}</p>"
     return f'<div class="sf-learn">{why}{_source(words, f"{name}_source")}</div>'
+
+
+def _heading_of(resolved: Resolved, words: Words) -> str:
+    """Return which drawing this is: its prompt, and its settings."""
+    prompt = "" if resolved.text is None else resolved.text.prompt
+    sampler = SAMPLER_LABELS.get(resolved.sampler, resolved.sampler)
+    settings = words("learn_of", resolved.steps, sampler, f"{resolved.guidance:g}", resolved.seed)
+    return f'<p class="sf-lesson-of"><b>{escape(prompt)}</b> <span>{escape(settings)}</span></p>'
 
 
 def _source(words: Words, name: str) -> str:

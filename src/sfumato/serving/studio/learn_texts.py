@@ -8,6 +8,13 @@ LEARN: Final[Mapping[str, str]] = {
     "the picture that Show me draws.",
     "learn_show": "Show me",
     "learn_first": "Press Show me first.",
+    "learn_nothing": "Write what you want to see and press Show me. Some seconds later there is here:",
+    "learn_words_short": "the pieces that your prompt is cut into, and the vectors they become",
+    "learn_steps_short": "a slider over the steps: what goes into the network, what it expects to come out, "
+    "and curves of noise level, variance and entropy",
+    "learn_arrows_short": "the prediction with your words and the one without, as arrows",
+    "learn_of": "{0} steps of {1}, guidance {2}, seed {3}",
+    "learn_more": "More to try with this picture",
     "learn_settings": "Settings",
     "learn_words": "Words become numbers",
     "learn_pieces": "{0} pieces, {1} places of padding after them",
@@ -37,7 +44,7 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_steps_source": "Karras et al. 2022, arXiv 2206.00364, Eq. 2 (what D is trained for) and "
     "Algorithm 1 (the step); Song et al. 2021, arXiv 2010.02502, Eq. 12 (the same as DDIM).",
     "learn_shown_by": "Latents are shown by the small decoder that previews use; the result by the real one.",
-    "learn_level": "Noise level sigma",
+    "learn_level": "Noise level sigma (logarithmic)",
     "learn_variance": "Variance of each channel after the step",
     "learn_entropy": "Entropy that the latent can have at most",
     "learn_entropy_one": "by channel",
@@ -59,7 +66,9 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_no_arrows": "With a guidance of zero or one, one prediction is all there is.",
     "learn_arrows_why": "The network is asked twice, without the words (u) and with them (c), and the "
     "drawing goes on with u + s (c - u), where s is the guidance, here {0}: on from u through c, and "
-    "beyond. The three lie in one plane, which is drawn here; lengths are those of the whole latent.",
+    "beyond. The three lie in one plane, which is drawn here, all steps to one scale; lengths are those of "
+    "the whole latent. They are farthest apart in the first steps; near the end the noisy picture "
+    "itself tells the network what to draw, and the arrows lie on each other.",
     "learn_arrows_source": "Ho and Salimans 2022, arXiv 2207.12598, Eq. 6, with s = 1 + w.",
     "learn_export": "Take it along",
     "learn_format": "Format",
@@ -86,7 +95,8 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_share_label": "Share of the second prompt",
     "learn_mix_why": "At every step both are predicted, and the predictions averaged with these shares; the "
     "noise is the same each time. At one noise level this follows the geometric mean of what both prompts "
-    "allow; over all levels together only nearly so.",
+    "allow; over all levels together only nearly so. The tab Edit mixes as the model likes best: the "
+    "bundled one gives each prompt most weight in a band of the picture, which keeps more of both.",
     "learn_mix_source": "Liu et al. 2022, arXiv 2206.01714; Du et al. 2023, arXiv 2302.11552.",
     "learn_heat": "Where each word acts",
     "learn_heat_go": "Find out",
@@ -112,11 +122,15 @@ LEARN: Final[Mapping[str, str]] = {
     "learn_terminal": "zero terminal SNR",
     "learn_signal": "picture",
     "learn_noise": "noise",
+    "learn_timestep": "timestep",
+    "learn_shares": "Shares of picture and noise",
+    "learn_ratio": "Signal to noise ratio (logarithmic)",
     "learn_schedule_of": "Shares of picture and noise, over the {0} timesteps of training",
     "learn_schedule_off": "As Stable Diffusion was published: at the last timestep {0} of the picture still "
     "shines through (signal to noise {1}). Drawing begins with none of it, which the network never saw: its "
     "pictures keep a medium brightness.",
-    "learn_schedule_on": "Shifted and scaled so that nothing is left at the last timestep. The bundled "
+    "learn_schedule_on": "Shifted and scaled so that nothing is left at the last timestep (but 2^-24 of its "
+    "variance, so that there is something to divide by). The bundled "
     "model was trained this way, to predict v.",
     "learn_schedule_source": "Lin et al. 2023, arXiv 2305.08891, Algorithm 1.",
     "learn_source": "Source: {0}",

@@ -16,6 +16,7 @@ from sfumato.serving.desk import Desk
 from sfumato.serving.studio import create
 from sfumato.serving.studio.area import QUIET, Area, recipe_of_picture
 from sfumato.serving.studio.forms import Create, create_of
+from sfumato.serving.studio.models_tab import drawn_with, refreshes
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
@@ -45,6 +46,7 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
     form = [made[name] for name in create.FORM]
     shown: Area = made["area"]
     page.load(shown.taken_up, None, shown.outputs, **QUIET)
+    page.load(*made["presets"], **QUIET)
 
     def from_file(path: str | None) -> list[Any]:
         if path is None:
@@ -73,10 +75,13 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
             if not is_known(name, desk.settings):
                 raise gr.Error(words("cannot_draw"), print_exception=False)
             values = dict(zip(create.FORM, create.filled(Create(model=name), desk), strict=True))
-            return [values["model"], values["size"], gr.Tabs(selected="create")]
+            # One that came after the page was built is none of its choices yet.
+            model = gr.Dropdown(choices=drawn_with(desk), value=values["model"])
+            return [model, values["size"], gr.Tabs(selected="create")]
 
         changed = [made["model"], made["size"], tabs]
         parts["models"]["use"].click(use, parts["models"]["chosen"], changed, **QUIET)
+        refreshes(page, desk, parts)
     if "edit" in parts:
         canvas = parts["edit"]["canvas"]
 

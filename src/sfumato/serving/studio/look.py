@@ -1,12 +1,13 @@
 """How the studio looks and speaks: what a person writes into `studio.toml`, and nothing they need not."""
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,7 +33,8 @@ class Look(BaseModel):
     light, dark, or as the browser is set. Fonts are names: of those that come along (see `FONTS`), or of any
     that the visitor's machine has. `welcome` is Markdown. `css`, `above` and `below` are files with style
     sheets and HTML of one's own; they, `logo` and `background` lie beside `studio.toml`. `words` replace the
-    page's own, by their names. `theme` is a theme of Gradio by its name, instead of colours.
+    page's own, by their names, `language` all of them. `theme` is a theme of Gradio by its name, instead of
+    colours, or one of Hugging Face's spaces, as OWNER/NAME. `size` is that of text and gaps.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +54,7 @@ class Look(BaseModel):
     font: Short | None = None
     heading_font: Short | None = None
     rounding: int = Field(default=10, ge=0, le=40)
+    size: Literal["small", "medium", "large"] = "medium"
     footer: bool = False
     tabs: tuple[Tab, ...] = TABS
     css: Short | None = None
@@ -63,14 +66,32 @@ class Look(BaseModel):
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a look is read from, and read again when somebody changes it: a `folder`, and a `language` that
+    was asked for beside it. `endpoint` is another hub than Hugging Face's, for themes.
+    """
+
+    folder: Path
+    language: str | None = None
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True)
 class Dressed:
     """A look with nothing left to the one beneath it: `look`, the `folder` where the files that it names lie,
-    and for files of the look beneath the folder of that one, by field, in `lent`.
+    and for files of the look beneath the folder of that one, by field, in `lent`. `theme` holds the values of
+    a theme that was fetched (see `hub_theme`), `notes` what people should know of this look, `source`
+    where it is read again from, None for one that stays as it is, and `broken` what is wrong with that one,
+    where this one is worn in its place.
     """
 
     look: Look
     folder: Path
     lent: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    theme: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    broken: str | None = None
+    source: Source | None = field(default=None, compare=False)
 
     def file(self, name: str) -> Path | None:
         """Return the file that the field `name` names, checked to lie in the folder, or None.
@@ -105,19 +126,40 @@ def data_address(picture: Path) -> str:
 
 def read_look(folder: Path) -> Dressed:
     """Return the look in `folder`: that of its studio.toml, over the one it begins with; without such a file,
-    the first of our own. Raises RecipeError naming the file, and the line where it is no TOML.
+    the first of our own. Raises RecipeError naming the file and the line.
     """
     path = folder / FILE
     if not path.is_file():
         return built_in(names()[0])
+    written = b""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RecipeError("is too large", field="look", value=FILE)
-        look = from_toml(path.read_bytes(), Look)
-        return _over(look, folder)
-    except (SfumatoError, OSError) as error:
-        # The reader of TOML calls every file a recipe.
-        raise RecipeError(f"{path}: {str(error).removeprefix('recipe: ')}", field="studio") from error
+        written = path.read_bytes()
+        return _over(from_toml(written, Look), folder)
+    except SfumatoError as error:
+        # The reader of TOML calls every file a recipe, and says the line itself.
+        said = str(error).removeprefix("recipe: ")
+        line = line_of(error, written.decode("utf-8", "replace"))
+        place = path if line is None else f"{path}, line {line}"
+        raise RecipeError(f"{place}: {said}", field="studio") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: {error}", field="studio") from error
+
+
+def line_of(error: SfumatoError, written: str) -> int | None:
+    """Return the line of `written`, a studio.toml, that an error is about, counted from 1; None where none
+    can be named.
+    """
+    # In a table of words, the one that is wrong is the value.
+    wanted = [one for one in (error.value, *reversed(re.split(r"[.\[]", error.field or ""))) if one]
+    for name in wanted:
+        if isinstance(name, str):
+            begins = re.compile(rf"\s*(?:[\"']?{re.escape(name)}[\"']?\s*=|\[\s*{re.escape(name)}\s*\])")
+            for number, line in enumerate(written.splitlines(), 1):
+                if begins.match(line):
+                    return number
+    return None
 
 
 def built_in(name: str) -> Dressed:

@@ -1,106 +1,318 @@
-"""The tab Models: what there is to draw with, and what each file says of itself."""
+"""The tab Models: what there is, what each file says of itself; loading, giving back and converting."""
 
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from html import escape
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
-from sfumato.errors import SfumatoError
-from sfumato.models.facts import Facts, read_facts
-from sfumato.models.library import Entry, find_any, list_library
-from sfumato.serving.desk import Desk
+from sfumato.errors import NotFoundError, SfumatoError
+from sfumato.models.facts import VAE
+from sfumato.models.folders import BUNDLED
+from sfumato.models.load import list_models
+from sfumato.models.memory import resident_memory
+from sfumato.models.network_tensors import DTYPES
+from sfumato.models.report import memory_of
+from sfumato.serving.desk import ALONE, Desk
+from sfumato.serving.queue import Draw
+from sfumato.serving.studio import models_convert
 from sfumato.serving.studio.area import QUIET
 from sfumato.serving.studio.look import Look
-from sfumato.serving.studio.showing import problem_of
+from sfumato.serving.studio.models_convert import Converting, Form, plan_of
+from sfumato.serving.studio.models_load import Warming, recipe_to_load
+from sfumato.serving.studio.models_shelf import KINDS, OTHER, Item, Shelf
+from sfumato.serving.studio.models_showing import (
+    SCRIPT,
+    details_of,
+    estimate_line,
+    loaded_of,
+    memory_line,
+    size_of,
+    table_of,
+)
+from sfumato.serving.studio.showing import problem_of, progress_of
+from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
 Parts = dict[str, Any]
-COLUMNS: tuple[str, ...] = ("name", "kind", "family", "megabytes", "licence", "trigger_words")
-MOST_WORDS: int = 12
-MOST_TEXT: int = 400  # characters of what a file says of itself: nobody checked it
+News: TypeAlias = Generator[dict[Any, Any], None, None]
+LOOK: float = 3.0  # seconds between looks at the hashes, while some are taken
+_FORM = ("layout", "dtype", "vae", "name")
 
 
 def build(desk: Desk, words: Words, look: Look) -> Parts:
     """Make the tab, in the place that is open, and return its parts."""
-    parts: Parts = {}
-    folders = ", ".join(str(one) for one in (*desk.settings.model_dirs, desk.settings.data_dir / "models"))
-    gr.Markdown(words("models_where"), elem_classes="sf-quiet")
-    gr.HTML(f'<p class="sf-quiet">{escape(folders)}</p>', padding=False)
-    with gr.Row():
-        parts["look_again"] = gr.Button(words("look_again"), scale=1)
-        parts["use"] = gr.Button(words("use_model"), variant="primary", scale=1)
+    parts: Parts = {"shelf": Shelf(desk.settings)}
+    parts["where"] = gr.HTML("", elem_id="sf-models-where", padding=False)
     with gr.Row(equal_height=False):
         with gr.Column(scale=7, min_width=320):
-            parts["table"] = gr.Dataframe(
-                headers=[words(f"column_{one}") for one in COLUMNS],
-                datatype="str",
-                interactive=False,
-                wrap=True,
-                label=words("tab_models"),
-                elem_id="sf-models",
+            with gr.Row(equal_height=True):
+                parts["search"] = gr.Textbox(
+                    "",
+                    label=words("models_search"),
+                    placeholder=words("models_search_hint"),
+                    max_lines=1,
+                    scale=3,
+                    elem_id="sf-models-search",
+                )
+                kinds = [(words("models_all_kinds"), ""), *KINDS, (words("models_other_kinds"), OTHER)]
+                parts["kind"] = gr.Dropdown(kinds, value="", label=words("column_kind"), scale=2)
+                parts["look_again"] = gr.Button(words("look_again"), scale=1, elem_id="sf-models-look")
+            parts["table"] = gr.HTML(
+                "", js_on_load=SCRIPT, elem_id="sf-models", padding=False, apply_default_css=False
             )
-        with gr.Column(scale=4, min_width=320):
-            parts["details"] = gr.HTML("", elem_id="sf-model")
-    parts["chosen"] = gr.State("")
-    _connect(desk, parts)
+        with gr.Column(scale=5, min_width=320):
+            quiet = f'<p class="sf-quiet">{escape(words("models_choose"))}</p>'
+            parts["details"] = gr.HTML(quiet, elem_id="sf-model", padding=False)
+            parts["estimate"] = gr.HTML("", padding=False)
+            with gr.Row():
+                parts["use"] = gr.Button(words("use_model"), variant="primary", elem_id="sf-models-use")
+                parts["load"] = gr.Button(words("models_load"), elem_id="sf-models-load")
+                parts["give_back"] = gr.Button(words("models_give_back"), elem_id="sf-models-give-back")
+                parts["stop"] = gr.Button(words("stop"), variant="stop", elem_classes="sf-stop")
+            parts["progress"] = gr.HTML("", elem_id="sf-models-progress", padding=False)
+            parts["loaded"] = gr.HTML("", elem_id="sf-models-loaded", padding=False)
+            with gr.Accordion(words("models_convert"), open=False, elem_id="sf-convert") as convert:
+                parts |= _convert_parts(words)
+            parts["convert"] = convert
+    parts["chosen"] = gr.State("")  # the name of a model to draw with
+    parts["key"] = gr.State("")
+    parts["job"] = gr.State("")
+    parts["timer"] = gr.Timer(LOOK, active=False)
+    _connect_library(desk, words, parts)
+    _connect_work(desk, words, parts)
     return parts
 
 
-def rows_of(desk: Desk) -> list[list[str]]:
-    """Return a row of `COLUMNS` for everything there is; one that cannot be used says why."""
-    return [_row(one) for one in list_library(desk.settings)]
+def may_manage(request: gr.Request | None, desk: Desk) -> bool:
+    """Tell whether who asks may convert models and give them back: whoever opened the studio, where nobody
+    else can come in, and others only where the settings say so. Loading is what drawing does as well.
+    """
+    return desk.settings.visitors_manage or visitor_of(request) == ALONE
 
 
-def details_of(desk: Desk, name: str) -> str:
-    """Return what the file called `name` says of itself, as HTML in which nothing of it can act."""
-    try:
-        path = find_any(name, desk.settings)
-        facts = read_facts(path)
-    except SfumatoError as error:
-        return problem_of(error)
-    lines = {
-        "File": path.name,
-        "Kind": facts.kind,
-        "Family": facts.family or "unknown",
-        "Size": f"{facts.num_bytes / 1e6:,.0f} MB",
-        "Title": facts.notes.title,
-        "Author": facts.notes.author,
-        "Licence": facts.notes.licence,
-        "Made": facts.notes.date,
-        "Made for": facts.notes.base,
-        "Trigger words": _words(facts),
-    }
-    shown = "".join(
-        f"<dt>{escape(title)}</dt><dd>{escape(str(value)[:MOST_TEXT])}</dd>"
-        for title, value in lines.items()
-        if value
+def _convert_parts(words: Words) -> Parts:
+    parts: Parts = {}
+    gr.Markdown(words("models_convert_about"), elem_classes="sf-quiet")
+    layouts = [(words(f"models_layout_{one}"), one) for one in models_convert.LAYOUTS]
+    same = (words("models_dtype_same"), "")
+    parts["layout"] = gr.Radio(layouts, value="file", label=words("models_layout"), elem_classes="sf-chips")
+    parts["dtype"] = gr.Dropdown([same, *DTYPES], value="", label=words("models_dtype"))
+    own = (words("models_vae_own"), "")
+    parts["vae"] = gr.Dropdown([own], value="", label=words("models_vae"))
+    parts["name"] = gr.Textbox(
+        "", label=words("models_name"), info=words("models_name_info"), max_lines=1, elem_id="sf-convert-name"
     )
-    return f'<h3>{escape(name)}</h3><dl class="sf-facts">{shown}</dl>'
+    parts["room"] = gr.HTML("", elem_id="sf-convert-room", padding=False)
+    parts["do_convert"] = gr.Button(words("models_do_convert"), elem_id="sf-convert-go")
+    return parts
 
 
-def _row(entry: Entry) -> list[str]:
-    facts = entry.facts
-    family = entry.problem if facts is None else facts.family
-    return [
-        entry.name,
-        entry.kind,
-        (family or "")[:MOST_TEXT],
-        f"{entry.num_bytes / 1e6:,.0f}",
-        "" if facts is None else (facts.notes.licence or "")[:MOST_TEXT],
-        "" if facts is None else _words(facts),
-    ]
+def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
+    shelf: Shelf = parts["shelf"]
+    shown = [parts[name] for name in ("where", "table", "vae", "loaded", "timer")]
+    owned = [parts["convert"], parts["give_back"]]
 
+    def table(search: str, kind: str, key: str) -> str:
+        found = shelf.search(search or "", kind or "")
+        return table_of(found, len(shelf.items), words, key)
 
-def _words(facts: Facts) -> str:
-    return ", ".join(word for word, _ in facts.notes.words[:MOST_WORDS])[:MOST_TEXT]
+    def find(request: gr.Request, search: str, kind: str, key: str) -> tuple[Any, ...]:
+        shelf.look()
+        desk.hasher.start()  # for what came meanwhile
+        mine = may_manage(request, desk)
+        vaes = [(one.entry.name, one.key) for one in shelf.items if one.entry.kind == VAE and not one.problem]
+        return (
+            where_of(desk, shelf, words, told=visitor_of(request) == ALONE),
+            table(search, kind, key),
+            gr.Dropdown(choices=[(words("models_vae_own"), ""), *vaes], value=""),
+            loaded_of(desk.models.models, words),
+            gr.Timer(active=True),
+            gr.Accordion(visible=mine),
+            gr.Button(visible=mine),
+        )
 
+    def tick(request: gr.Request, search: str, kind: str, key: str) -> tuple[Any, ...]:
+        before = shelf.items
+        running = desk.hasher.running
+        same = shelf.with_hashes() == before
+        return (
+            where_of(desk, shelf, words, told=visitor_of(request) == ALONE),
+            gr.skip() if same else table(search, kind, key),
+            gr.Timer(active=running),
+        )
 
-def _connect(desk: Desk, parts: Parts) -> None:
-    def choose(event: gr.SelectData) -> tuple[str, str]:
-        row: list[str] = event.row_value
-        name = str(row[0]) if row else ""
-        return details_of(desk, name), name
+    def choose(request: gr.Request, event: gr.EventData) -> tuple[str, str, str, str]:
+        told: Any = event
+        try:
+            item = shelf.get(str(told.key))
+        except (NotFoundError, AttributeError):
+            return problem_of(words("models_left")), "", "", ""
+        details = _details(item, desk, words, told=visitor_of(request) == ALONE)
+        return (*details, item.entry.name if item.draws else "", item.key)
 
-    parts["find"] = (lambda: rows_of(desk), None, parts["table"])
+    asked = [parts["search"], parts["kind"], parts["key"]]
+    parts["find"] = (find, asked, [*shown, *owned])
     parts["look_again"].click(*parts["find"], **QUIET)
-    parts["table"].select(choose, None, [parts["details"], parts["chosen"]], **QUIET)
+    again: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+    gr.on([parts["search"].change, parts["kind"].input], table, asked, parts["table"], **again)
+    parts["timer"].tick(tick, asked, [parts["where"], parts["table"], parts["timer"]], **QUIET)
+    about = [parts[name] for name in ("details", "estimate", "chosen", "key")]
+    parts["table"].select(choose, None, about, **QUIET)
+
+
+def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
+    shelf: Shelf = parts["shelf"]
+    outputs = [parts["progress"], parts["loaded"], parts["job"]]
+
+    def followed(name: str, owner: str, draw: Draw, title: str, told: Callable[[], str]) -> News:
+        """Yield what is to be seen of a job, and `told` in the end."""
+        try:
+            job = desk.queue.submit(recipe_to_load(name), owner, draw, title=title)
+        except SfumatoError as error:
+            yield {parts["progress"]: problem_of(error)}
+            return
+        for now in desk.queue.follow(job.id, owner):
+            shown = told() if now.state == "done" else progress_of(now, words)
+            loaded = loaded_of(desk.models.models, words)
+            yield {parts["progress"]: shown, parts["job"]: now.id, parts["loaded"]: loaded}
+
+    def load(request: gr.Request, name: str) -> News:
+        if not name:
+            yield {parts["progress"]: problem_of(words("cannot_draw"))}
+            return
+        warming = Warming(desk.settings, desk.models)
+
+        def told() -> str:
+            memory = memory_line(warming.before, warming.after, words)
+            return _line(f"{words('models_loaded', f'{warming.seconds:.1f}')} {memory}")
+
+        yield from followed(name, visitor_of(request), warming.draw, words("models_loading", name), told)
+
+    def give_back(request: gr.Request, name: str) -> tuple[str, str]:
+        if not may_manage(request, desk):
+            return problem_of(words("models_owner_only")), loaded_of(desk.models.models, words)
+        before = resident_memory()
+        if not name or not desk.models.drop(name):
+            told = problem_of(words("models_not_given", name) if name else words("models_chosen_first"))
+        else:
+            memory = memory_line(before, resident_memory(), words)
+            told = _line(f"{words('models_given_back', name)} {memory}")
+        return told, loaded_of(desk.models.models, words)
+
+    def stop(request: gr.Request, number: str) -> None:
+        with suppress(NotFoundError):  # finished long ago, and forgotten
+            if number:
+                desk.queue.cancel(number, visitor_of(request))
+
+    def form_of(key: str, layout: str, dtype: str, vae: str, name: str) -> Form:
+        return Form(key, "folder" if layout == "folder" else "file", dtype or "", vae or "", name or "")
+
+    def room(request: gr.Request, key: str, *values: str) -> str:
+        if not key or not may_manage(request, desk):
+            return ""
+        try:
+            plan = plan_of(form_of(key, *values), shelf, desk.settings)
+            free = size_of(models_convert.free_on_disk(plan.output.parent))
+            line = words("models_estimate", size_of(plan.num_bytes), plan.output.name, free)
+            models_convert.check_room(plan)
+        except SfumatoError as error:
+            return problem_of(_said(error))
+        return f'<p class="sf-quiet">{escape(line)}</p>'
+
+    def convert(request: gr.Request, key: str, *values: str) -> News:
+        try:
+            if not may_manage(request, desk):
+                raise NotFoundError(words("models_owner_only"))
+            if not key:
+                raise NotFoundError(words("models_chosen_first"))
+            plan = plan_of(form_of(key, *values), shelf, desk.settings)
+            models_convert.check_room(plan)
+        except SfumatoError as error:
+            yield {parts["progress"]: problem_of(_said(error))}
+            return
+        converting = Converting(plan)
+        name = shelf.get(key).entry.name
+
+        def told() -> str:
+            done = converting.done
+            assert done is not None  # a job that is done has it
+            size = size_of(done.num_bytes)
+            return _line(words("models_converted", done.path.name, f"{done.tensors:,}", size))
+
+        title = words("models_converting", name)
+        yield from followed(name, visitor_of(request), converting.draw, title, told)
+
+    parts["load"].click(load, parts["chosen"], outputs, **QUIET)
+    parts["give_back"].click(give_back, parts["chosen"], outputs[:2], **QUIET)
+    parts["stop"].click(stop, parts["job"], None, **{**QUIET, "queue": False})
+    form = [parts["key"], *(parts[name] for name in _FORM)]
+    changes = [parts["key"].change, parts["name"].blur]
+    changes += [parts[name].input for name in ("layout", "dtype", "vae")]
+    gr.on(changes, room, form, parts["room"], **QUIET)
+    converted = parts["do_convert"].click(convert, form, outputs, **QUIET)
+    converted.then(*parts["find"], **QUIET)
+    parts["converted"] = converted
+
+
+def drawn_with(desk: Desk) -> list[str]:
+    """Return the names of the models that can be drawn with, the bundled one first."""
+    return [one.name for one in list_models(desk.settings) if one.problem is None]
+
+
+def refreshes(page: gr.Blocks, desk: Desk, parts: Mapping[str, Parts]) -> None:
+    """Have the tabs on which a model is chosen know what came and went: when the page is opened, when
+    somebody looks again, and after a conversion.
+    """
+    chosen = [parts[name]["model"] for name in ("create", "edit", "grid") if name in parts]
+
+    def now(*values: str) -> list[gr.Dropdown]:
+        names = drawn_with(desk)
+        return [
+            gr.Dropdown(choices=names) if one in names else gr.Dropdown(choices=names, value=BUNDLED)
+            for one in values
+        ]
+
+    mine = parts["models"]
+    gr.on([page.load, mine["look_again"].click], now, chosen, chosen, **QUIET)
+    mine["converted"].then(now, chosen, chosen, **QUIET)
+
+
+def where_of(desk: Desk, shelf: Shelf, words: Words, *, told: bool) -> str:
+    """Return where models are looked for, which of these places are gone, and how far their hashes are;
+    folders are `told` to whoever opened the studio alone.
+    """
+    settings = desk.settings
+    folders = ", ".join(str(one) for one in (*settings.model_dirs, settings.data_dir / "models"))
+    shown = f'<p class="sf-quiet">{escape(words("models_folders", folders))}</p>' if told else ""
+    gone = ", ".join(str(one) for one in shelf.missing)
+    if gone:
+        shown += problem_of(words("models_gone", gone) if told else words("models_gone_somewhere"))
+    now = desk.hasher.now
+    if desk.hasher.running and now.total:
+        line = words("models_hashing", now.done, now.total)
+        shown += f'<p class="sf-quiet" role="status">{escape(line)}</p>'
+    return shown
+
+
+def _details(item: Item, desk: Desk, words: Words, *, told: bool) -> tuple[str, str]:
+    """Return what is known of `item`, and what loading it takes."""
+    try:
+        details = details_of(item, words, desk.settings, paths=told)
+        facts = item.entry.facts
+        memory = memory_of(facts, desk.settings) if facts is not None and item.draws else None
+    except (SfumatoError, OSError):  # it goes away while it is looked at
+        return problem_of(words("models_left")), ""
+    return details, estimate_line(memory, words)
+
+
+def _said(error: SfumatoError) -> str:
+    """Return an error as anybody may read it: without the folders of this machine."""
+    value = str(error.value)
+    error.value = value.replace("\\", "/").rpartition("/")[2] if error.value is not None else None
+    return str(error)
+
+
+def _line(text: str) -> str:
+    return f'<div class="sf-line" role="status">{escape(text.strip())}</div>'

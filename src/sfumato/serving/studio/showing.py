@@ -6,17 +6,21 @@ from html import escape
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.words import Words
 
+MOST_SAID: int = 200  # characters of a prompt that go with every preview
+
 
 def progress_of(job: Job, words: Words) -> str:
     """Return the line and the bar that tell how a job goes, and the picture as it is so far."""
     share = job.steps / job.total_steps if job.total_steps else 0.0
     if job.state == "queued":
-        line = words("waiting")
+        line = f"{job.title} · {words('waiting')}" if job.title else words("waiting")
         if job.position > 0:
             line += f" · {words('in_line', job.position)}"
     elif job.state == "running":
-        line = words("drawing")
-        if job.total_steps:
+        line = job.title or words("drawing")
+        if job.title:
+            line += f" · {job.steps} %"
+        elif job.total_steps:
             line += f" · {words('step_of', job.steps, job.total_steps)}"
     elif job.state == "failed":
         return problem_of(job.problem or "")
@@ -41,14 +45,17 @@ def problem_of(problem: object) -> str:
 def _picture(jpeg: bytes, job: Job) -> str:
     prompt = "" if job.recipe.text is None else job.recipe.text.prompt
     data = base64.b64encode(jpeg).decode("ascii")
-    return f'<img alt="{escape(prompt, quote=True)}" src="data:image/jpeg;base64,{data}">'
+    return f'<img alt="{escape(prompt[:MOST_SAID], quote=True)}" src="data:image/jpeg;base64,{data}">'
 
 
 STYLE = """
 .sf-title { margin: 0; display: flex; align-items: center; gap: 12px; }
 .sf-logo { height: 1.4em; }
 .sf-quiet { color: var(--body-text-color-subdued); }
-#sf-picture img { width: 100%; object-fit: contain; }
+#sf-picture .image-frame { width: 100%; }
+#sf-picture img { width: 100%; height: auto; object-fit: contain; }
+/* Gradio would show a picture's upper half. */
+.sf-results .grid-wrap { max-height: max(42rem, 85vh) !important; }
 .sf-previews { display: flex; flex-wrap: wrap; gap: 8px; justify-content: center; }
 .sf-previews img { width: min(100%, 384px); image-rendering: auto; border-radius: var(--block-radius); }
 .sf-bar { height: 6px; margin: 10px 0 6px; border-radius: 3px; overflow: hidden;

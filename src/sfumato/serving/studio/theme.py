@@ -35,6 +35,12 @@ THEMES: Final[Mapping[str, type[Any]]] = {
 }
 _KNOWN: Final = frozenset(inspect.signature(gr.themes.Base.set).parameters)
 _MONO: Final = ("ui-monospace", "Consolas", "monospace")
+#: Families that every browser has one of, by the names that style sheets give them.
+GENERIC: Final = frozenset(
+    {"sans-serif", "serif", "monospace", "cursive", "fantasy", "system-ui"}
+    | {f"ui-{one}" for one in ("sans-serif", "serif", "monospace", "rounded")}
+)
+_SIZES: Final = {"small": "sm", "medium": "md", "large": "lg"}
 
 
 class ShippedFont(fonts.LocalFont):
@@ -60,6 +66,8 @@ class ShippedFont(fonts.LocalFont):
 def theme_of(dressed: Dressed) -> gr.themes.Base:
     """Return the theme of a look. Raises RecipeError for colours and themes that are none."""
     look = dressed.look
+    if dressed.theme is not None:
+        return _fetched(dressed.theme)
     if look.theme is not None:
         return _named(look.theme)
     light, dark = (palette_of(look, dark=mode) for mode in (False, True))
@@ -67,6 +75,8 @@ def theme_of(dressed: Dressed) -> gr.themes.Base:
         font=_fonts(look.font),
         font_mono=[*_MONO],
         radius_size=_radius(look.rounding),
+        text_size=_SIZES[look.size],
+        spacing_size=_SIZES[look.size],
     )
     values = _values(light) | {f"{name}_dark": value for name, value in _values(dark).items()}
     return theme.set(**{name: value for name, value in values.items() if name in _KNOWN})
@@ -77,7 +87,8 @@ def style_of(dressed: Dressed) -> str:
     the end. Raises RecipeError for a file that cannot be used.
     """
     look = dressed.look
-    ground = palette_of(look, dark=look.mode == "dark").ground if look.theme is None else None
+    named = look.theme is not None or dressed.theme is not None
+    ground = None if named else palette_of(look, dark=look.mode == "dark").ground
     rules: list[str] = []
     background = dressed.file("background")
     if background is not None:
@@ -89,8 +100,9 @@ def style_of(dressed: Dressed) -> str:
         # Words stand outside of panels as well.
         rules.append("main.contain { background: var(--block-background-fill); padding: 0 16px 16px; }")
     if look.heading_font is not None:
-        if look.heading_font in FONTS:
-            rules.append(ShippedFont(FONTS[look.heading_font]).stylesheet()["css"])
+        shipped = FONTS.get(look.heading_font)
+        if shipped is not None:
+            rules.append(ShippedFont(shipped).stylesheet()["css"])
         rules.append(f"h1, h2, h3 {{ font-family: {_family(look.heading_font)} !important; }}")
     own = dressed.file("css")
     return "\n".join([*rules, "" if own is None else own.read_text(encoding="utf-8")])
@@ -216,18 +228,44 @@ def _named(name: str) -> gr.themes.Base:
     )
 
 
+def _fetched(values: Mapping[str, Any]) -> gr.themes.Base:
+    """Return the theme that was fetched, with the fonts that come along, or that the machine has."""
+    named = {name: [*map(_font, values[name])] for name in ("font", "font_mono")}
+    theme = gr.themes.Base(
+        font=[*named["font"], "system-ui", "sans-serif"], font_mono=[*named["font_mono"], *_MONO]
+    )
+    for name, value in values.items():
+        # What this Gradio does not know would be a variable of no use.
+        if name not in named and name in vars(theme):
+            setattr(theme, name, value)
+    return theme
+
+
+def fonts_of_machine(dressed: Dressed) -> tuple[str, ...]:
+    """Return the fonts that a look names and that do not come along: whether one is there, only the
+    visitor's browser knows.
+    """
+    named = dressed.look.font if dressed.look.theme is None else None
+    if dressed.theme is not None and dressed.theme["font"]:
+        named = dressed.theme["font"][0]
+    wanted = dict.fromkeys(one for one in (named, dressed.look.heading_font) if one is not None)
+    return tuple(one for one in wanted if one not in FONTS and one.lower() not in GENERIC)
+
+
 def _fonts(name: str | None) -> list[fonts.Font | str]:
-    wanted: list[fonts.Font | str] = []
-    if name is not None:
-        wanted.append(ShippedFont(FONTS[name]) if name in FONTS else _family(name))
-    return [*wanted, "system-ui", "sans-serif"]
+    return [*([] if name is None else [_font(name)]), "system-ui", "sans-serif"]
+
+
+def _font(name: str) -> fonts.Font | str:
+    shipped = FONTS.get(name)
+    return _family(name) if shipped is None else ShippedFont(shipped)
 
 
 def _family(name: str) -> str:
     """Return a font's name for a style sheet. Raises RecipeError for what no font is called."""
     if not all(one.isalnum() or one in " -_" for one in name):
         raise RecipeError("is no name of a font", field="font", value=name, hint="Give letters and spaces.")
-    return f"'{FONTS.get(name, name)}'"
+    return name.lower() if name.lower() in GENERIC else f"'{FONTS.get(name, name)}'"
 
 
 def _radius(pixels: int) -> gr.themes.Size:

@@ -43,6 +43,8 @@ class Traces:
                 own_trace_folder(old).clear()
                 with suppress(OSError):  # what is not ours stays
                     old.rmdir()
+                for beside in self.folder.glob(f"{old.name}.*.json"):  # see learn_kept
+                    beside.unlink(missing_ok=True)
             path = self.folder / secrets.token_hex(8)
             make_folder(path)
             return path

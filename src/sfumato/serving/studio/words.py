@@ -1,14 +1,21 @@
 """What the page says, by names that looks can replace and languages translate."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 from sfumato.errors import RecipeError, closest
+from sfumato.serving.studio.edit_texts import EDIT
 from sfumato.serving.studio.learn_texts import LEARN
 from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.models_texts import MODELS
+from sfumato.serving.studio.picture_texts import PICTURES
 
 ENGLISH: Final[Mapping[str, str]] = {
+    "skip": "Past the tabs",
     "tab_create": "Create",
     "tab_edit": "Edit",
     "tab_learn": "Learn",
@@ -89,12 +96,10 @@ ENGLISH: Final[Mapping[str, str]] = {
     "annotator": "Lines are found by",
     "weight": "How closely they are followed",
     "annotated": "What is followed",
-    "places": "What goes where: a prompt, and left, top, width, height in 0 to 1",
     "other": "Mixed with",
     "share": "Share of the second prompt",
     "before_after": "Before and after",
     "draw_edit": "Draw",
-    "models_where": "Models are looked for in these folders, and in those of SFUMATO_MODELS.",
     "look_again": "Look again",
     "use_model": "Draw with this one",
     "cannot_draw": "Choose a model that can be drawn with first.",
@@ -103,8 +108,12 @@ ENGLISH: Final[Mapping[str, str]] = {
     "column_family": "Family",
     "column_megabytes": "MB",
     "column_licence": "Licence",
-    "column_trigger_words": "Trigger words",
     "private": "Nothing leaves this machine.",
+    "look_close": "Close",
+    "look_kept": "The look was not changed, as it cannot be used. {0}",
+    "look_changed": "The look was changed. What is on the canvas would be lost by showing it now.",
+    "look_show": "Show it",
+    "look_font": "The font {0} does not come along, and is not on this machine: another stands in for it.",
     "grid_about": "Settings crossed with each other: one picture for every combination, all with one noise.",
     "grid_across": "From column to column",
     "grid_down": "From row to row",
@@ -116,9 +125,18 @@ ENGLISH: Final[Mapping[str, str]] = {
     "grid_progress": "Picture {0} of {1}",
     "grid_done": "{0} of {1} pictures; they are in the gallery as well",
     "grid_sheet": "The sheet as one picture",
+    **EDIT,
     **LEARN,
+    **MODELS,
+    **PICTURES,
 }
-LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH}
+LANGUAGES: Final = ("en", "de", "nl", "es", "fr")
+#: What is the same in every language: sources, names, and numbers alone.
+SAME: Final = frozenset(
+    {name for name in ENGLISH if name.endswith("_source") and "{" not in ENGLISH[name]}
+    | {"column_megabytes", "learn_way_of", "preset_own", "model_fact_AutoV2", "model_fact_AutoV3"}
+    | {"model_fact_sha256"}
+) & frozenset(ENGLISH)
 
 
 @dataclass(frozen=True)
@@ -136,13 +154,23 @@ class Words:
         return text
 
 
+@cache
+def translated(language: str) -> Mapping[str, str]:
+    """Return the words of one of `LANGUAGES`, from its file; what it has not is said in English."""
+    if language == "en":
+        return {}
+    file = files("sfumato.serving.studio") / "languages" / f"{language}.toml"
+    table: dict[str, str] = tomllib.loads(file.read_text(encoding="utf-8"))
+    return {name: text for name, text in table.items() if name in ENGLISH}
+
+
 def words_of(look: Look) -> Words:
     """Return the words of a look. Raises RecipeError for a language or a name that is not known."""
     if look.language not in LANGUAGES:
         names = ", ".join(LANGUAGES)
         hint = f"Choose one of {names}, and replace words in [words]."
         raise RecipeError("is not known here", field="language", value=look.language, hint=hint)
-    table = {**ENGLISH, **LANGUAGES[look.language]}
+    table = {**ENGLISH, **translated(look.language)}
     for name in look.words:
         if name not in ENGLISH:
             near = closest(name, ENGLISH)

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.errors import InputError, OutputError
-from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest, NetworkChanges
+from sfumato.models.adapters.changes import UNCHANGED, Changes, Latest
 from sfumato.models.backends.base import NOTHING, Extra, Work
-from sfumato.models.backends.openvino.altered import AS_IT_IS, Altered, freeu_factors
-from sfumato.models.backends.openvino.autoencoder import build_decoder, build_encoder
+from sfumato.models.backends.openvino.altered import Altered, freeu_factors
 from sfumato.models.backends.openvino.cache import CachePlace, GraphCache, Maker, builder_version
-from sfumato.models.backends.openvino.clip import build_text_encoder
 from sfumato.models.backends.openvino.control import HintShape, OpenVinoControl, open_control
+from sfumato.models.backends.openvino.graphs import Graphs
 from sfumato.models.backends.openvino.networks import (
     Graph,
     Network,
@@ -29,17 +28,13 @@ from sfumato.models.backends.openvino.networks import (
     version,
 )
 from sfumato.models.backends.openvino.ranges import INT8_FULL, Ranges, fingerprint, stored_ranges
-from sfumato.models.backends.openvino.tiny import build_tiny_decoder
 from sfumato.models.backends.openvino.unet import (
-    DYNAMIC,
     Part,
     UNetShape,
     added_features,
-    build_unet,
     guidance_features,
     time_features,
 )
-from sfumato.models.backends.openvino.weights import Weights, weights_of
 from sfumato.models.controlnets import ControlFiles, Opened
 from sfumato.models.files import ModelFiles
 from sfumato.models.latents import in_unit_variance, scaling_of
@@ -55,7 +50,6 @@ NO_BFLOAT16: Final = (
     "This processor has no bfloat16: it is imitated, or float32 takes its place. Most likely, --precision "
     "f32 is faster."
 )
-HASTY_ROWS: Final = 2  # one picture with guidance, for which somebody waits
 NO_INT8: Final = (
     "This processor does not multiply whole numbers of eight bits: they are imitated. Most likely, "
     "--precision f32 is faster."
@@ -111,13 +105,11 @@ class OpenVinoBackend:
         steered = any(one.kind == "ControlNet" for one in work.controls)
         inside = max((one.num_features for one in work.controls), default=0)
         # Two threads: the UNet takes as long as the others together, and two cores are common.
-        graphs = [self._unet_graph(part, latents, residuals=steered) for part in parts]
-        if work.freeu or work.perturbed or inside:
-            graphs = self._altered_graphs(work, parts, latents, residuals=steered, inside=inside)
+        graphs = self.graphs.of_work(work, parts, latents, residuals=steered, inside=inside)
         compile_ahead(*((self.unet, graph) for graph in graphs))
         compile_ahead(
-            (self.text_encoder, self._text_graph(work.ids, work.skipped)),
-            (self.decoder, self._decoder_graph((1, channels, *decoded))),
+            (self.text_encoder, self.graphs.of_text(work.ids, work.skipped)),
+            (self.decoder, self.graphs.of_decoder((1, channels, *decoded))),
             *self._control_graphs(work),
         )
 
@@ -140,7 +132,7 @@ class OpenVinoBackend:
     @tells_of_memory(ENCODING)
     def encode_text(self, ids: NDArray[np.int64], skipped: int = 0) -> Floats:
         rows, tokens = ids.shape
-        return self.text_encoder.run(self._text_graph((rows, tokens), skipped), {"ids": ids})[0]
+        return self.text_encoder.run(self.graphs.of_text((rows, tokens), skipped), {"ids": ids})[0]
 
     @tells_of_memory(ENCODING)
     def encode_pooled(
@@ -202,19 +194,25 @@ class OpenVinoBackend:
 
         return self.latest.get(changes.fingerprint, make)
 
+    @property
+    def beside(self) -> int:
+        made, files = self.latest.made, (self.files.unet, self.files.text_encoder)
+        changes = None if made is None else made.changes
+        # A graph that was compiled anew has all of its weights.
+        changed = () if changes is None else (one for one in files if changes.of(one.name) is not UNCHANGED)
+        return sum(one.num_bytes for one in changed) + self.controls.num_bytes + self.t2i_adapters.num_bytes
+
+    def forget(self) -> None:
+        self.latest.clear()
+        self.controls.clear()
+        self.t2i_adapters.clear()
+
     def leaner(self) -> None:
         """Graphs are whole, or not there."""
 
     @tells_of_memory(DECODING)
     def encode_image(self, pixels: Floats) -> Floats:
-        network = self.files.vae
-        shape = _any_of_large(network, (pixels.shape[0], 3, *pixels.shape[2:]), keep=1)
-
-        def build() -> tuple[Any, Weights]:
-            weights = weights_of(network)
-            return build_encoder(weights, network.config, shape), weights
-
-        (mean,) = self.encoder.run(Graph(shape, build), {"pixels": pixels})
+        (mean,) = self.encoder.run(self.graphs.of_encoder(pixels.shape), {"pixels": pixels})
         scale, shift = self._scaling
         return (mean - shift) * scale
 
@@ -222,28 +220,24 @@ class OpenVinoBackend:
     def decode(self, latents: Floats) -> Floats:
         scale, shift = self._scaling
         unscaled = latents / scale + shift
-        return self.decoder.run(self._decoder_graph(latents.shape), {"latents": unscaled})[0]
+        return self.decoder.run(self.graphs.of_decoder(latents.shape), {"latents": unscaled})[0]
 
     @tells_of_memory(DECODING)
     def decode_tiny(self, latents: Floats) -> Floats:
         network = self.files.tiny_decoder
         if network is None or self.tiny_decoder is None:
             raise ValueError("this model has no tiny decoder; ask has_tiny_decoder first")
-        shape = _any_of_large(network, latents.shape)
-
-        def build() -> tuple[Any, Weights]:
-            weights = weights_of(network)
-            return build_tiny_decoder(weights, network.config, shape), weights
-
-        return self.tiny_decoder.run(Graph(shape, build), {"latents": latents})[0]
+        return self.tiny_decoder.run(self.graphs.of_tiny(network, latents.shape), {"latents": latents})[0]
 
     def max_rows(self, height: int, width: int) -> int:
         channels = self.files.unet.config["block_out_channels"][0]
         row = height * width * channels * ACTIVATIONS_PER_CHANNEL * 4
         return int(min(MAX_ROWS, max(1, system_memory() // 4 // row)))
 
-    def _changes_of(self, network: NetworkFiles) -> NetworkChanges:
-        return UNCHANGED if self.changes is None else self.changes.of(network.name)
+    @property
+    def graphs(self) -> Graphs:
+        """The graphs that calls of this model need."""
+        return Graphs(self.files, self._int8, self.ranges, self.changes)
 
     @property
     def _int8(self) -> bool:
@@ -267,34 +261,8 @@ class OpenVinoBackend:
         if features is not None:
             inputs["features"] = features
         shape = (rows, height, width, context.shape[1])
-        graph = self._unet_graph(part, shape, residuals=residuals, altered=Altered.by(extra))
+        graph = self.graphs.of_unet(part, shape, residuals=residuals, altered=Altered.by(extra))
         return self.unet.run(graph, inputs)
-
-    def _altered_graphs(
-        self,
-        work: Work,
-        parts: tuple[Part, ...],
-        latents: tuple[int, int, int, int],
-        *,
-        residuals: bool,
-        inside: int,
-    ) -> list[Graph]:
-        """Return the UNet's graphs of `work` where it is altered; a shallow part has no middle."""
-        wanted = [(latents, False)]
-        if work.perturbed:
-            wanted.append(((work.perturbed, *latents[1:]), True))
-        return [
-            self._unet_graph(
-                part,
-                shape,
-                residuals=residuals,
-                altered=Altered(perturbed, work.freeu, inside)
-                if part != "shallow"
-                else Altered(freeu=work.freeu),
-            )
-            for shape, perturbed in wanted
-            for part in parts
-        ]
 
     def _control_graphs(self, work: Work) -> list[tuple[Network, Graph]]:
         """Return the graphs of the ControlNets of `work`; those that cannot be opened are left out."""
@@ -311,54 +279,6 @@ class OpenVinoBackend:
                 control = self.control(files)
                 graphs.append((control.network, control.graph(shape, hint)))
         return graphs
-
-    def _text_graph(self, ids: tuple[int, int], skipped: int = 0) -> Graph:
-        network = self.files.text_encoder
-        (rows,) = _any_of_large(network, ids[:1])
-        shape = rows, ids[1]
-
-        def build() -> tuple[Any, Weights]:
-            weights = weights_of(network, int8=self._int8, adapted=self._changes_of(network))
-            model = build_text_encoder(weights, network.config, shape, skipped)
-            if not skipped:
-                weights.check_all_taken()
-            return model, weights
-
-        return Graph((shape, skipped) if skipped else shape, build, hasty=is_small(network))
-
-    def _unet_graph(
-        self, part: Part, sides: tuple[int, ...], *, residuals: bool, altered: Altered = AS_IT_IS
-    ) -> Graph:
-        network = self.files.unet
-        shape = UNetShape(*_any_of_large(network, sides))
-
-        def build() -> tuple[Any, Weights]:
-            weights = weights_of(network, int8=self._int8, adapted=self._changes_of(network))
-            model = self._build_unet(weights, part, shape, residuals, altered)
-            if part != "shallow":
-                weights.check_all_taken()
-            return model, weights
-
-        # In whole numbers, haste costs nearly all that they win: 5.1 ms a guided step instead of 4.1.
-        hasty = is_small(network) and sides[0] <= HASTY_ROWS and self.ranges is None
-        key = (part, residuals, shape)
-        return Graph(key if altered == AS_IT_IS else (*key, altered), build, hasty)
-
-    def _build_unet(
-        self, weights: Weights, part: Part, shape: UNetShape, residuals: bool, altered: Altered
-    ) -> Any:
-        config, ranges = self.files.unet.config, self.ranges
-        return build_unet(weights, config, shape, part, residuals=residuals, ranges=ranges, altered=altered)
-
-    def _decoder_graph(self, sides: tuple[int, ...]) -> Graph:
-        network = self.files.vae
-        shape = _any_of_large(network, sides, keep=1)
-
-        def build() -> tuple[Any, Weights]:
-            weights = weights_of(network)
-            return build_decoder(weights, network.config, shape), weights
-
-        return Graph(shape, build, hasty=is_small(network))
 
 
 def load_openvino(files: ModelFiles, dtype: str, place: CachePlace | None = None) -> OpenVinoBackend:
@@ -432,13 +352,3 @@ def _extra_inputs(extra: Extra, config: Any, rows: int) -> dict[str, Floats]:
     if extra.guidance is not None:
         inputs["guidance"] = guidance_features(extra.guidance, config)
     return inputs
-
-
-def _any_of_large(network: NetworkFiles, sides: tuple[int, ...], keep: int | None = None) -> tuple[int, ...]:
-    """Return the shape that a graph for `sides` has: that one in small networks, any in large ones.
-
-    `keep` is the place of a side that is the same always.
-    """
-    if is_small(network):
-        return sides
-    return tuple(side if place == keep else DYNAMIC for place, side in enumerate(sides))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sfumato.models.backends.base import Extra
 from sfumato.models.backends.openvino.altered import AS_IT_IS, Altered
 from sfumato.models.backends.openvino.backend import OpenVinoBackend, load_openvino
+from sfumato.models.backends.openvino.graphs import Graphs
 from sfumato.models.backends.openvino.unet import Part, UNetShape, build_observed_unet
 from sfumato.models.backends.openvino.weights import Weights, weights_of
 from sfumato.models.files import ModelFiles
@@ -32,6 +33,23 @@ class Extremes:
 
 
 @dataclass(frozen=True, eq=False)
+class ObservedGraphs(Graphs):
+    """`Graphs` whose UNet tells ranges as further outputs, which are named in `seen`."""
+
+    seen: Extremes = field(default_factory=Extremes)
+
+    def built_unet(
+        self, weights: Weights, part: Part, shape: UNetShape, residuals: bool, altered: Altered
+    ) -> Any:
+        """Return openvino's model of the whole UNet. Raises ValueError for one that is altered."""
+        if altered != AS_IT_IS:
+            raise ValueError("ranges are measured in a UNet as it is")
+        config = self.files.unet.config
+        model, self.seen.names = build_observed_unet(weights, config, shape, residuals=residuals)
+        return model
+
+
+@dataclass(frozen=True, eq=False)
 class ObservedBackend(OpenVinoBackend):
     """`OpenVinoBackend` which sees the ranges in its UNet at every `predict`. Features are not reused."""
 
@@ -46,14 +64,10 @@ class ObservedBackend(OpenVinoBackend):
         self.seen.add(rest)
         return [output]
 
-    def _build_unet(
-        self, weights: Weights, part: Part, shape: UNetShape, residuals: bool, altered: Altered
-    ) -> Any:
-        if altered != AS_IT_IS:
-            raise ValueError("ranges are measured in a UNet as it is")
-        config = self.files.unet.config
-        model, self.seen.names = build_observed_unet(weights, config, shape, residuals=residuals)
-        return model
+    @property
+    def graphs(self) -> Graphs:
+        """Return the graphs of a UNet that tells its ranges."""
+        return ObservedGraphs(self.files, ranges=self.ranges, seen=self.seen)
 
 
 def load_observed(files: ModelFiles) -> ObservedBackend:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sfumato.errors import InputError
 from sfumato.models.backends.base import NOTHING, Extra
+from sfumato.models.backends.openvino.graphs import HASTY_ROWS
 from sfumato.models.backends.openvino.layers import Layers
 from sfumato.models.backends.openvino.networks import Graph, Network, is_small
 from sfumato.models.backends.openvino.runtime import op, ov
@@ -25,7 +26,6 @@ from sfumato.models.controlnets import DEFAULTS, ControlFiles, faults_of_control
 from sfumato.models.network_files import Config
 
 HINT_CHANNELS: Final = 3
-_HASTY_ROWS: Final = 2  # as for the UNet
 
 Floats = NDArray[np.float32]
 
@@ -83,7 +83,7 @@ class OpenVinoControl:
             weights.check_all_taken()
             return model, weights
 
-        return Graph(sides, build, hasty=small and shape.rows <= _HASTY_ROWS)
+        return Graph(sides, build, hasty=small and shape.rows <= HASTY_ROWS)
 
 
 def open_control(files: ControlFiles, network: Network, *, int8: bool = False) -> OpenVinoControl:

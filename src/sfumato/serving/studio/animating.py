@@ -1,0 +1,111 @@
+"""A picture that is there, drawn again to be watched: only the animation is new."""
+
+from collections.abc import Generator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.engine.animator import Animator
+from sfumato.engine.events import Event, Events, Picture, Started
+from sfumato.engine.gathering import NAMES_ONLY, gather
+from sfumato.engine.preparing import batch_of
+from sfumato.engine.run import draw
+from sfumato.engine.seeing import Look, Watched, watched
+from sfumato.models.cache import ModelCache
+from sfumato.models.load import find_model
+from sfumato.recipe.image import Recipe
+from sfumato.settings import Settings
+
+
+@dataclass(eq=False)
+class Animating:
+    """Draws a picture again, as `sfumato redo --animate` does; `draw` is what a queue takes.
+
+    It is picture `index` of the recipe, and is drawn in the company that it had: a network rounds differently
+    in batches of another size. `original (H,W,3)` is the picture as it is kept. The animation is in `path`,
+    whose suffix says in which format, when the job is done; `differs` is then by how much the picture that
+    was drawn differs from the original at most, of 255: 0 where it is the same, None where it has not even
+    its size. Nothing goes into the gallery.
+    """
+
+    settings: Settings
+    models: ModelCache
+    original: NDArray[np.uint8]
+    index: int
+    path: Path
+    differs: int | None = None
+
+    def draw(self, recipe: Recipe, preview_every: int) -> Events:
+        settings = self.settings
+        found = find_model(recipe.model, settings, paths=NAMES_ONLY.model_paths)
+        gathered = gather(recipe, found, settings, trust=NAMES_ONLY)
+        resolved = gathered.resolved(recipe, settings).model_copy(update={"index": self.index})
+        with ExitStack() as stack:
+            bundle = stack.enter_context(gathered.leased(resolved, settings, self.models))
+            events = draw(
+                resolved,
+                bundle,
+                indices=batch_of(resolved, bundle, self.index),
+                inputs=gathered.inputs,
+                controls=gathered.controls,
+                preview_every=preview_every,
+            )
+            watching = watched(events, bundle, (_One(Animator(self.path), self.index),))
+            yield from self._without_pictures(stack.enter_context(closing(watching)))
+
+    def _without_pictures(
+        self, events: Generator[Event | Watched, None, None]
+    ) -> Generator[Event, None, None]:
+        for event in events:
+            match event:
+                case Picture():
+                    if event.index == self.index and event.pixels.shape == self.original.shape:
+                        apart = np.abs(event.pixels.astype(np.int16) - self.original)
+                        self.differs = int(apart.max(initial=0))
+                case Watched():
+                    pass
+                case _:
+                    yield event
+
+
+@dataclass(frozen=True, eq=False)
+class _One:
+    """A watcher that shows `watcher` picture `index` alone."""
+
+    watcher: Animator
+    index: int
+
+    def start(self, started: Started) -> None:
+        self.watcher.start(replace(started, indices=(self.index,)))
+
+    def look(self, look: Look) -> None:
+        if self.index not in look.indices:
+            return
+        row = look.indices.index(self.index)
+        mine = slice(row, row + 1)
+        alone = replace(
+            look,
+            indices=(self.index,),
+            x=look.x[mine],
+            x0=look.x0[mine],
+            noisy=look.noisy[mine],
+            clean=look.clean[mine],
+            before=None if look.before is None else look.before[mine],
+        )
+        self.watcher.look(alone)
+
+    def picture(self, picture: Picture) -> None:
+        if picture.index == self.index:
+            self.watcher.picture(picture)
+
+    def again(self, indices: tuple[int, ...]) -> None:
+        self.watcher.again(tuple(one for one in indices if one == self.index))
+
+    def finish(self) -> tuple[Path, ...]:
+        return self.watcher.finish()
+
+    def close(self) -> None:
+        self.watcher.close()

@@ -1,0 +1,72 @@
+"""The canvas of the tab Edit, which looks at what it is given before it decodes any of it."""
+
+import warnings
+from abc import ABCMeta
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import gradio as gr
+import numpy as np
+from gradio.data_classes import FileData
+from numpy.typing import NDArray
+from PIL import Image
+
+from sfumato.errors import PictureError
+from sfumato.imaging.decode import FORMATS, opened
+
+MOST: Final = 16_777_216  # pixels, where nothing else is said
+
+
+def _checked(
+    self: gr.ImageEditor, file: FileData | bytes | None, flatten_on_white: bool = False
+) -> NDArray[np.uint8] | Image.Image | str | None:
+    """Return the picture as the editor gives it on. Raises gradio's Error for what is refused."""
+    if file is not None:
+        try:
+            check_canvas(Path(file.path) if isinstance(file, FileData) else file, MOST)
+        except PictureError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+    return gr.ImageEditor.convert_and_format_image(self, file, flatten_on_white)
+
+
+#: Gradio's editor of pictures. It takes PNG, JPEG and WebP of up to `MOST` pixels, and says of all else, in
+#: one line, what is wrong with it: Gradio's own decodes whatever Pillow can read, of any size. No class
+#: statement makes it, as Gradio would write a file of stubs beside this one whenever it is imported.
+Canvas: type[gr.ImageEditor] = ABCMeta.__new__(
+    type(gr.ImageEditor),
+    "Canvas",
+    (gr.ImageEditor,),
+    {
+        "__module__": __name__,
+        "is_template": True,  # to the page it is the editor that it is made of
+        "convert_and_format_image": _checked,
+    },
+)
+
+
+def check_canvas(picture: Path | bytes, max_pixels: int) -> None:
+    """Raise PictureError, which tells nothing of where a file is, for what a canvas does not take."""
+    try:
+        if isinstance(picture, Path):
+            with opened(picture) as image:
+                width, height = image.size
+        else:
+            with warnings.catch_warnings():
+                # What Pillow warns of is refused below.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = Image.open(BytesIO(picture), formats=FORMATS)
+            with image:
+                width, height = image.size
+    # The bytes may be hostile: see `opened`.
+    except Exception as error:
+        raise PictureError(
+            "is none that can be read", field="picture", hint="Give a PNG, JPEG or WebP file."
+        ) from error
+    if width * height > max_pixels:
+        raise PictureError(
+            f"more than {max_pixels} pixels",
+            field="picture",
+            value=f"{width}x{height}",
+            hint="Make it smaller first.",
+        )

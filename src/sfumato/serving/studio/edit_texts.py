@@ -1,0 +1,50 @@
+"""What the tab Edit says beside its oldest words: a part of the page's words."""
+
+from collections.abc import Mapping
+from typing import Final
+
+EDIT: Final[Mapping[str, str]] = {
+    "go_on": "Go on with this",
+    "strength_info": "0 gives it back as it is, 1 keeps next to nothing; with a mask, of what is marked",
+    "feather_info": "How far the border of what is marked runs out",
+    "weight_info": "0: not at all, 1: as it was trained",
+    "control": "It is shown to",
+    "map_is_finished": "it is a map already",
+    "edit_size": "Shape of the picture",
+    "begin": "Begin with the picture on the canvas",
+    "mix_mode": "How they are mixed",
+    "mix_branches": "what the model expects of each, averaged",
+    "mix_embeddings": "their meanings, averaged",
+    "mix_bands": "one above the other",
+    "third": "And with",
+    "third_share": "Share of the third prompt",
+    "share_info": "The first prompt has what the others leave",
+    "extend_name": "The picture with what is added around it",
+    "extend_left": "Pixels added at the left",
+    "extend_right": "Pixels added at the right",
+    "extend_top": "Pixels added at the top",
+    "extend_bottom": "Pixels added at the bottom",
+    "extend_size": "{0} x {1} pixels",
+    "extend_from": "{0} x {1} becomes",
+    "extend_pixels": "{0} pixels",
+    "extend_empty": "Put a picture on the canvas first.",
+    "extend_help": "Drag the edges outwards, or go to one with Tab and press the arrow keys: {0} pixels, "
+    "with Shift 32; Home takes away what was added.",
+    "boxes_name": "What goes where: boxes on the picture",
+    "boxes_box": "Box {0}",
+    "boxes_role": "box",
+    "boxes_place": "{0} % from the left, {1} % from the top, {2} % wide, {3} % high",
+    "boxes_prompt": "what is to be there",
+    "boxes_prompt_hint": "what is to be there",
+    "boxes_left": "Left",
+    "boxes_top": "Top",
+    "boxes_width": "Width",
+    "boxes_height": "Height",
+    "boxes_add": "Add a box",
+    "boxes_remove": "Remove",
+    "boxes_removed": "Box {0} is removed.",
+    "boxes_most": "There are four boxes already.",
+    "boxes_empty": "Draw a box here.",
+    "boxes_help": "Drag on an empty place to draw a box; drag it to move it, its corners to resize it. Keys: "
+    "arrows move it, with Shift they resize it, Delete removes it. Numbers are shares of the sides, 0 to 1.",
+}

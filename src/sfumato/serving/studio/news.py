@@ -1,0 +1,117 @@
+"""What the page is told about its look while it is open: that it was changed, or cannot be used.
+
+The page asks at `PLACE`. When the look that is worn is not the one it was made in, it loads itself again,
+with all that is typed (see `keeping`); what people should know stands in a bar that can be closed.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from sfumato.serving.studio.keeping import BUTTON
+from sfumato.serving.studio.look import Dressed
+from sfumato.serving.studio.theme import fonts_of_machine
+from sfumato.serving.studio.words import words_of
+
+PLACE: Final = "/sfumato/look"
+_EVERY: Final = 1000  # milliseconds between two questions
+
+_SCRIPT: Final = """
+<script>
+(() => {
+  const look = %(look)s;
+  document.documentElement.lang = look.language;
+  let closed = "", told = [];
+  const missing = () => {
+    const pen = document.createElement("canvas").getContext("2d");
+    const wide = (family) => { pen.font = "40px " + family; return pen.measureText("mmWWil10Qg&").width; };
+    const none = (name) => ["serif", "monospace"].every((one) => wide(`"${name}", ${one}`) === wide(one));
+    return look.fonts.filter(([name]) => none(name)).map((one) => one[1]);
+  };
+  const bar = (lines, label, act) => {
+    document.getElementById("sf-news")?.remove();
+    if (!lines.length) { return; }
+    const made = document.createElement("aside");
+    made.id = "sf-news";
+    const text = document.createElement("div");
+    text.setAttribute("role", "status");
+    for (const line of lines) {
+      text.append(Object.assign(document.createElement("p"), {textContent: line}));
+    }
+    const button = Object.assign(document.createElement("button"), {type: "button", textContent: label});
+    button.addEventListener("click", act);
+    made.append(text, button);
+    (document.querySelector(".gradio-container") ?? document.body).append(made);
+  };
+  const tell = (lines) => {
+    told = lines;
+    const all = [...lines, ...missing()];
+    const said = JSON.stringify(all);
+    if (said === closed) { return; }
+    bar(all, look.close, () => { closed = said; bar([]); });
+  };
+  const renew = () => {
+    const button = document.getElementById("%(button)s");
+    button ? button.click() : location.reload();
+  };
+  // A picture that somebody brought, or painted on, is not kept. Gradio's canvas says when it is empty.
+  const painted = () => [...document.querySelectorAll(".image-container")]
+    .some((one) => one.querySelector(".pixi-target") && !one.querySelector(".empty"));
+  let busy = false;
+  const ask = async () => {
+    if (document.hidden || busy) { return; }
+    busy = true;
+    try {
+      const answer = await fetch("." + look.place, {cache: "no-store"});
+      const news = answer.ok ? await answer.json() : {made: look.made, notes: told};
+      if (news.made === look.made) {
+        if (JSON.stringify(news.notes) !== JSON.stringify(told)) { tell(news.notes); }
+      } else if (painted()) {
+        clearInterval(asking);
+        bar([look.changed], look.show, renew);
+      } else {
+        clearInterval(asking);
+        renew();
+      }
+    } catch { /* The studio is closed, or opens again. */ }
+    busy = false;
+  };
+  const asking = look.live ? setInterval(ask, %(every)d) : 0;
+  const begin = () => tell(look.notes);
+  document.readyState === "complete" ? begin() : window.addEventListener("load", begin);
+})();
+</script>
+"""
+
+STYLE: Final = """
+#sf-news { position: fixed; z-index: 1000; left: 0; right: 0; bottom: 0; display: flex; gap: 16px;
+  align-items: center; justify-content: center; padding: 10px 16px; background: var(--body-background-fill);
+  color: var(--body-text-color); border-top: 4px solid var(--error-border-color); }
+#sf-news p { margin: 2px 0; color: var(--body-text-color); overflow-wrap: anywhere; }
+#sf-news button { min-height: 32px; padding: 4px 14px; border-radius: var(--button-small-radius, 6px);
+  border: 1px solid var(--button-primary-border-color); cursor: pointer;
+  background: var(--button-primary-background-fill); color: var(--button-primary-text-color); }
+"""
+
+
+def script_of(dressed: Dressed, made: str) -> str:
+    """Return the script of a page in this look, which was made as `made`. It goes on asking where the look
+    has a source that may change.
+    """
+    words = words_of(dressed.look)
+    look = {
+        "made": made,
+        "live": dressed.source is not None,
+        "notes": dressed.notes,
+        "place": PLACE,
+        "language": dressed.look.language,
+        "fonts": [(name, words("look_font", name)) for name in fonts_of_machine(dressed)],
+        **{name: words(f"look_{name}") for name in ("close", "changed", "show")},
+    }
+    written = json.dumps(look).replace("<", "\\u003c")
+    return _SCRIPT % {"look": written, "button": BUTTON, "every": _EVERY}
+
+
+def answer_of(made: str, notes: Sequence[str]) -> bytes:
+    """Return what the page is answered."""
+    return json.dumps({"made": made, "notes": [*notes]}).encode()

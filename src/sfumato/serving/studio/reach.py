@@ -1,0 +1,58 @@
+"""For who has no mouse: a way past the tabs, arrow keys between them, and places that a finger can hit."""
+
+from html import escape
+from typing import Final
+
+from sfumato.serving.studio.words import Words
+
+SCRIPT: Final = """
+<script>
+document.addEventListener("keydown", (event) => {
+  // As the pattern for tabs has it (WAI-ARIA Authoring Practices), but that every tab is reached by Tab too.
+  const tab = event.target.closest && event.target.closest("[role=tab]");
+  if (!tab || event.ctrlKey || event.altKey || event.metaKey) return;
+  const all = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]:not([aria-disabled=true])")];
+  const at = all.indexOf(tab);
+  const to = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1}[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  const next = all[(to + all.length) % all.length];
+  next.click();
+  next.focus();
+});
+document.addEventListener("click", (event) => {
+  if (!event.target.closest || !event.target.closest(".sf-skip")) return;
+  event.preventDefault();
+  const panel = [...document.querySelectorAll("[role=tabpanel]")].find((one) => one.offsetParent !== null);
+  const fields = panel ? [...panel.querySelectorAll("textarea, input, button, a[href]")] : [];
+  const first = fields.find((one) => one.offsetParent !== null && !one.disabled);
+  if (first) first.focus();
+});
+</script>
+"""
+STYLE: Final = """
+.sf-skip { position: absolute; left: -99rem; z-index: 9; padding: .8rem 1rem; border-radius: 6px;
+  background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color) !important; }
+.sf-skip:focus { left: .5rem; top: .5rem; }
+/* WCAG 2.2, 2.5.8: 24 pixels at least, for every pointer. */
+a.download-link, button.icon-button { min-width: 24px; min-height: 24px; display: inline-flex;
+  align-items: center; justify-content: center; }
+/* The tabs that have no room lie over other things. */
+.overflow-dropdown { background: var(--body-background-fill) !important; }
+@media (pointer: coarse), (max-width: 640px) {
+  /* 2.5.5: 44 pixels, where fingers are what points. */
+  button, button.icon-button, a.download-link, [role=tab], [role=option],
+  label:has(> input:is([type=radio], [type=checkbox])),
+  input:not([type=range], [type=radio], [type=checkbox]), select, textarea { min-height: 44px; }
+  .overflow-menu > button, button.icon-button { min-width: 44px; }
+  .tab-like-container { height: auto !important; }  /* a slider's number, and what sets it back */
+  input:is([role=listbox], [role=combobox]) { min-height: 32px; }  /* with the frame around it, 44 and more */
+  .sf-slide label { order: 3; min-width: 100%; }
+  .sf-slide output { min-width: 0; }
+}
+"""
+
+
+def skip_link(words: Words) -> str:
+    """Return a link, seen when it has the focus, to the first thing of the tab that is open."""
+    return f'<a class="sf-skip" href="#">{escape(words("skip"))}</a>'

@@ -1,0 +1,78 @@
+"""A look that is changed while its page is open: the page follows, and what is typed stays."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from served_studio import Served
+from sfumato.serving.studio.look import FILE, Source
+from sfumato.serving.studio.wearing import read
+from studio_pages import WAIT, OpenPage, draw, go_to, open_advanced
+
+LOOK = 'title = "Dreams at sea"\naccent = "#2f4bd8"\nfont = "No Such Font"\n'
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / FILE).write_text(text, encoding="utf-8")
+
+
+def test_a_page_follows_its_look_and_keeps_what_is_typed(
+    other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage, tmp_path: Path
+) -> None:
+    folder = tmp_path / "look"
+    folder.mkdir()
+    write(folder, LOOK)
+    with other_studio() as unused:
+        settings = unused.desk.settings
+    with other_studio(read(Source(folder), settings)) as served:
+        # What Gradio says when a page is left while it still hears from the server.
+        page = open_page(served, allowed=("Unexpected error Connection errored out",))
+        bar = page.locator("#sf-news")
+        expect(bar).to_contain_text("The font No Such Font does not come along", timeout=WAIT)
+        bar.get_by_role("button", name="Close").click()
+        expect(bar).to_have_count(0)
+        page.fill("#sf-prompt textarea", "a quiet <bay> \"of\" 'mine'")
+        open_advanced(page)
+        page.get_by_label("Steps").fill("7")
+        go_to(page, "Grid")
+        page.fill("#sf-grid-prompt textarea", "a castle")
+        write(folder, LOOK.replace("at sea", "ashore"))
+        expect(page).to_have_title("Dreams ashore", timeout=WAIT)
+        grid = page.get_by_role("tab", name="Grid", exact=True)
+        expect(grid).to_have_attribute("aria-selected", "true", timeout=WAIT)
+        expect(page.locator("#sf-grid-prompt textarea")).to_have_value("a castle", timeout=WAIT)
+        go_to(page, "Create")
+        expect(page.locator("#sf-prompt textarea")).to_have_value("a quiet <bay> \"of\" 'mine'", timeout=WAIT)
+        # A mistake is said, and mended without anything being lost.
+        write(folder, LOOK.replace('"#2f4bd8"', "#2f4bd8"))
+        expect(bar).to_contain_text("line 2", timeout=WAIT)
+        assert page.title() == "Dreams ashore"
+        write(folder, LOOK.replace('font = "No Such Font"\n', ""))
+        expect(page).to_have_title("Dreams at sea", timeout=WAIT)
+        expect(page.locator("#sf-prompt textarea")).to_have_value("a quiet <bay> \"of\" 'mine'", timeout=WAIT)
+        expect(bar).to_have_count(0)
+        open_advanced(page)
+        expect(page.get_by_label("Steps")).to_have_value("7", timeout=WAIT)
+        painted_pictures_are_asked_for(page, folder)
+        page.close()
+
+
+def painted_pictures_are_asked_for(page: Page, folder: Path) -> None:
+    """Have a picture on the canvas, which is not kept, and see that nobody takes it away."""
+    go_to(page, "Create")
+    draw(page, "a frog")
+    page.get_by_role("button", name="Edit this").first.click()
+    expect(page.get_by_role("tab", name="Edit", exact=True)).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#sf-edit-prompt textarea")).to_have_value("a frog", timeout=WAIT)
+    # What chooses the size of a brush is there when something can be painted on.
+    expect(page.locator("#sf-canvas [aria-label='Brush Size']")).to_have_count(1, timeout=WAIT)
+    expect(page.locator("#sf-canvas .pixi-target canvas")).to_have_count(1, timeout=WAIT)
+    expect(page.locator("#sf-canvas .empty")).to_have_count(0, timeout=WAIT)
+    write(folder, LOOK.replace("at sea", "of home"))
+    bar = page.locator("#sf-news")
+    expect(bar).to_contain_text("What is on the canvas would be lost", timeout=WAIT)
+    assert page.title() == "Dreams at sea"
+    bar.get_by_role("button", name="Show it").click()
+    expect(page).to_have_title("Dreams of home", timeout=WAIT)

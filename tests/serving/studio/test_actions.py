@@ -1,0 +1,102 @@
+"""What is under a picture: how it was made, its recipe to copy, its animation, its file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from sfumato.recipe.codec import from_toml
+from sfumato.recipe.image import Recipe
+from sfumato.serving.desk import Desk
+from sfumato.serving.studio import area
+from sfumato.serving.studio.actions import GROUPS
+from sfumato.serving.studio.area import Area
+from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.words import words_of
+from tiny_studio import asked_by, drawn, frog, handler, open_tiny_desk
+
+WORDS = words_of(Look())
+ME, OTHER = asked_by("me"), asked_by("somebody else")
+Tab = tuple[gr.Blocks, Area]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with open_tiny_desk(tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture
+def tab(desk: Desk) -> Tab:
+    with gr.Blocks(analytics_enabled=False) as page:
+        made = area.build(desk, WORDS, "some")
+    return page, made
+
+
+def press(tab: Tab, button: str, number: int, request: gr.Request = ME) -> Any:
+    return handler(tab[0], tab[1].buttons[button])(request, number)
+
+
+def test_every_action_is_there_once(tab: Tab) -> None:
+    assert [*tab[1].buttons] == [one for group in GROUPS.values() for one in group]
+
+
+def test_what_is_copied_is_a_recipe(tab: Tab, desk: Desk) -> None:
+    html = press(tab, "copy_recipe", drawn(desk, frog(steps=3)).id)
+    text = html.partition('spellcheck="false">')[2].partition("</textarea>")[0]
+    recipe = from_toml(text.replace("&quot;", '"'), Recipe)
+    assert (recipe.model, recipe.seed, recipe.steps) == ("tiny", 7, 3)
+
+
+@pytest.mark.parametrize("button", ["copy_recipe", "how"])
+def test_only_pictures_of_ones_own_are_told(tab: Tab, desk: Desk, button: str) -> None:
+    kept = drawn(desk)
+    assert "Choose a picture first." in press(tab, button, 0)
+    assert "there is no such picture" in press(tab, button, kept.id, OTHER)
+
+
+def test_what_is_copied_names_no_place_of_this_machine(tab: Tab, desk: Desk) -> None:
+    kept = drawn(desk)
+    kept.path.write_bytes(b"no picture")
+    for button in ("copy_recipe", "how"):
+        html = press(tab, button, kept.id)
+        assert kept.path.name in html
+        assert str(desk.gallery.folder) not in html
+
+
+def test_the_animation_is_shown_and_can_be_downloaded(tab: Tab, desk: Desk) -> None:
+    kept = drawn(desk, frog(steps=3, prompt="a <b>frog</b>"))
+    shown: list[Any] = []
+    for news in press(tab, "animate", kept.id):
+        shown += news.values()
+    moving = next(one for one in shown if isinstance(one, gr.Image))
+    save = next(one for one in shown if isinstance(one, gr.DownloadButton))
+    path = Path(save.value["path"] if isinstance(save.value, dict) else str(save.value))
+    assert path.name == "a-b-frog-b-7.webp"
+    with Image.open(path) as file:
+        file.seek(3)  # the noise, two steps, and the picture
+    assert moving.visible
+    assert shown[-1] == ""  # nothing is to be said: it is the same picture
+    assert [one.id for one in desk.gallery.search("me")] == [kept.id]
+
+
+def test_an_animation_that_cannot_be_says_why(tab: Tab, desk: Desk) -> None:
+    for number, request in ((0, ME), (drawn(desk).id, OTHER)):
+        (news,) = press(tab, "animate", number, request)
+        assert 'role="alert"' in news[tab[1].progress]
+    assert desk.queue.of("somebody else") == ()
+
+
+def test_another_picture_brings_its_file_and_takes_away_what_was_said(tab: Tab, desk: Desk) -> None:
+    kept = drawn(desk)
+    another = handler(tab[0], tab[1].chosen, "change")
+    download, about, moving, save = another(ME, kept.id)
+    path = Path(download.value["path"] if isinstance(download.value, dict) else str(download.value))
+    assert path.read_bytes() == kept.path.read_bytes()
+    assert (about, moving.visible, save.visible) == ("", False, False)
+    for number, request in ((0, ME), (kept.id, OTHER)):
+        download, *_ = another(request, number)
+        assert download.value is None

@@ -1,0 +1,82 @@
+"""What the canvas of the tab Edit takes, and what it refuses before it is decoded."""
+
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.data_classes import FileData
+from PIL import Image
+
+from sfumato.errors import PictureError
+from sfumato.serving.studio.canvas import Canvas, check_canvas
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def bomb(width: int, height: int) -> bytes:
+    """Return a PNG of a few hundred bytes that says it is this large."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def encoded(kind: str, mode: str = "RGBA") -> bytes:
+    written = BytesIO()
+    Image.new(mode, (32, 24), 90 if mode == "I;16" else None).save(written, kind)
+    return written.getvalue()
+
+
+def kept(tmp_path: Path, data: bytes) -> FileData:
+    path = tmp_path / "a secret folder.png"
+    path.write_bytes(data)
+    return FileData(path=str(path), orig_name="a.png")
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("WEBP", "RGBA"), ("PNG", "P"), ("JPEG", "L")])
+def test_pictures_are_given_on_as_gradio_does(kind: str, mode: str, tmp_path: Path) -> None:
+    data = encoded(kind, mode)
+    canvas = Canvas(type="numpy", image_mode="RGBA")
+    for one in (kept(tmp_path, data), data):
+        pixels = canvas.convert_and_format_image(one)
+        assert isinstance(pixels, np.ndarray)
+        assert pixels.shape == (24, 32, 4)
+    assert canvas.convert_and_format_image(None) is None
+    assert canvas.get_block_name() == gr.ImageEditor().get_block_name()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (bomb(10_000, 10_000), "more than 16777216 pixels"),
+        (bomb(20_000, 20_000), "picture: "),
+        (bomb(2**31 - 1, 2**31 - 1), "picture: "),
+        (encoded("PNG")[:20], "none that can be read"),
+        (encoded("GIF", "P"), "none that can be read"),
+        (b"SIMPLE  =                    T" + bytes(2880), "none that can be read"),
+        (b"8BPS" + bytes(60), "none that can be read"),
+        (b"<svg onload=alert(1)>", "none that can be read"),
+        (b"", "none that can be read"),
+    ],
+    ids=["100 megapixels", "400", "4e18", "torn", "gif", "fits", "psd", "svg", "empty"],
+)
+def test_all_else_is_one_line_that_tells_no_folder(data: bytes, words: str, tmp_path: Path) -> None:
+    canvas = Canvas(type="numpy", image_mode="RGBA")
+    for one in (kept(tmp_path, data), data):
+        with pytest.raises(gr.Error) as caught:
+            canvas.convert_and_format_image(one)
+        assert words in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert caught.value.print_exception is False
+
+
+def test_the_limit_is_the_one_that_is_given(tmp_path: Path) -> None:
+    data = encoded("PNG")
+    check_canvas(data, 32 * 24)
+    with pytest.raises(PictureError, match="more than 767 pixels"):
+        check_canvas(data, 32 * 24 - 1)

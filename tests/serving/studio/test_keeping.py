@@ -1,0 +1,52 @@
+"""What is kept when the page is loaded again; that it comes back is tested in browser/test_live_page.py."""
+
+from typing import Any
+
+import gradio as gr
+
+from sfumato.serving.studio.keeping import BUTTON, keep, typed
+
+
+def page_of(*names: str) -> tuple[gr.Blocks, dict[str, Any]]:
+    """Return a page with tabs of these names, in this order, and its fields."""
+    with gr.Blocks(analytics_enabled=False) as page:
+        fields: dict[str, Any] = {}
+        with gr.Tabs() as tabset:
+            for name in names:
+                before = len(page.blocks)
+                with gr.Tab(name):
+                    gr.Textbox()
+                    gr.HTML()
+                    gr.Slider(0, 1)
+                fields |= typed(page, name, before)
+        keep(page, fields, {name: name.title() for name in names}, tabset)
+    return page, fields
+
+
+def test_fields_have_the_same_names_in_every_order_of_tabs() -> None:
+    fields = page_of("create", "edit")[1]
+    assert [*fields] == ["create.0.Textbox", "create.1.Slider", "edit.0.Textbox", "edit.1.Slider"]
+    assert set(page_of("edit", "create")[1]) == set(fields)
+
+
+def test_it_is_done_by_the_browser_alone() -> None:
+    page, fields = page_of("create")
+    config: Any = page.get_config_file()
+    kept, taken = config["dependencies"]
+    ids = [one._id for one in fields.values()]
+    (button,) = [one for one in config["components"] if one["props"].get("elem_id") == BUTTON]
+    assert button["props"]["visible"] == "hidden"
+    assert kept["inputs"] == ids
+    assert taken["outputs"][:-1] == ids
+    for one in (kept, taken):
+        assert not one["backend_fn"]
+        assert "create.0.Textbox" in one["js"]
+
+
+def test_words_of_a_look_cannot_end_the_script() -> None:
+    with gr.Blocks(analytics_enabled=False) as page:
+        with gr.Tabs() as tabset:
+            pass
+        keep(page, {}, {"create": "</script>"}, tabset)
+    config: Any = page.get_config_file()
+    assert all("</script>" not in one["js"] for one in config["dependencies"])

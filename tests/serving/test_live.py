@@ -1,0 +1,138 @@
+"""A look that is changed while the studio is open, as an open page hears of it."""
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from sfumato.errors import RecipeError
+from sfumato.serving.desk import Desk
+from sfumato.serving.live import Live
+from sfumato.serving.server import Address, application
+from sfumato.serving.studio.look import FILE, Dressed, Look, Source
+from sfumato.serving.studio.news import PLACE
+from sfumato.serving.studio.wearing import read, unusable
+from tiny_studio import open_tiny_desk
+
+HERE = "http://127.0.0.1:7860"
+WAIT = 60.0
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        with open_tiny_desk(tmp_path_factory.mktemp("home")) as desk:
+            yield desk
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / FILE).write_text(f'tabs = ["gallery"]\n{text}', encoding="utf-8")
+
+
+def news(client: TestClient) -> dict[str, Any]:
+    answer = client.get(PLACE)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    return answer.json()
+
+
+def news_after(client: TestClient, before: dict[str, Any]) -> dict[str, Any]:
+    """Return the first news that differ."""
+    give_up = time.monotonic() + WAIT
+    while True:
+        now = news(client)
+        if now != before:
+            return now
+        assert time.monotonic() < give_up, before
+        time.sleep(0.05)
+
+
+def title(client: TestClient) -> str:
+    return client.get("/config").json()["title"]
+
+
+def test_a_look_is_changed_broken_and_mended(
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, 'title = "First"')
+    app = application(desk, read(Source(tmp_path), desk.settings), Address())
+    with TestClient(app, base_url=HERE) as client, caplog.at_level(logging.WARNING, "sfumato.studio"):
+        first = news(client)
+        assert first["notes"] == []
+        assert first["made"] in client.get("/").text
+        assert news(client) == first
+        write(tmp_path, 'title = "Second"\nbackground = "sea.png"')
+        broken = news_after(client, first)
+        # There is no such picture: what was worn is worn on, and it is said.
+        assert broken["made"] == first["made"]
+        assert f"{FILE}, line 3: background: there is no such file" in broken["notes"][0]
+        assert str(tmp_path) not in broken["notes"][0]
+        assert title(client) == "First"
+        assert caplog.messages == broken["notes"]
+        Image.new("RGB", (4, 4), "blue").save(tmp_path / "sea.png")
+        mended = news_after(client, broken)
+        assert mended["made"] != first["made"]
+        assert mended["notes"] == []
+        assert title(client) == "Second"
+        assert mended["made"] in client.get("/").text
+        write(tmp_path, "title = Third")
+        assert "line 2" in news_after(client, mended)["notes"][0]
+        assert title(client) == "Second"
+
+
+def test_files_of_a_look_are_followed_and_pages_of_before_close(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path, 'css = "more.css"')
+    (tmp_path / "more.css").write_text("h1 { color: red }")
+    app = application(desk, read(Source(tmp_path), desk.settings), Address())
+    with TestClient(app, base_url=HERE) as client:
+        before = news(client)
+        for number in range(3):
+            (tmp_path / "more.css").write_text(f"h1 {{ margin: {number}px }}")
+            now = news_after(client, before)
+            assert now["made"] != before["made"]
+            assert f"margin: {number}px" in client.get("/config").json()["css"]
+            before = now
+
+
+def test_a_look_that_is_broken_from_the_start_is_not_worn(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path, 'titel = "First"')
+    source = Source(tmp_path)
+    with pytest.raises(RecipeError) as caught:
+        read(source, desk.settings)
+    with TestClient(application(desk, unusable(caught.value, source), Address()), base_url=HERE) as client:
+        broken = news(client)
+        assert f"{FILE}, line 2: titel: no such field" in broken["notes"][0]
+        assert title(client) == "Sfumato"
+        write(tmp_path, 'title = "First"')
+        assert news_after(client, broken)["notes"] == []
+        assert title(client) == "First"
+
+
+def test_what_only_building_finds_out_is_as_kind(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path, 'accent = "greenish"')
+    app = application(desk, read(Source(tmp_path), desk.settings), Address())
+    with TestClient(app, base_url=HERE) as client:
+        assert f"{FILE}, line 2: accent: is no colour" in news(client)["notes"][0]
+
+
+def test_without_a_source_it_is_refused_and_nothing_is_followed(desk: Desk, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="is no colour"):
+        Live(desk, Dressed(Look(accent="x"), tmp_path), outside=None, page=None, css="")
+    write(tmp_path, 'title = "Other"')
+    dressed = Dressed(Look(title="Mine", tabs=()), tmp_path, notes=("Mind the gap.",))
+    with TestClient(application(desk, dressed, Address()), base_url=HERE) as client:
+        assert news(client)["notes"] == ["Mind the gap."]
+        assert title(client) == "Mine"
+        assert '"live": false' in client.get("/").text.replace("\\", "")
+
+
+def test_other_sites_hear_nothing_of_it(desk: Desk, tmp_path: Path) -> None:
+    with TestClient(application(desk, Dressed(Look(tabs=()), tmp_path), Address()), base_url=HERE) as client:
+        assert client.get(PLACE, headers={"origin": "http://evil.example"}).status_code == 403
+        assert client.get(PLACE, headers={"host": "evil.example"}).status_code == 400
