@@ -1,8 +1,9 @@
-"""What the live preview costs: the same recipe drawn with a page that follows it, and by the engine alone.
+"""What the live preview costs: the same recipe drawn with a page that follows it, with and without previews,
+and by the engine alone.
 
     PYTHONPATH=tests python -m preview_cost --repeats 15
 
-Both are drawn in one process with one loaded model, in turns, so that a busy machine slows both alike. The
+All are drawn in one process with one loaded model, in turns, so that a busy machine slows them alike. The
 page is another process, as a browser is: it asks and follows as the page does (tests/page_client.py), or is
 the page in Chromium with --browser. Timed is drawing: from the recipe to the finished pixels, without keeping
 the picture, which is done in both cases by whoever wants it. On a busy machine look at the processor time of
@@ -24,7 +25,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
@@ -45,6 +46,7 @@ from sfumato.settings import Settings
 
 PROMPT: Final = "a red fox in the snow at night"
 MOST: Final = 1.10
+PAGES: Final = ("without", "with")  # previews
 
 
 @dataclass(eq=False)
@@ -55,10 +57,11 @@ class Timed:
 
     settings: Settings
     models: ModelCache
+    previews: bool = True
     took: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
     def __call__(self, recipe: Recipe, preview_every: int) -> Events:
-        return self._timed(recipe, preview_every)
+        return self._timed(recipe, preview_every if self.previews else 0)
 
     def _timed(self, recipe: Recipe, preview_every: int) -> Generator[Event, None, None]:
         began, busy = time.perf_counter(), time.process_time()
@@ -162,45 +165,55 @@ def page_of(url: str, *, browser: bool) -> Iterator[Callable[[str], str]]:
         process.stdin.close()
 
 
-def measure(home: Path, *, repeats: int, steps: int, browser: bool) -> dict[str, object]:
-    """Return what `repeats` drawings took with and without the preview, and how the two compare."""
+def measure(home: Path, *, repeats: int, steps: int, browser: bool) -> dict[str, Any]:
+    """Return what `repeats` drawings took in each of the three ways, and how they compare."""
     settings = bundled_settings(home)
     draw = Timed(settings, ModelCache.of(settings))
-    alone: list[tuple[float, float]] = []
-    followed: list[tuple[float, float]] = []
+    ways: dict[str, list[tuple[float, float]]] = {"alone": [], "without": [], "with": []}
     news: list[int] = []
     with served(settings, draw) as url, page_of(url, browser=browser) as ask:
         for turn in range(repeats + 2):  # the first two warm everything up
             recipe = Recipe(parts=(TextPart(prompt=PROMPT),), steps=steps, seed=turn)
 
             def by_engine(recipe: Recipe = recipe) -> None:
-                draw.took.clear()
                 for _ in draw(recipe, 0):
                     pass
-                alone.append(draw.took[0])
 
-            def by_page(turn: int = turn) -> None:
+            def by_page(turn: int = turn, *, previews: bool) -> None:
+                draw.previews = previews
+                told = int(ask(json.dumps({"steps": str(steps), "seed": str(turn)})))
+                draw.previews = True
+                if previews:
+                    news.append(told)
+
+            draws = {"alone": by_engine, **{one: partial(by_page, previews=one == "with") for one in PAGES}}
+            # Each begins in turn, so that none is always the one behind another.
+            for one in (*[*draws][turn % 3 :], *[*draws][: turn % 3]):
                 draw.took.clear()
-                news.append(int(ask(json.dumps({"steps": str(steps), "seed": str(turn)}))))
-                followed.append(draw.took[0])
-
-            # In turns also within a pair, so that neither is always the one behind the other.
-            for one in (by_engine, by_page) if turn % 2 else (by_page, by_engine):
-                one()
-    del alone[:2], followed[:2], news[:2]
-    pairs = [*zip(followed, alone, strict=True)]
-    ratios, busy = ([one[which] / other[which] for one, other in pairs] for which in (0, 1))
+                draws[one]()
+                ways[one].append(draw.took[0])
+    told = {name: some[2:] for name, some in ways.items()}
+    preview = _ratios(told["with"], told["without"])
     return {
         "n": repeats,
         "steps": steps,
         "page": "Chromium" if browser else "HTTP",
-        "alone_s": round(statistics.median(one for one, _ in alone), 4),
-        "followed_s": round(statistics.median(one for one, _ in followed), 4),
+        **{f"{name}_s": round(statistics.median(one for one, _ in some), 4) for name, some in told.items()},
+        "previews": preview,
+        "page_and_previews": _ratios(told["with"], told["alone"]),
+        "news": round(statistics.mean(news[2:]), 1),
+        "within": preview["ratio"] <= MOST,
+    }
+
+
+def _ratios(some: list[tuple[float, float]], others: list[tuple[float, float]]) -> dict[str, Any]:
+    """Return how much longer `some` took than `others`, pair by pair, and of the processor."""
+    pairs = [*zip(some, others, strict=True)]
+    ratios, busy = ([one[which] / other[which] for one, other in pairs] for which in (0, 1))
+    return {
         "ratio": round(statistics.median(ratios), 3),
         "quartiles": [round(one, 3) for one in statistics.quantiles(ratios, n=4)],
-        "ratio_of_processor_time": round(statistics.median(busy), 3),
-        "news": round(statistics.mean(news), 1),
-        "within": statistics.median(ratios) <= MOST,
+        "of_processor_time": round(statistics.median(busy), 3),
     }
 
 

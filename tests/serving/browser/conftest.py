@@ -28,7 +28,8 @@ from studio_pages import DESK, WAIT, OpenPage
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NONE_HERE = "The studio was NOT tested in a browser: there is no Chromium. On Debian: apt install chromium"
-ABORTED = "AbortError"  # what Gradio says of a stream that ends with its page
+#: What Gradio says of a stream that ends with its page, when it is closed or loaded anew.
+ENDED = ("AbortError", "Unexpected error Connection errored out")
 _skipped: list[str] = []
 
 
@@ -106,11 +107,11 @@ def open_page(browser: Browser, room: BrowserContext) -> Iterator[OpenPage]:
                 left.append(request.url)
 
         def said(message: ConsoleMessage) -> None:
-            if message.type == "error" and not message.text.startswith((*allowed, ABORTED)):
+            if message.type == "error" and not message.text.startswith((*allowed, *ENDED)):
                 errors.append(f"{message.text} ({message.location['url']})")
 
         def failed(error: Error) -> None:
-            if ABORTED not in str(error):
+            if not any(one in str(error) for one in ENDED):
                 errors.append(str(error))
 
         def spoke(dialog: Dialog) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from served_studio import WAIT
 from sfumato.models.digests import digests_of
 from sfumato.serving.desk import ALONE, Desk, open_desk
 from sfumato.serving.studio import models_convert, models_tab
@@ -98,6 +99,8 @@ def test_what_is_chosen_is_told_of_and_can_be_drawn_with(desk: Desk, tab: Tab) -
 
 def test_visitors_hear_of_no_folder_and_manage_nothing(desk: Desk, tab: Tab) -> None:
     lora(desk)
+    find(tab, VISITOR)
+    assert desk.hasher.wait(WAIT)  # else it would be told how far the hashes are
     shown = find(tab, VISITOR)
     assert shown["where"] == ""
     assert not shown["convert"].visible

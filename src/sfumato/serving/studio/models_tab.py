@@ -154,6 +154,7 @@ def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
 
     asked = [parts["search"], parts["kind"], parts["key"]]
     parts["find"] = (find, asked, [*shown, *owned])
+    parts["search_again"] = (table, asked, parts["table"])
     parts["look_again"].click(*parts["find"], **QUIET)
     again: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
     gr.on([parts["search"].change, parts["kind"].input], table, asked, parts["table"], **again)
@@ -252,7 +253,8 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
     changes += [parts[name].input for name in ("layout", "dtype", "vae")]
     gr.on(changes, room, form, parts["room"], **QUIET)
     converted = parts["do_convert"].click(convert, form, outputs, **QUIET)
-    converted.then(*parts["find"], **QUIET)
+    # Somebody may have searched for something else meanwhile.
+    converted.then(*parts["find"], **QUIET).then(*parts["search_again"], **QUIET)
     parts["converted"] = converted
 
 
