@@ -181,7 +181,8 @@ def measure(home: Path, *, repeats: int, steps: int, browser: bool) -> dict[str,
 
             def by_page(turn: int = turn, *, previews: bool) -> None:
                 draw.previews = previews
-                told = int(ask(json.dumps({"steps": str(steps), "seed": str(turn)})))
+                seed = str(2 * turn + previews)  # a page knows a new picture by it
+                told = int(ask(json.dumps({"steps": str(steps), "seed": seed})))
                 draw.previews = True
                 if previews:
                     news.append(told)
