@@ -101,6 +101,8 @@ def test_languages_and_themes_of_a_hub_are_asked_for_by_name(tmp_path: Path) -> 
     assert dressed.look.size == "small"
     assert dressed.look.language == "nl"
     assert len(dressed.notes) == 1
+    assert worn(None, Path("harbour"), None, settings).look == worn("harbour", None, None, settings).look
+    assert worn(None, Path("soft"), None, settings).look.theme == "soft"
     with pytest.raises(InputError, match=r"there is no studio\.toml in it"):
         worn(None, tmp_path / "none", None, settings)
     with pytest.raises(InputError, match="language"):

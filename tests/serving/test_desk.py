@@ -1,5 +1,6 @@
 """Everything a server works with: it draws, hands over files, and forgets nothing when it closes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,17 @@ def test_hashes_are_taken_while_it_is_open_and_no_longer(tmp_path: Path) -> None
         weights = desk.settings.model_dirs[0] / "tiny" / "unet" / "diffusion_pytorch_model.safetensors"
         assert known_digests(weights, desk.settings) is not None
     assert not desk.hasher.running
+
+
+def test_what_a_killed_conversion_left_goes_and_what_is_written_stays(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    for name in ("old", "new"):
+        (models / f".sfumato-{name}.part" / "unet").mkdir(parents=True)
+        (models / f".sfumato-{name}.part" / "unet" / "weights").write_bytes(b"x")
+    (models / ".sfumato-file.part").write_bytes(b"x")
+    for path in (models / ".sfumato-file.part", *(models / ".sfumato-old.part").rglob("*")):
+        os.utime(path, (0, 0))
+    os.utime(models / ".sfumato-old.part", (0, 0))
+    with open_tiny_desk(tmp_path):
+        pass
+    assert sorted(os.listdir(models)) == [".sfumato-new.part"]

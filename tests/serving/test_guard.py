@@ -215,6 +215,8 @@ def test_a_file_that_is_named_by_an_address_is_refused(path: str) -> None:
     for place in ("/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/call/x"):
         assert ask(place, "POST", body=halves, content_type="application/json")[0] == 403
         assert ask(place, "POST", body=halves, content_type="text/plain")[0] == 403
+        for odd in ("application/json; x=multipart/", "application/json;multipart/form-data", ""):
+            assert ask(place, "POST", body=halves, content_type=odd)[0] == 403
 
 
 def test_addresses_in_words_are_words_and_the_body_arrives_whole() -> None:

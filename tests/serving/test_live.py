@@ -136,3 +136,19 @@ def test_other_sites_hear_nothing_of_it(desk: Desk, tmp_path: Path) -> None:
     with TestClient(application(desk, Dressed(Look(tabs=()), tmp_path), Address()), base_url=HERE) as client:
         assert client.get(PLACE, headers={"origin": "http://evil.example"}).status_code == 403
         assert client.get(PLACE, headers={"host": "evil.example"}).status_code == 400
+
+
+def test_a_page_that_was_not_loaded_again_goes_on_with_its_own(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path, 'title = "First"')
+    app = application(desk, read(Source(tmp_path), desk.settings), Address())
+    with TestClient(app, base_url=HERE) as client:
+        before = news(client)
+
+        def title_for(session: str) -> str:
+            return client.get("/config", params={"session_hash": session}).json()["title"]
+
+        asked = {"data": [], "fn_index": 0, "session_hash": "old"}
+        client.post("/gradio_api/queue/join", json=asked)  # as a page does that opens
+        write(tmp_path, 'title = "Second"')
+        news_after(client, before)
+        assert (title_for("old"), title_for("new"), title(client)) == ("First", "Second", "Second")

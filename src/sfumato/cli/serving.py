@@ -3,7 +3,8 @@
 import socket
 import webbrowser
 from dataclasses import replace
-from threading import Timer
+from threading import Thread
+from time import sleep
 from typing import TYPE_CHECKING
 
 from sfumato.cli.console import result, result_json, talk
@@ -11,6 +12,8 @@ from sfumato.errors import InputError, MissingExtraError
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from sfumato.serving.studio.look import Dressed
 
 INSTALL = 'Run: pip install "sfumato[studio]"'
@@ -31,7 +34,7 @@ def open_studio(
     cannot be listened at, and OutputError for a data folder that cannot be used.
     """
     try:
-        from sfumato.serving.server import HERE, Address, serve
+        from sfumato.serving.server import HERE, Address, application, server_of
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"{error.name} is not installed", hint=INSTALL) from error
     from sfumato.serving.desk import open_desk
@@ -40,6 +43,7 @@ def open_studio(
     address = Address(host, port, password, names)  # before anything is listened at
     address = replace(address, port=_free(host, port))
     with open_desk(settings) as desk:
+        server = server_of(application(desk, dressed, address), address)
         url = f"http://{address.host}:{address.port}/"
         if as_json:
             result_json({"url": url})
@@ -47,8 +51,15 @@ def open_studio(
             result(url)
         talk("Ctrl-C closes the studio; everything that was drawn is kept.")
         if browser:
-            Timer(1.0, webbrowser.open, (url,)).start()
-        serve(desk, dressed, address)
+            Thread(target=_open, args=(server, url), daemon=True).start()
+        server.run()
+
+
+def _open(server: "uvicorn.Server", url: str) -> None:
+    """Show the page as soon as it is there."""
+    while not server.started:
+        sleep(0.05)
+    webbrowser.open(url)
 
 
 def _free(host: str, port: int) -> int:

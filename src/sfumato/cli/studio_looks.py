@@ -1,6 +1,7 @@
 """`sfumato studio theme`: begin a look, check one, and name those there are."""
 
 import os
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -50,9 +51,10 @@ def chosen(look: str | None, folder: Path | None, settings: Settings) -> Dressed
 
 
 def worn(look: str | None, theme: Path | None, language: str | None, settings: Settings) -> Dressed:
-    """Return the look that the studio opens in: as `chosen` does, or one with a theme of a hub, where `theme`
-    is OWNER/NAME and no folder. That of a folder follows what is changed there, and where it cannot be used,
-    the plain one is worn until it can be. `language` is that of the words, whatever the look says.
+    """Return the look that the studio opens in: as `chosen` does, or where `theme` is no folder but a name,
+    the look of ours, or one with the theme of Gradio's or the hub's (OWNER/NAME), that is called so.
+    That of a folder follows what is changed there, and where it cannot be used, the plain one is worn until
+    it can be. `language` is that of the words, whatever the look says.
     """
     if language is not None and language not in LANGUAGES:
         near = closest(language, LANGUAGES)
@@ -62,15 +64,27 @@ def worn(look: str | None, theme: Path | None, language: str | None, settings: S
     endpoint = os.environ.get("HF_ENDPOINT") or None
     if look is not None:
         return in_language(built_in(look), language)
-    if theme is not None and not theme.exists() and is_hub_name(theme.as_posix()):
+    name = "" if theme is None or theme.exists() else theme.as_posix()
+    if name in names():
+        return in_language(built_in(name), language)
+    if is_hub_name(name) or name.lower() in _themes():
         plain = built_in(names()[0])
-        asked = replace(plain, look=plain.look.model_copy(update={"theme": theme.as_posix()}))
+        asked = replace(plain, look=plain.look.model_copy(update={"theme": name}))
         return with_theme(in_language(asked, language), settings, endpoint)
     source = Source(_folder(theme, settings), language, endpoint)
     try:
         return read(source, settings)
     except UNUSABLE as error:
         return unusable(error, source)
+
+
+def _themes() -> Collection[str]:
+    """Return the names of Gradio's themes, none where it is not installed."""
+    try:
+        from sfumato.serving.studio.theme import THEMES
+    except ModuleNotFoundError:
+        return ()
+    return THEMES
 
 
 def _folder(folder: Path | None, settings: Settings) -> Path:

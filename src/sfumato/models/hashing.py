@@ -121,10 +121,11 @@ class Hasher:
         _give_way()
         paths: list[Path] = []
         self._wait_while_busy()
-        for path in unhashed(self._settings):
-            paths.append(path)
-            if self._wait_while_busy():
-                return
+        with suppress(OSError):  # a folder goes away while it is looked through
+            for path in unhashed(self._settings):
+                paths.append(path)
+                if self._wait_while_busy():
+                    return
         failed: list[str] = []
         for done, path in enumerate(paths):
             self._now = Hashed(done, len(paths), path, 0, tuple(failed))
@@ -134,7 +135,7 @@ class Hasher:
                         self._now = Hashed(done, len(paths), path, num_bytes, tuple(failed))
                         if self._wait_while_busy():
                             break
-            except ModelFileError as error:  # it went away, or is still being written
+            except (ModelFileError, OSError) as error:  # it went away, or is still being written
                 failed.append(str(error))
             if self._stopping.wait(self._pause):
                 self._now = Hashed(done, len(paths), failed=tuple(failed))

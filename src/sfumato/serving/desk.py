@@ -80,6 +80,7 @@ def open_desk(settings: Settings) -> Generator[Desk]:
     gallery = Gallery(folder / "pictures", store)
     _tidy(folder / "pictures", "*/")
     _tidy(settings.data_dir / INPUTS)
+    _tidy(settings.data_dir / "models")
     gallery.sweep(ALONE)
     queue = JobQueue(partial(_draw, settings, models), gallery, store)
     handed = Path(tempfile.mkdtemp(prefix="sfumato-"))
@@ -110,7 +111,12 @@ def _tidy(folder: Path, below: str = "") -> None:
     """Remove what a server that fell over had begun to write, and nobody writes any more."""
     for path in folder.glob(f"{below}.sfumato-*.part"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > OLD:
+            newest = max(one.stat().st_mtime for one in (path, *path.rglob("*")))
+            if time.time() - newest <= OLD:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
 
 
@@ -120,5 +126,6 @@ def _make_room(folder: Path) -> None:
         return
     for one in folder.iterdir():
         with suppress(OSError):  # another thread does the same
-            if time.time() - one.stat().st_mtime > OLD:
+            # One that is empty waits for what is still being made.
+            if time.time() - one.stat().st_mtime > OLD and any(one.iterdir()):
                 shutil.rmtree(one)

@@ -103,7 +103,8 @@ class Guard:
         limited: Receive = _Limited(receive, self.max_body)
         try:
             if _takes_values(scope, headers):
-                limited = await _without_addresses(limited)
+                limited, session = await _without_addresses(limited)
+                scope["state"]["session"] = session
             await self.inner(scope, limited, answer)
         except Refusal as refusal:  # a body that turned out too long, or to ask for something to be fetched
             await _refuse(scope, refusal, send)
@@ -154,12 +155,12 @@ class _Limited:
 
 def _takes_values(scope: Scope, headers: Mapping[str, str]) -> bool:
     asks = scope["type"] == "http" and scope["method"] in _CHANGING and _ASKING in unquote(scope["path"])
-    return asks and "multipart/" not in headers.get("content-type", "")
+    return asks and headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data"
 
 
-async def _without_addresses(receive: Receive) -> Receive:
-    """Read a whole body, and return what gives it again. Raises Refusal for one in which a file is named by
-    an address: Gradio would fetch it.
+async def _without_addresses(receive: Receive) -> tuple[Receive, str]:
+    """Read a whole body, and return what gives it again, and the session of Gradio's that it belongs to.
+    Raises Refusal for one in which a file is named by an address: Gradio would fetch it.
     """
     parts: list[bytes] = []
     message: Message = {"type": "http.request", "more_body": True}
@@ -190,7 +191,8 @@ async def _without_addresses(receive: Receive) -> Receive:
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return again
+    session = values.get("session_hash") if isinstance(values, dict) else None
+    return again, session if isinstance(session, str) else ""
 
 
 def _framed(frames: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:

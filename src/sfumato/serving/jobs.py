@@ -26,7 +26,8 @@ class Job:
     `total_steps` are done, `seconds_left` is a guess, None without a ground for one. `previews` are JPEGs of
     pictures that are not finished, by their index in the recipe; `pictures` the numbers in the gallery of
     those that are. `problem` says in one line why it failed, `warnings` what could not be done as asked.
-    `title` says what a job does that draws nothing; its steps are percents.
+    `title` says what a job does that draws nothing; its steps are percents. One that is drawn in a way of
+    its own (`other`) is for whoever asked for it: its pictures are in no gallery.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Job:
     problem: str | None = None
     attempts: int = 0
     title: str = ""
+    other: bool = False
 
     @property
     def finished(self) -> bool:

@@ -10,6 +10,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 import gradio as gr
 from fastapi import FastAPI
@@ -27,6 +28,8 @@ _LOG: Final = logging.getLogger("sfumato.studio")
 _PAUSE: Final = 0.3  # seconds between two looks at the files
 _SETTLED: Final = 0.1  # seconds for which files that are being written have to stand still
 _KEPT: Final = 2  # applications of before that go on, for pages that were not loaded again
+_PAGES: Final = 1000  # whose application is remembered
+_HEARTBEAT: Final = "/gradio_api/heartbeat/"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Live:
         self._desk, self._outside, self._css = desk, outside, css
         self._lock = asyncio.Lock()
         self._former: list[_Worn] = []
+        self._pages: dict[str, _Worn] = {}  # by Gradio's session
         self._looked = 0.0
         self._broken: tuple[str, ...] = ()
         if page is not None:
@@ -81,7 +85,18 @@ class Live:
         if path == PLACE:
             await _answer(answer_of(self._worn.made, self._notes()), send)
             return
-        await self._worn.app(scope, receive, send)
+        await self._that_made(_session_of(scope)).app(scope, receive, send)
+
+    def _that_made(self, session: str) -> _Worn:
+        """Return what the page of a session belongs to: its parts have other numbers in another."""
+        worn = self._pages.pop(session, self._worn)
+        if not any(worn is one for one in self._former):
+            worn = self._worn
+        if session:
+            self._pages[session] = worn
+            if len(self._pages) > _PAGES:
+                del self._pages[next(iter(self._pages))]
+        return worn
 
     def _notes(self) -> tuple[str, ...]:
         return (*self._broken, *self._worn.dressed.notes)
@@ -112,6 +127,8 @@ class Live:
                 self._say(self._worn.dressed, problem_of(error, source))
                 return
             await worn.open.enter_async_context(worn.app.router.lifespan_context(worn.app))
+            # Files have no session: all that is shown on pages of before is given out too.
+            worn.page.temp_file_sets.extend(self._worn.page.temp_file_sets)
             self._former.append(self._worn)
             self._worn, self._broken = worn, ()
             self._tell(dressed.notes)
@@ -129,7 +146,6 @@ class Live:
 
     async def _close(self, worn: _Worn) -> None:
         # Else it would remove, as it goes, the copies of files that the page of now shows as well.
-        self._worn.page.temp_file_sets.extend(worn.page.temp_file_sets)
         worn.page.temp_file_sets = []
         await worn.open.aclose()
 
@@ -155,6 +171,20 @@ class Live:
     def _tell(self, lines: tuple[str, ...]) -> None:
         for line in lines:
             _LOG.warning("%s", line)
+
+
+def _session_of(scope: Scope) -> str:
+    """Return the session of Gradio's that a request names, "" for none: in its body, as the guard read it, in
+    its query, or in its path.
+    """
+    told = scope.get("state", {}).get("session", "")
+    if told:
+        return told
+    _, heartbeat, session = scope["path"].partition(_HEARTBEAT)
+    if heartbeat:
+        return session
+    asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    return asked.get("session_hash", [""])[0]
 
 
 async def _answer(body: bytes, send: Send) -> None:

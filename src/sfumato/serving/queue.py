@@ -87,7 +87,8 @@ class JobQueue:
         """
         with self._news:
             self._check_room(owner, 1)
-            job = Job(secrets.token_urlsafe(12), owner, recipe, time.time(), title=title)
+            number, now = secrets.token_urlsafe(12), time.time()
+            job = Job(number, owner, recipe, now, title=title, other=draw is not None)
             if draw is None:
                 self._keep([job])
             else:

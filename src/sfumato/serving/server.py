@@ -72,11 +72,6 @@ def application(
     )
 
 
-def serve(desk: Desk, dressed: Dressed, address: Address) -> None:
-    """Serve the studio until it is stopped."""
-    server_of(application(desk, dressed, address), address).run()
-
-
 def server_of(app: Guard, address: Address) -> uvicorn.Server:
     """Return what serves `app` at `address`, silently, when it is run."""
     server = uvicorn.Server(

@@ -1,11 +1,13 @@
 """How handlers are bound, as Gradio understands it."""
 
+from inspect import signature
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from sfumato.serving.studio.binding import CLICK, QUIET
+from sfumato.errors import NotFoundError
+from sfumato.serving.studio.binding import CLICK, QUIET, kindly
 
 
 @pytest.mark.parametrize("how", [QUIET, CLICK])
@@ -27,3 +29,16 @@ def test_what_draws_waits_for_nothing_but_the_queue_of_ours() -> None:
     many, one = page.fns.values()
     assert many.concurrency_limit is None
     assert one.concurrency_limit == "default"
+
+
+def test_what_goes_wrong_is_said_in_a_line() -> None:
+    @kindly
+    def handle(request: gr.Request, number: int) -> int:
+        if number < 0:
+            raise NotFoundError("it is gone", field="picture", value=number)
+        return number
+
+    assert handle(gr.Request(), 2) == 2
+    assert [*signature(handle).parameters] == ["request", "number"]
+    with pytest.raises(gr.Error, match="it is gone"):
+        handle(gr.Request(), -1)

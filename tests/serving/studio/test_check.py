@@ -31,3 +31,9 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 
 def test_of_a_theme_of_gradio_nothing_is_measured(tmp_path: Path) -> None:
     assert worn(tmp_path, 'theme = "soft"') == ()
+
+
+def test_an_unknown_word_hides_no_colour(tmp_path: Path) -> None:
+    said = worn(tmp_path, 'text = "#eeeeee"\nground = "#ffffff"\n[words]\ngenerat = "x"')
+    assert any("too little" in one for one in said)
+    assert any("words" in one for one in said)

@@ -50,3 +50,10 @@ def test_words_of_a_look_cannot_end_the_script() -> None:
         keep(page, {}, {"create": "</script>"}, tabset)
     config: Any = page.get_config_file()
     assert all("</script>" not in one["js"] for one in config["dependencies"])
+
+
+def test_choices_that_come_later_are_left_out() -> None:
+    with gr.Blocks(analytics_enabled=False) as page:
+        name, late = gr.Textbox(), gr.Dropdown()
+    assert [*typed(page, "create", 0).values()] == [name, late]
+    assert [*typed(page, "create", 0, [late]).values()] == [name]

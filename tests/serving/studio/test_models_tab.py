@@ -172,11 +172,11 @@ def test_hashes_are_shown_when_they_are_taken(desk: Desk, tab: Tab) -> None:
     find(tab)
     assert desk.hasher.wait(20)
     tick = handler(page, parts["timer"], "tick")
-    _, table, timer = tick(asked_by(), "", "", "")
+    _, table, timer, told = tick(asked_by(), "", "", "", 0)
     digests = digests_of(path, desk.settings)
     assert digests.auto_v3 in find(tab)["table"]
     assert not timer.active
-    _, table, _ = tick(asked_by(), "", "", "")
+    _, table, _, _ = tick(asked_by(), "", "", "", told)
     assert not isinstance(table, str)  # nothing new
 
 

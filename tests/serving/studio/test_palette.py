@@ -1,5 +1,7 @@
 """What looks work out can be read, whatever accent, ground or picture they are given."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 
@@ -38,3 +40,11 @@ def test_colours_that_are_none_are_named() -> None:
     for field in ("accent", "text", "ground"):
         with pytest.raises(RecipeError, match=f"{field}: is no colour"):
             palette_of(Look.model_validate({field: "blue"}), dark=False)
+
+
+@pytest.mark.parametrize(("mode", "dark"), [("light", False), ("dark", True)])
+def test_a_look_with_a_mode_of_its_own_is_the_same_in_both(
+    mode: Literal["light", "dark"], dark: bool
+) -> None:
+    own = Look(mode=mode)
+    assert palette_of(own, dark=True) == palette_of(own, dark=False) == palette_of(Look(), dark=dark)

@@ -7,6 +7,7 @@ import pytest
 
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
+from sfumato.serving.desk import ALONE
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.showing import problem_of, progress_of
@@ -90,3 +91,11 @@ def test_what_draws_nothing_says_what_it_does() -> None:
     assert "Loading &lt;b&gt; · 40 %" in line
     assert "width:40.0%" in line
     assert "Loading" in progress_of(replace(job, state="queued"), words_of(Look()))
+
+
+def test_visitors_are_told_of_no_folder() -> None:
+    failed = replace(
+        JOB, state="failed", problem="The disk is full (path: '/home/ada/pictures/1/a.png') 24/7"
+    )
+    assert "/home/ada/pictures/1/a.png" in progress_of(replace(failed, owner=ALONE), WORDS)
+    assert "(path: 'a.png') 24/7" in Seen(progress_of(replace(failed, owner="x" * 22), WORDS)).words

@@ -114,3 +114,14 @@ def test_no_colour_is_named() -> None:
 def test_rounding_is_in_pixels() -> None:
     assert "--radius-lg: 30px" in theme_of(Dressed(Look(rounding=30), HERE))._get_theme_css()
     assert "--radius-lg: 0px" in theme_of(Dressed(Look(rounding=0), HERE))._get_theme_css()
+
+
+def test_a_mode_of_its_own_is_that_of_a_theme_of_gradio_in_both() -> None:
+    plain = vars(theme_of(Dressed(Look(theme="soft"), Path())))
+    light, dark = (
+        vars(theme_of(Dressed(Look(theme="soft", mode=mode), Path()))) for mode in ("light", "dark")
+    )
+    fill = "background_fill_primary"
+    assert plain[fill] != plain[f"{fill}_dark"]
+    assert light[fill] == light[f"{fill}_dark"] == plain[fill]
+    assert dark[fill] == dark[f"{fill}_dark"] == plain[f"{fill}_dark"]

@@ -85,7 +85,7 @@ class Area:
     def taken_up(self, request: gr.Request) -> News:
         """Yield the same of what is still drawn for this visitor, after the page was left or loaded anew."""
         owner = visitor_of(request)
-        left = [job for job in self.desk.queue.of(owner) if not job.finished]
+        left = [job for job in self.desk.queue.of(owner) if not job.finished and not job.other]
         if left:
             yield from self._followed(left[-1], owner)
         else:

@@ -1,7 +1,15 @@
 """How handlers are bound to what people do."""
 
-from collections.abc import Generator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+import gradio as gr
+
+from sfumato.errors import SfumatoError
+
+_Given = ParamSpec("_Given")
+_Told = TypeVar("_Told")
 
 News: TypeAlias = Generator[dict[Any, Any], None, None]
 #: How handlers that draw are bound, and those that only look.
@@ -12,3 +20,16 @@ QUIET: dict[str, Any] = {
 }
 #: How those are that answer at once.
 CLICK: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def kindly(handle: Callable[_Given, _Told]) -> Callable[_Given, _Told]:
+    """Have the page say, in a line, what goes wrong in a handler: the disk is full, a picture is gone."""
+
+    @wraps(handle)
+    def handled(*values: _Given.args, **more: _Given.kwargs) -> _Told:
+        try:
+            return handle(*values, **more)
+        except SfumatoError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    return handled

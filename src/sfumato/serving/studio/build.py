@@ -36,7 +36,7 @@ from sfumato.serving.studio.words import Words, words_of
 Parts = create.Parts
 Build = Callable[[Desk, Words, "create.Look"], Parts]
 
-#: The tabs there are: what builds each. A new one is a file and a row here.
+#: The tabs there are: what builds each. A new one is a file, a row here, and its name in `look.TABS`.
 TABS: Final[Mapping[str, Build]] = {
     "create": create.build,
     "edit": edit.build,
@@ -44,6 +44,13 @@ TABS: Final[Mapping[str, Build]] = {
     "grid": grid_tab.build,
     "gallery": gallery_tab.build,
     "models": models_tab.build,
+}
+#: Choices that are filled in later, of each tab: what was chosen is not taken up when a page is loaded again.
+LATE: Final[Mapping[str, tuple[str, ...]]] = {
+    "create": ("size", "lora", "preset"),
+    "edit": ("size",),
+    "gallery": ("model",),
+    "models": ("vae",),
 }
 PAGES: Final = 200  # of which Gradio remembers the state: half a MiB each; of older ones it forgets it
 AT_ONCE: Final = 300  # handlers: each page that waits for a picture, or follows one, has one that waits
@@ -89,7 +96,8 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
                     before = len(page.blocks)
                     with gr.Tab(words(f"tab_{name}"), id=name) as tab:
                         parts[name] = TABS[name](desk, words, look)
-                    fields |= keeping.typed(page, name, before)
+                    late = [parts[name][one] for one in LATE.get(name, ())]
+                    fields |= keeping.typed(page, name, before, late)
                     tabs[name] = tab
         below = dressed.file("below")
         if below is not None:
@@ -100,7 +108,10 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
                 if name == next(iter(parts)):  # which is open from the beginning
                     page.load(*parts[name]["find"], **QUIET)
         links.connect(page, desk, words, parts, tabset)
-        keeping.keep(page, fields, {name: words(f"tab_{name}") for name in tabs}, tabset)
+        kept = keeping.keep(page, fields, {name: words(f"tab_{name}") for name in tabs}, tabset)
+        for name in ("create", "edit"):
+            if name in parts:  # shapes go with the model that was taken up
+                kept.then(*parts[name]["shapes"], **QUIET)
     return page
 
 

@@ -56,31 +56,42 @@ def problems_of(dressed: Dressed) -> tuple[str, ...]:
             dressed.file(name)
         except SfumatoError as error:
             problems.append(str(error))
-    try:
-        words_of(dressed.look)
-        problems += [str(one) for one in readings_of(dressed) if not one.passes]
-        _dress(dressed)
-    except SfumatoError as error:
-        problems.append(str(error))
+    for check in (_speak, _read, _dress):
+        try:
+            problems += check(dressed)
+        except SfumatoError as error:
+            problems.append(str(error))
     return tuple(dict.fromkeys(problems))
 
 
-def _dress(dressed: Dressed) -> None:
+def _speak(dressed: Dressed) -> tuple[str, ...]:
+    words_of(dressed.look)
+    return ()
+
+
+def _read(dressed: Dressed) -> tuple[str, ...]:
+    return tuple(str(one) for one in readings_of(dressed) if not one.passes)
+
+
+def _dress(dressed: Dressed) -> tuple[str, ...]:
     """Make theme and rules of a look, as far as Gradio is there. Raises SfumatoError where that fails."""
     try:
         from sfumato.serving.studio.theme import style_of, theme_of
     except ModuleNotFoundError:
-        return
+        return ()
     named = dressed.look.theme
     if named is None or not is_hub_name(named):  # those are fetched when they are worn
         theme_of(dressed)
     style_of(dressed)
+    return ()
 
 
 def notes_of(dressed: Dressed) -> tuple[str, ...]:
     """Return a line for what is no mistake, but may turn out otherwise than expected."""
     notes: list[str] = []
     named = dressed.look.theme
+    if named is not None:
+        notes.append(f"theme: whether everything can be read in {named} is not measured")
     if named is not None and is_hub_name(named):
         notes.append(f"theme: {named} is fetched when it is worn for the first time, and kept")
     try:

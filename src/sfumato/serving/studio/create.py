@@ -214,7 +214,10 @@ def _connect(desk: Desk, parts: Parts) -> None:
         return gr.Radio(choices=sizes, value=sizes[0])
 
     # Each model has sizes that it draws well. What fills the form brings its own.
-    parts["model"].input(shapes, parts["model"], parts["size"], queue=False, **_QUICK)
+    of_model = (parts["model"], parts["size"])
+    parts["model"].input(shapes, *of_model, queue=False, **_QUICK)
+    # After the page was loaded again, with the model that was chosen before.
+    parts["shapes"] = (lambda model: gr.skip() if model == BUNDLED else shapes(model), *of_model)
     parts["dice"].click(_dice, None, parts["seed"], queue=False, api_visibility="private")
 
 

@@ -14,7 +14,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio import area, dragging, edit_parts
 from sfumato.serving.studio.area import Area
-from sfumato.serving.studio.binding import CLICK, QUIET
+from sfumato.serving.studio.binding import CLICK, QUIET, kindly
 from sfumato.serving.studio.canvas import Canvas
 from sfumato.serving.studio.edit_forms import (
     MOST_REGIONS,
@@ -206,10 +206,9 @@ def _connect(desk: Desk, parts: Parts) -> None:
     def recipe(*values: Any) -> Recipe:
         return recipe_of_edit(form_of(dict(zip(FORM, values, strict=True)), desk))
 
-    def choose(task: str, begin: bool) -> list[Any]:
+    def usual(task: str) -> float:
         # What is repainted is drawn wholly anew unless somebody says otherwise.
-        strength = gr.Slider(value=1.0 if task == "repaint" else 0.75)
-        return [*_visible(task, begin), strength]
+        return 1.0 if task == "repaint" else 0.75
 
     def look(*values: Any) -> tuple[Any, Any]:
         """Return what frames show now, and what a ControlNet would be shown."""
@@ -232,15 +231,20 @@ def _connect(desk: Desk, parts: Parts) -> None:
         both = compared_of(desk, number, visitor_of(request)) if number else None
         return gr.ImageSlider(visible=False) if both is None else gr.ImageSlider(value=both, visible=True)
 
+    @kindly
     def shapes(model: str) -> gr.Radio:
         sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
         return gr.Radio(choices=sizes, value=sizes[0])
 
     shown.draws([parts["draw"].click], recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
-    parts["task"].change(choose, [parts["task"], parts["begin"]], [*groups, parts["strength"]], **QUIET)
+    parts["task"].change(_visible, [parts["task"], parts["begin"]], groups, **QUIET)
+    parts["task"].input(usual, parts["task"], parts["strength"], **QUIET)
     parts["begin"].input(_visible, [parts["task"], parts["begin"]], groups, **QUIET)
-    parts["model"].input(shapes, parts["model"], parts["size"], queue=False, **CLICK)
+    of_model = (parts["model"], parts["size"])
+    parts["model"].input(shapes, *of_model, queue=False, **CLICK)
+    # After the page was loaded again, with the model that was chosen before.
+    parts["shapes"] = (lambda model: gr.skip() if model == BUNDLED else shapes(model), *of_model)
     frames = [parts["frame"], parts["places"]]
     gr.on(
         [*(parts[name].change for name in _LOOKED_AT), parts["canvas"].upload, parts["canvas"].clear],

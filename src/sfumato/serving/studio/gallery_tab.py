@@ -8,7 +8,7 @@ import gradio as gr
 from sfumato.errors import NotFoundError, SfumatoError
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
-from sfumato.serving.studio.binding import CLICK, QUIET
+from sfumato.serving.studio.binding import CLICK, QUIET, kindly
 from sfumato.serving.studio.comparing import SCRIPT, compared_of, waiting_of
 from sfumato.serving.studio.details import details_of
 from sfumato.serving.studio.look import Look
@@ -103,6 +103,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         except SfumatoError:  # damaged meanwhile; the others are shown
             return None
 
+    @kindly
     def search(request: gr.Request, *values: Any) -> tuple[Any, ...]:
         owner = visitor_of(request)
         shown = found(owner, values, ())
@@ -114,14 +115,17 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             gr.Dropdown(choices=models, value=chosen),
         )
 
+    @kindly
     def older(
         request: gr.Request, numbers: tuple[int, ...], pages: tuple[int, ...], *values: Any
     ) -> tuple[Any, ...]:
         return found(visitor_of(request), values, (*pages, min(numbers)) if numbers else pages)
 
+    @kindly
     def newer(request: gr.Request, pages: tuple[int, ...], *values: Any) -> tuple[Any, ...]:
         return found(visitor_of(request), values, pages[:-1])
 
+    @kindly
     def choose(request: gr.Request, event: gr.SelectData, numbers: tuple[int, ...]) -> tuple[Any, ...]:
         try:
             kept = desk.gallery.get(numbers[event.index], visitor_of(request))
@@ -153,6 +157,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         except SfumatoError as error:
             return problem_of(error)
 
+    @kindly
     def mark(request: gr.Request, number: int) -> str:
         kept = desk.gallery.get(number, visitor_of(request)) if number else None
         if kept is None:
@@ -160,6 +165,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         desk.gallery.mark([number], visitor_of(request), favourite=not kept.favourite)
         return words("favourite" if kept.favourite else "unfavourite")
 
+    @kindly
     def bin_or_restore(request: gr.Request, number: int) -> str:
         owner = visitor_of(request)
         kept = desk.gallery.get(number, owner) if number else None
@@ -171,6 +177,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         desk.gallery.restore([number], owner)
         return words("delete")
 
+    @kindly
     def empty(request: gr.Request) -> None:
         desk.gallery.empty_bin(visitor_of(request))
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 
@@ -45,6 +46,8 @@ FORM: tuple[str, ...] = (
     "down_values",
 )
 SHEET: str = "grid.png"
+#: The newest grid of each visitor, for pages that are loaded again, also in another look.
+_NEWEST: Final[WeakKeyDictionary[Desk, dict[str, "Begun"]]] = WeakKeyDictionary()
 MOST_BEGUN: int = 100  # visitors whose newest grid is remembered
 MOST_SAID: int = 120  # characters of a label
 
@@ -185,7 +188,7 @@ def _said(name: str, value: str) -> str:
 
 
 def _connect(desk: Desk, words: Words, parts: Parts) -> None:
-    newest: dict[str, Begun] = {}  # by visitor, for pages that are loaded again
+    newest = _NEWEST.setdefault(desk, {})
 
     def draw(request: gr.Request, *values: Any) -> News:
         owner = visitor_of(request)

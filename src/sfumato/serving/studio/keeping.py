@@ -5,10 +5,11 @@ none. It is done by a button that nobody sees, which the page's script presses (
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import gradio as gr
+from gradio.events import Dependency
 
 BUTTON: Final = "sf-keep"
 _STORE: Final = "sfumato-kept"
@@ -51,9 +52,9 @@ _TAKE: Final = """() => {
 }"""
 
 
-def keep(page: gr.Blocks, fields: Mapping[str, Any], tabs: Mapping[str, str], tabset: gr.Tabs) -> None:
+def keep(page: gr.Blocks, fields: Mapping[str, Any], tabs: Mapping[str, str], tabset: gr.Tabs) -> Dependency:
     """Have the page keep the values of `fields`, by name, and which of `tabs` is open (names and what stands
-    on them), and take them up when it is loaded again. Called inside the page.
+    on them), and take them up when it is loaded again, which is returned as an event. Called inside the page.
     """
     shape = {
         "names": _script([*fields]),
@@ -64,14 +65,16 @@ def keep(page: gr.Blocks, fields: Mapping[str, Any], tabs: Mapping[str, str], ta
     inputs = [*fields.values()]
     button = gr.Button("keep", elem_id=BUTTON, visible="hidden")
     button.click(None, inputs, None, js=_KEEP % shape, api_visibility="private")
-    page.load(None, None, [*inputs, tabset], js=_TAKE % shape, api_visibility="private")
+    return page.load(None, None, [*inputs, tabset], js=_TAKE % shape, api_visibility="private")
 
 
-def typed(page: gr.Blocks, tab: str, before: int) -> dict[str, Any]:
+def typed(page: gr.Blocks, tab: str, before: int, without: Sequence[Any] = ()) -> dict[str, Any]:
     """Return the fields of a tab that people type into or choose, by names that are the same in every look:
-    those of `page` made after the first `before` parts of it.
+    those of `page` made after the first `before` parts of it, but none of `without`: Gradio refuses a choice
+    that is not among those which a part was built with.
     """
-    made = [one for one in [*page.blocks.values()][before:] if isinstance(one, _TYPED)]
+    parts = [*page.blocks.values()][before:]
+    made = [one for one in parts if isinstance(one, _TYPED) and one not in without]
     return {f"{tab}.{number}.{type(one).__name__}": one for number, one in enumerate(made)}
 
 

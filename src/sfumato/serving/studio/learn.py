@@ -8,7 +8,8 @@ from dataclasses import replace
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 
@@ -176,9 +177,13 @@ def _experiments(words: Words, samplers: list[tuple[str, str]]) -> Parts:
     return parts
 
 
+#: The jobs of lessons, which another look takes up as well.
+_LESSONS: Final[WeakKeyDictionary[Desk, deque[str]]] = WeakKeyDictionary()
+
+
 def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     traces = Traces(desk.settings.data_dir / "studio" / "traces")
-    lessons: deque[str] = deque(maxlen=LESSONS)  # jobs
+    lessons = _LESSONS.setdefault(desk, deque(maxlen=LESSONS))
 
     def lesson(*recipes: Recipe, **more: Any) -> Lesson:
         return Lesson(desk.settings, desk.models, recipes, **more)

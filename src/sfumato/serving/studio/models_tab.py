@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from html import escape
 from typing import Any, TypeAlias
+from zlib import crc32
 
 import gradio as gr
 
@@ -133,14 +134,16 @@ def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
             gr.Button(visible=mine),
         )
 
-    def tick(request: gr.Request, search: str, kind: str, key: str) -> tuple[Any, ...]:
-        before = shelf.items
+    def tick(request: gr.Request, search: str, kind: str, key: str, told: int) -> tuple[Any, ...]:
         running = desk.hasher.running
-        same = shelf.with_hashes() == before
+        shelf.with_hashes()
+        shown = table(search, kind, key)
+        digest = crc32(shown.encode())
         return (
             where_of(desk, shelf, words, told=visitor_of(request) == ALONE),
-            gr.skip() if same else table(search, kind, key),
+            gr.skip() if digest == told else shown,
             gr.Timer(active=running),
+            digest,
         )
 
     def choose(request: gr.Request, event: gr.EventData) -> tuple[str, str, str, str]:
@@ -158,7 +161,9 @@ def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
     parts["look_again"].click(*parts["find"], **QUIET)
     again: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
     gr.on([parts["search"].change, parts["kind"].input], table, asked, parts["table"], **again)
-    parts["timer"].tick(tick, asked, [parts["where"], parts["table"], parts["timer"]], **QUIET)
+    told = gr.State(0)  # of the table that this page shows
+    ticked = [parts["where"], parts["table"], parts["timer"], told]
+    parts["timer"].tick(tick, [*asked, told], ticked, **QUIET)
     about = [parts[name] for name in ("details", "estimate", "chosen", "key")]
     parts["table"].select(choose, None, about, **QUIET)
 

@@ -55,8 +55,10 @@ _SCRIPT: Final = """
     button ? button.click() : location.reload();
   };
   // A picture that somebody brought, or painted on, is not kept. Gradio's canvas says when it is empty.
-  const painted = () => [...document.querySelectorAll(".image-container")]
-    .some((one) => one.querySelector(".pixi-target") && !one.querySelector(".empty"));
+  // Neither are boxes.
+  const painted = () => document.querySelector("#sf-boxes .sf-box-row:not([hidden])") !== null ||
+    [...document.querySelectorAll(".image-container")]
+      .some((one) => one.querySelector(".pixi-target") && !one.querySelector(".empty"));
   let busy = false;
   const ask = async () => {
     if (document.hidden || busy) { return; }

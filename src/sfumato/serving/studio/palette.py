@@ -65,9 +65,11 @@ class Palette:
 
 
 def palette_of(look: Look, *, dark: bool) -> Palette:
-    """Return the colours of `look` in the light or the dark mode. A colour that the look names stays as it
-    is; what is worked out can always be read. Raises RecipeError for what is no colour.
+    """Return the colours of `look` as a browser in the light or the dark mode shows it; a look with a mode of
+    its own has the same in both. A colour that the look names stays as it is; what is worked out can always
+    be read. Raises RecipeError for what is no colour.
     """
+    dark = {"light": False, "dark": True}.get(look.mode, dark)
     asked_text = None if look.text is None else parse_colour(look.text, "text")
     asked_ground = None if look.ground is None else parse_colour(look.ground, "ground")
     accent = _ACCENT if look.accent is None else parse_colour(look.accent, "accent")

@@ -1,16 +1,24 @@
 """What is seen while a job waits and is drawn: HTML made of a job, everything in it escaped."""
 
 import base64
+import re
 from html import escape
+from typing import Final
 
+from sfumato.serving.desk import ALONE
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.words import Words
 
+_FOLDERS: Final = re.compile(
+    r"(?<![^\s'\"(=])(?:[A-Za-z]:)?[\\/](?:[^\s'\"\\/]+[\\/])+"
+)  # before a file's name
 MOST_SAID: int = 200  # characters of a prompt that go with every preview
 
 
 def progress_of(job: Job, words: Words) -> str:
-    """Return the line and the bar that tell how a job goes, and the picture as it is so far."""
+    """Return the line and the bar that tell how a job goes, and the picture as it is so far. Visitors are not
+    told in which folder of this machine something went wrong.
+    """
     share = job.steps / job.total_steps if job.total_steps else 0.0
     if job.state == "queued":
         line = f"{job.title} · {words('waiting')}" if job.title else words("waiting")
@@ -23,7 +31,8 @@ def progress_of(job: Job, words: Words) -> str:
         elif job.total_steps:
             line += f" · {words('step_of', job.steps, job.total_steps)}"
     elif job.state == "failed":
-        return problem_of(job.problem or "")
+        problem = job.problem or ""
+        return problem_of(problem if job.owner == ALONE else _FOLDERS.sub("", problem))
     else:
         name = "stopped" if job.state == "cancelled" else "done_in"
         return f'<div class="sf-line" role="status">{escape(words(name, f"{job.seconds:.1f}"))}</div>'

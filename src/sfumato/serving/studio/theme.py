@@ -67,9 +67,9 @@ def theme_of(dressed: Dressed) -> gr.themes.Base:
     """Return the theme of a look. Raises RecipeError for colours and themes that are none."""
     look = dressed.look
     if dressed.theme is not None:
-        return _fetched(dressed.theme)
+        return _in_mode(_fetched(dressed.theme), look.mode)
     if look.theme is not None:
-        return _named(look.theme)
+        return _in_mode(_named(look.theme), look.mode)
     light, dark = (palette_of(look, dark=mode) for mode in (False, True))
     theme = gr.themes.Base(
         font=_fonts(look.font),
@@ -226,6 +226,18 @@ def _named(name: str) -> gr.themes.Base:
     raise RecipeError(
         "there is no such theme of Gradio", field="theme", value=name, hint=f"{guess}Choose one of {names}."
     )
+
+
+def _in_mode(theme: gr.themes.Base, mode: str) -> gr.themes.Base:
+    """Return a theme of Gradio's with the colours of `mode` in both of its modes, unless that is `auto`."""
+    values = vars(theme)
+    for dark in [name for name in values if name.endswith("_dark")]:
+        light = dark.removesuffix("_dark")
+        if mode == "light":
+            setattr(theme, dark, values.get(light))
+        elif mode == "dark" and values[dark] is not None:
+            setattr(theme, light, values[dark])
+    return theme
 
 
 def _fetched(values: Mapping[str, Any]) -> gr.themes.Base:

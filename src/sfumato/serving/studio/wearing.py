@@ -53,7 +53,7 @@ def problem_of(error: BaseException, source: Source) -> str:
     said = " ".join(str(error).split())
     prefix = f"studio: {source.folder}{'/' if str(source.folder) != '/' else ''}"
     if said.startswith(prefix):  # by who read it
-        return said.removeprefix(prefix)
+        return said.removeprefix(prefix).replace(f"{source.folder}/", "")
     try:
         text = (source.folder / FILE).read_text(encoding="utf-8", errors="replace")
     except OSError:

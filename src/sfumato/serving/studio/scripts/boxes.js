@@ -130,11 +130,12 @@ frame.addEventListener("pointermove", (event) => {
   }
 });
 frame.addEventListener("lostpointercapture", () => {
-  if (held !== null && held.box >= 0) {
-    say(held.box);
-    if (held.drawn) rows[held.box].querySelector("input").focus({ preventScroll: true });
-  }
+  const was = held;
   held = null;
+  if (was !== null && was.box >= 0 && props.value.boxes[was.box] !== undefined) {
+    say(was.box);
+    if (was.drawn) rows[was.box].querySelector("input").focus({ preventScroll: true });
+  }
 });
 
 marks.forEach((mark, at) => {
