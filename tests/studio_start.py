@@ -26,14 +26,14 @@ READY, PICTURE = 8.0, 3.0  # seconds that are allowed
 
 def _round(browser: Browser, home: Path) -> tuple[float, float]:
     """Return the seconds until the page answers, and from opening it to a picture that can be seen."""
-    command = [sys.executable, "-m", "sfumato", "studio", "--no-browser", "--port", "0", "--json"]
+    command = [sys.executable, "-m", "sfumato", "studio", "--no-browser", "--port", "0"]
     began = time.perf_counter()
     with subprocess.Popen(
         command, env={"SFUMATO_HOME": str(home), "PATH": "/usr/bin:/bin"}, stdout=subprocess.PIPE, text=True
     ) as studio:
         try:
             assert studio.stdout is not None
-            url = json.loads(studio.stdout.readline())["url"]
+            url = studio.stdout.readline().strip()
             while True:
                 try:
                     httpx.get(url).raise_for_status()
