@@ -1,8 +1,10 @@
 """Opens the studio: checks what it needs, finds a port, and says where it is."""
 
+import os
 import socket
 import webbrowser
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 from threading import Thread
 from time import sleep
 from typing import TYPE_CHECKING
@@ -42,7 +44,9 @@ def open_studio(
     host = HERE if listen is None else listen
     address = Address(host, port, password, names)  # before anything is listened at
     address = replace(address, port=_free(host, port))
-    with open_desk(settings) as desk:
+    # What is uploaded, and Gradio's copies of what is shown, are nobody else's, and go with the studio.
+    with open_desk(settings) as desk, TemporaryDirectory(prefix="sfumato-copies-") as copies:
+        os.environ.setdefault("GRADIO_TEMP_DIR", copies)
         server = server_of(application(desk, dressed, address), address)
         url = f"http://{address.host}:{address.port}/"
         if as_json:

@@ -1,19 +1,24 @@
 """The page, put together."""
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
 
+import gradio as gr
 import pytest
 from PIL import Image
 
 from sfumato.errors import RecipeError
 from sfumato.serving.desk import Desk
 from sfumato.serving.queue import MOST_WAITING
-from sfumato.serving.studio.build import KEYS, TABS, build, style, title_of
-from sfumato.serving.studio.look import TABS as NAMES
+from sfumato.serving.studio.build import KEYS, build, style, title_of
 from sfumato.serving.studio.look import Dressed, Look, built_in
+from sfumato.serving.studio.tabs import TABS
+from sfumato.serving.studio.words import Words
 from tiny_studio import open_tiny_desk
 
 
@@ -30,9 +35,19 @@ def tabs_of(desk: Desk, *names: str) -> list[str]:
     return [one["props"]["label"] for one in config["components"] if one["type"] == "tabitem"]
 
 
-def test_there_is_a_row_for_every_tab_and_a_name(desk: Desk) -> None:
-    assert set(TABS) <= set(NAMES)
-    assert tabs_of(desk, *NAMES) == [name.capitalize() for name in NAMES if name in TABS]
+def test_all_tabs_are_there_unless_a_look_says_otherwise(desk: Desk) -> None:
+    assert tabs_of(desk, *Look().tabs) == [name.capitalize() for name in TABS]
+
+
+def test_a_tab_of_ones_own_is_a_module_and_a_row(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(desk: Desk, words: Words, look: Look) -> dict[str, Any]:
+        return {"said": gr.Markdown("Mine")}
+
+    own = ModuleType("sfumato.serving.studio.own_tab")
+    monkeypatch.setattr(own, "build", make, raising=False)
+    monkeypatch.setitem(sys.modules, own.__name__, own)
+    monkeypatch.setitem(cast(dict[str, str], TABS), "train", "own_tab")
+    assert tabs_of(desk, "create", "train") == ["Create", "Train"]
 
 
 @pytest.mark.parametrize("names", [("gallery", "create"), ("create",), ("gallery",), ()])

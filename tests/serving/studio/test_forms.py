@@ -11,6 +11,7 @@ from sfumato.models.load import find_model
 from sfumato.recipe.adapters import taken_out
 from sfumato.recipe.codec import digest
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.serving.studio.forms import (
     STYLES,
@@ -19,10 +20,12 @@ from sfumato.serving.studio.forms import (
     create_of,
     laid_over,
     left_out,
+    lost_of,
     number_of,
     recipe_of_create,
     seed_of,
     size_of,
+    varied,
     whole_of,
 )
 from tiny_models import tiny_settings
@@ -127,3 +130,9 @@ def test_an_adapter_stands_once_in_its_field() -> None:
     recipe = recipe_of_create(Create(prompt="a frog", loras=written))
     assert recipe.text is not None
     assert [one.name for one in taken_out(recipe.text.prompt)[1]] == ["ink", "a.b (2)"]
+
+
+def test_what_a_form_has_no_fields_for_is_named() -> None:
+    plain = Recipe(parts=(TextPart(prompt="a frog"),))
+    assert lost_of(plain) == ()
+    assert lost_of(varied(plain, 0.2)) == ("variation",)

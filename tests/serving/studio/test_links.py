@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 
 from sfumato.errors import PictureError
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create, gallery_tab, links
+from sfumato.serving.studio import create, edit, gallery_tab, links
 from sfumato.serving.studio.create import FORM
 from sfumato.serving.studio.links import recipe_in
 from sfumato.serving.studio.look import Look
@@ -151,10 +151,19 @@ def test_settings_of_a_picture_are_used_again(page: Page, desk: Desk) -> None:
             reuse(asked_by(visitor), number)
 
 
-def test_a_page_without_the_tab_create_has_no_links(desk: Desk) -> None:
+def test_buttons_that_lead_nowhere_are_not_seen(desk: Desk) -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         tabs = gr.Tabs()
         parts = {"gallery": gallery_tab.build(desk, WORDS, Look())}
         before = len(page.fns)
         links.connect(page, desk, WORDS, parts, tabs)
     assert len(page.fns) == before
+    assert not parts["gallery"]["reuse"].visible
+    with gr.Blocks(analytics_enabled=False) as page:
+        parts = {"create": create.build(desk, WORDS, Look())}
+        links.connect(page, desk, WORDS, parts, gr.Tabs())
+    assert not parts["create"]["area"].buttons["edit_this"].visible
+    with gr.Blocks(analytics_enabled=False) as page:
+        parts = {"edit": edit.build(desk, WORDS, Look())}
+        links.connect(page, desk, WORDS, parts, gr.Tabs())
+    assert handler(page, parts["edit"]["area"].buttons["edit_this"])

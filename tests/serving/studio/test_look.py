@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sfumato.errors import RecipeError
-from sfumato.serving.studio.look import FILE, TABS, built_in, names, read_look
+from sfumato.serving.studio.look import FILE, built_in, names, read_look
+from sfumato.serving.studio.tabs import TABS
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_there_are_four_looks_at_least() -> None:
     assert len(names()) >= 4
     for name in names():
         look = built_in(name)
-        assert look.look.tabs == TABS
+        assert look.look.tabs == tuple(TABS)
         for field in ("background", "logo", "css"):
             look.file(field)
     assert any(built_in(name).look.background for name in names())

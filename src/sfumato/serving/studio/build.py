@@ -1,8 +1,9 @@
 """The page, put together: tabs from a table, in the order of the look."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
+from importlib import import_module
 from typing import Any, Final
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported: it asks for versions
@@ -13,45 +14,24 @@ from sfumato.serving.desk import Desk
 from sfumato.serving.studio import (
     actions,
     comparing,
-    create,
     details,
     dragging,
-    edit,
-    gallery_tab,
     grid_tab,
     keeping,
-    learn,
     links,
     models_showing,
-    models_tab,
     news,
     reach,
 )
 from sfumato.serving.studio.area import QUIET
 from sfumato.serving.studio.learn_look import STYLE as LEARN_STYLE
-from sfumato.serving.studio.look import Dressed, data_address
+from sfumato.serving.studio.look import Dressed, Look, data_address
 from sfumato.serving.studio.showing import STYLE
+from sfumato.serving.studio.tabs import TABS
 from sfumato.serving.studio.words import Words, words_of
 
-Parts = create.Parts
-Build = Callable[[Desk, Words, "create.Look"], Parts]
-
-#: The tabs there are: what builds each. A new one is a file, a row here, and its name in `look.TABS`.
-TABS: Final[Mapping[str, Build]] = {
-    "create": create.build,
-    "edit": edit.build,
-    "learn": learn.build,
-    "grid": grid_tab.build,
-    "gallery": gallery_tab.build,
-    "models": models_tab.build,
-}
-#: Choices that are filled in later, of each tab: what was chosen is not taken up when a page is loaded again.
-LATE: Final[Mapping[str, tuple[str, ...]]] = {
-    "create": ("size", "lora", "preset"),
-    "edit": ("size",),
-    "gallery": ("model",),
-    "models": ("vae",),
-}
+Parts = dict[str, Any]
+Build = Callable[[Desk, Words, Look], Parts]
 PAGES: Final = 200  # of which Gradio remembers the state: half a MiB each; of older ones it forgets it
 AT_ONCE: Final = 300  # handlers: each page that waits for a picture, or follows one, has one that waits
 CACHE: Final = (600, 86_400)  # seconds: how often Gradio's copies are looked at, and how old they may be
@@ -92,27 +72,35 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
         fields: dict[str, Any] = {}
         with gr.Tabs() as tabset:
             for name in look.tabs:
-                if name in TABS:
-                    before = len(page.blocks)
-                    with gr.Tab(words(f"tab_{name}"), id=name) as tab:
-                        parts[name] = TABS[name](desk, words, look)
-                    late = [parts[name][one] for one in LATE.get(name, ())]
-                    fields |= keeping.typed(page, name, before, late)
-                    tabs[name] = tab
+                before = len(page.blocks)
+                with gr.Tab(_label(words, name), id=name) as tab:
+                    parts[name] = builder_of(name)(desk, words, look)
+                fields |= keeping.typed(page, name, before, parts[name].get("late", ()))
+                tabs[name] = tab
         below = dressed.file("below")
         if below is not None:
             gr.HTML(below.read_text(encoding="utf-8"))
-        for name in ("gallery", "models", "learn"):
-            if name in parts:  # what they show is looked for when somebody looks
+        for name in parts:
+            if "find" in parts[name]:  # what they show is looked for when somebody looks
                 tabs[name].select(*parts[name]["find"], **QUIET)
                 if name == next(iter(parts)):  # which is open from the beginning
                     page.load(*parts[name]["find"], **QUIET)
         links.connect(page, desk, words, parts, tabset)
-        kept = keeping.keep(page, fields, {name: words(f"tab_{name}") for name in tabs}, tabset)
-        for name in ("create", "edit"):
-            if name in parts:  # shapes go with the model that was taken up
+        kept = keeping.keep(page, fields, {name: _label(words, name) for name in tabs}, tabset)
+        for name in parts:
+            if "shapes" in parts[name]:  # which go with the model that was taken up
                 kept.then(*parts[name]["shapes"], **QUIET)
     return page
+
+
+def builder_of(name: str) -> Build:
+    """Return what builds a tab of `TABS`."""
+    build: Build = import_module(f"sfumato.serving.studio.{TABS[name]}").build
+    return build
+
+
+def _label(words: Words, name: str) -> str:
+    return words(f"tab_{name}") if f"tab_{name}" in words.table else name.capitalize()
 
 
 def title_of(dressed: Dressed) -> str:

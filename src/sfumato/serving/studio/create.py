@@ -83,6 +83,8 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         lambda values: _standing(values, desk),
         lambda form: filled(form, desk),
     )
+    # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
+    parts["late"] = [parts["size"], parts["lora"], parts["preset"]]
     return parts
 
 

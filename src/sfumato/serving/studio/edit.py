@@ -115,6 +115,8 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 elem_id="sf-edit-slider",
             )
     _connect(desk, parts)
+    # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
+    parts["late"] = [parts["size"]]
     return parts
 
 

@@ -103,6 +103,11 @@ def create_of(recipe: Recipe) -> Create:
     )
 
 
+def lost_of(recipe: Recipe) -> tuple[str, ...]:
+    """Return the kinds of parts of a recipe that the tab Create has no fields for."""
+    return tuple(part.kind for part in recipe.parts if part.kind not in ("text", "adapters"))
+
+
 def adapter_mark(name: str, weight: float, text_weight: float | None = None) -> str | None:
     """Return how an adapter is written into the field for them; None for a name that cannot be."""
     if not name or set(":<>\n") & set(name):

@@ -69,6 +69,8 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
     parts["chosen"] = gr.State(0)
     parts["first"] = gr.State(0)  # of two that are compared
     _connect(desk, words, parts)
+    # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
+    parts["late"] = [parts["model"]]
     return parts
 
 

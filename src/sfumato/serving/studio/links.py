@@ -15,7 +15,8 @@ from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio import create
 from sfumato.serving.studio.area import QUIET, Area, recipe_of_picture
-from sfumato.serving.studio.forms import Create, create_of
+from sfumato.serving.studio.binding import kindly
+from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
@@ -37,22 +38,41 @@ def recipe_in(picture: Path) -> Recipe:
 
 
 def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
-    """Connect the tabs that are there."""
+    """Connect the tabs that are there; a button that leads to one that is not is not seen."""
     if "grid" in parts:
         page.load(*parts["grid"]["take_up"], **QUIET)
-    if "create" not in parts:
-        return
+    if "edit" in parts:
+        _to_edit(desk, words, parts, tabs)
+    elif "create" in parts:
+        parts["create"]["area"].buttons["edit_this"].visible = False
+    if "models" in parts:
+        refreshes(page, desk, parts)
+    if "create" in parts:
+        _to_create(page, desk, words, parts, tabs)
+    else:
+        for tab, button in (("gallery", "reuse"), ("models", "use")):
+            if tab in parts:
+                parts[tab][button].visible = False
+
+
+def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
     made = parts["create"]
     form = [made[name] for name in create.FORM]
     shown: Area = made["area"]
     page.load(shown.taken_up, None, shown.outputs, **QUIET)
     page.load(*made["presets"], **QUIET)
 
+    def filled(recipe: Recipe) -> list[Any]:
+        lost = lost_of(recipe)
+        if lost:
+            gr.Info(words("settings_lost", ", ".join(lost)))
+        return create.filled(create_of(recipe), desk)
+
     def from_file(path: str | None) -> list[Any]:
         if path is None:
             return [gr.skip()] * len(form)
         try:
-            return create.filled(create_of(recipe_in(Path(path))), desk)
+            return filled(recipe_in(Path(path)))
         except SfumatoError as error:
             # Where a visitor's file was put is nothing that a visitor is told.
             error.value = Path(path).name if str(error.value) == path else error.value
@@ -61,12 +81,10 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
     made["drop"].upload(from_file, made["drop"], form, **QUIET)
     if "gallery" in parts:
 
+        @kindly
         def reuse(request: gr.Request, number: int) -> list[Any]:
-            try:
-                recipe = recipe_of_picture(desk, words, number, visitor_of(request))
-                return [*create.filled(create_of(recipe), desk), gr.Tabs(selected="create")]
-            except SfumatoError as error:
-                raise gr.Error(str(error), print_exception=False) from None
+            recipe = recipe_of_picture(desk, words, number, visitor_of(request))
+            return [*filled(recipe), gr.Tabs(selected="create")]
 
         parts["gallery"]["reuse"].click(reuse, parts["gallery"]["chosen"], [*form, tabs], **QUIET)
     if "models" in parts:
@@ -81,20 +99,19 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
 
         changed = [made["model"], made["size"], tabs]
         parts["models"]["use"].click(use, parts["models"]["chosen"], changed, **QUIET)
-        refreshes(page, desk, parts)
-    if "edit" in parts:
-        canvas = parts["edit"]["canvas"]
 
-        def edit_this(request: gr.Request, number: int) -> tuple[Any, ...]:
-            try:
-                if not number:
-                    raise RecipeError(words("choose_picture"))
-                kept = desk.gallery.get(number, visitor_of(request))
-                shown_now = {"background": str(desk.hand_over(kept)), "layers": [], "composite": None}
-                return shown_now, kept.prompt, gr.Tabs(selected="edit")
-            except SfumatoError as error:
-                raise gr.Error(str(error), print_exception=False) from None
 
-        changed = [canvas, parts["edit"]["prompt"], tabs]
-        for one in (shown, parts["edit"]["area"]):
+def _to_edit(desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
+    @kindly
+    def edit_this(request: gr.Request, number: int) -> tuple[Any, ...]:
+        if not number:
+            raise RecipeError(words("choose_picture"))
+        kept = desk.gallery.get(number, visitor_of(request))
+        shown_now = {"background": str(desk.hand_over(kept)), "layers": [], "composite": None}
+        return shown_now, kept.prompt, gr.Tabs(selected="edit")
+
+    changed = [parts["edit"]["canvas"], parts["edit"]["prompt"], tabs]
+    for tab in ("create", "edit"):
+        if tab in parts:
+            one: Area = parts[tab]["area"]
             one.buttons["edit_this"].click(edit_this, one.chosen, changed, **QUIET)

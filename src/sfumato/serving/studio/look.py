@@ -9,20 +9,30 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from sfumato.errors import RecipeError, SfumatoError, closest
 from sfumato.recipe.codec import from_toml
+from sfumato.serving.studio.tabs import TABS
 
 FILE: Final = "studio.toml"
 MAX_BYTES: Final = 1_000_000
 MAX_PICTURE: Final = 20_000_000
 PICTURES: Final = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 FILES: Final = ("logo", "background", "css", "above", "below")  # the fields that name some
-TABS: Final = ("create", "edit", "learn", "grid", "gallery", "models")
-Tab = Literal["create", "edit", "learn", "grid", "gallery", "models"]
 Words = Annotated[str, Field(max_length=20_000)]
 Short = Annotated[str, Field(max_length=200)]
+
+
+def _tab(name: str) -> str:
+    if name not in TABS:
+        near = closest(name, TABS)
+        guess = "" if near is None else f" Did you mean {near}?"
+        raise ValueError(f"is no tab.{guess} There are {', '.join(TABS)}")
+    return name
+
+
+Tab = Annotated[Short, AfterValidator(_tab)]
 
 
 class Look(BaseModel):
@@ -56,7 +66,7 @@ class Look(BaseModel):
     rounding: int = Field(default=10, ge=0, le=40)
     size: Literal["small", "medium", "large"] = "medium"
     footer: bool = False
-    tabs: tuple[Tab, ...] = TABS
+    tabs: tuple[Tab, ...] = tuple(TABS)
     css: Short | None = None
     above: Short | None = None
     below: Short | None = None

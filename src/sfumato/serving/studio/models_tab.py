@@ -9,6 +9,7 @@ from zlib import crc32
 import gradio as gr
 
 from sfumato.errors import NotFoundError, SfumatoError
+from sfumato.models.controlnets import known_controlnets
 from sfumato.models.facts import VAE
 from sfumato.models.folders import BUNDLED
 from sfumato.models.load import list_models
@@ -83,6 +84,8 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
     parts["timer"] = gr.Timer(LOOK, active=False)
     _connect_library(desk, words, parts)
     _connect_work(desk, words, parts)
+    # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
+    parts["late"] = [parts["vae"]]
     return parts
 
 
@@ -281,7 +284,12 @@ def refreshes(page: gr.Blocks, desk: Desk, parts: Mapping[str, Parts]) -> None:
             for one in values
         ]
 
+    def controls() -> gr.Dropdown:
+        return gr.Dropdown(choices=[*known_controlnets(desk.settings)])
+
     mine = parts["models"]
+    if "edit" in parts:
+        gr.on([page.load, mine["look_again"].click], controls, None, parts["edit"]["control"], **QUIET)
     gr.on([page.load, mine["look_again"].click], now, chosen, chosen, **QUIET)
     mine["converted"].then(now, chosen, chosen, **QUIET)
 
