@@ -76,7 +76,8 @@ def hand_over(resolved: Resolved, schedule: Schedule, refiner: Schedule) -> int:
     trained = len(schedule.alphas_cumprod)
     cutoff = round(trained - part.start * trained)
     sigmas = grid(schedule, resolved.steps, resolved.spacing)[:-1]
-    first = next((step for step, sigma in enumerate(sigmas) if schedule.t_of(sigma) < cutoff), len(sigmas))
+    # Noise levels fall, and timesteps with them: all that are before the cut come first.
+    first = sum(schedule.t_of(sigma) >= cutoff for sigma in sigmas)
     begun, steps = resolved.first_step, resolved.steps
     if first == steps:
         raise RecipeError(
