@@ -1,6 +1,7 @@
 """Frames drawn together: what each would be alone, in order, for every kind of frame."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,18 @@ from PIL import Image
 from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
-from sfumato.engine.morph import draw_frames, joined
+from sfumato.engine.gathering import gather
+from sfumato.engine.morph import draw_frames, joined, resolved_frames
 from sfumato.engine.run import draw
 from sfumato.engine.texts import Texts
 from sfumato.errors import RecipeError
 from sfumato.imaging.inputs import read_inputs
+from sfumato.models.load import find_model
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.morph import Morph, frames_of
 from sfumato.recipe.parts import ImagePart, TextPart
 from sfumato.recipe.resolve import resolve
-from tiny_models import tiny_bundle, tiny_settings
+from tiny_models import tiny_bundle, tiny_folder, tiny_settings
 
 ANIMALS = ("a frog", "a rabbit on a beach at night in the snow", "an owl")
 
@@ -150,3 +153,14 @@ def test_another_model_and_no_frames_are_refused() -> None:
         next(draw_frames([frame], tiny_bundle()))
     with pytest.raises(ValueError, match="no frames"):
         next(draw_frames([], tiny_bundle()))
+
+
+def test_recipes_of_frames_are_resolved_and_counted() -> None:
+    base = Recipe(seed=7, steps=3, model=str(tiny_folder()))
+    wanted = frames_of(Morph(prompts=ANIMALS, frames=9), base)
+    settings = tiny_settings()
+    gathered = gather(base, find_model(base.model, settings), settings, frames=wanted)
+    frames = resolved_frames(wanted, gathered, settings)
+    assert [one.text.prompt for one in frames if one.text is not None and one.mix is None] == [*ANIMALS]
+    with pytest.raises(RecipeError, match=r"frames: these are too many .*8 or fewer"):
+        resolved_frames(wanted, gathered, replace(settings, max_count=8))

@@ -194,3 +194,23 @@ def test_a_video_carries_the_parameters(tmp_path: Path) -> None:
     write_animation(path, clip(2), [100, 100], replace(METADATA, parameters="a frog\ud83e\0\nSteps: 4"))
     with av.open(str(path)) as video:
         assert video.metadata["comment"] == "a frog? \nSteps: 4"
+
+
+def test_a_gif_keeps_a_colour_that_is_rare(tmp_path: Path) -> None:
+    """A sky of many pixels and few shades leaves colours for a small red mouth."""
+    across = np.linspace(0, 1, 128)[None, :, None]
+    sky = (np.array([90, 160, 240]) + across * np.array([60, 50, 10])).repeat(128, axis=0)
+    frames = [sky.astype(np.uint8).copy() for _ in range(6)]
+    for place, frame in enumerate(frames):
+        frame[60:64, 10 + 10 * place : 30 + 10 * place] = 235, 60, 40
+        frame[70:74, 10 + 10 * place : 30 + 10 * place] = 245, 190, 190
+    path = tmp_path / "rare.gif"
+    write_animation(path, frames, [100] * 6)
+    with Image.open(path) as moving:
+        for place, frame in enumerate(frames):
+            moving.seek(place)
+            seen = np.asarray(moving.convert("RGB")).astype(float)
+            for rows in (slice(60, 64), slice(70, 74)):
+                part = rows, slice(10 + 10 * place, 30 + 10 * place)
+                assert np.abs(seen[part] - frame[part]).mean() < 4
+            assert np.abs(seen - frame).mean() < 3

@@ -12,7 +12,15 @@ from recipe.strategies import DEFAULTS, SOURCES
 from sfumato.errors import RecipeError
 from sfumato.recipe.codec import from_json, to_json
 from sfumato.recipe.image import Recipe
-from sfumato.recipe.morph import Morph, durations_of, eased, frames_of
+from sfumato.recipe.morph import (
+    Morph,
+    check_pace,
+    durations_of,
+    eased,
+    frames_of,
+    seeds_of,
+    usual_frames,
+)
 from sfumato.recipe.parts import ImagePart, MixPart, MixPrompt, TextPart, VariationPart
 from sfumato.recipe.resolve import resolve
 
@@ -133,3 +141,23 @@ def test_it_can_be_kept() -> None:
     assert from_json(to_json(one), Morph) == one
     with pytest.raises(RecipeError, match="version"):
         from_json('{"version": 9, "prompts": ["a", "b"]}', Morph)
+
+
+def test_seeds_are_numbers_and_ranges() -> None:
+    assert seeds_of("3, 1..3,7") == (3, 1, 2, 3, 7)
+    for text, reason in (("1,,2", "whole number"), ("3..1", "no range"), ("1..5000", "no range")):
+        with pytest.raises(RecipeError, match=f"seeds: .*{reason}"):
+            seeds_of(text)
+
+
+def test_nobody_has_to_say_how_many_frames() -> None:
+    assert [usual_frames(stops, loop=loop) for stops in (2, 3) for loop in (False, True)] == [13, 24, 25, 36]
+
+
+@pytest.mark.parametrize(
+    ("fps", "hold"), [(0.0, 0.5), (51.0, 0.5), (float("nan"), 0.5), (12.0, -1.0), (12.0, 61.0)]
+)
+def test_what_cannot_be_shown_is_refused(fps: float, hold: float) -> None:
+    check_pace(50.0, 60.0)
+    with pytest.raises(RecipeError, match="cannot be"):
+        check_pace(fps, hold)

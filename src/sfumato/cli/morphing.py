@@ -15,7 +15,7 @@ from sfumato.cli.recipes import naming, read_recipe, trust_of, with_flags
 from sfumato.engine.events import Done, Picture, Started, StepDone, SteppedDown
 from sfumato.engine.gathering import Gathered, gather
 from sfumato.engine.keeping import free_path, metadata_of, slug
-from sfumato.engine.morph import draw_frames
+from sfumato.engine.morph import draw_frames, resolved_frames
 from sfumato.engine.own_folder import OwnFolder
 from sfumato.errors import InterruptedRun, PictureError, RecipeError
 from sfumato.imaging.animation import Frames, check_animation, write_animation
@@ -25,17 +25,22 @@ from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import find_model
 from sfumato.recipe.codec import from_json, to_json
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.recipe.morph import Morph, durations_of, frames_of
+from sfumato.recipe.morph import (
+    FPS,
+    HOLD,
+    Morph,
+    check_pace,
+    durations_of,
+    frames_of,
+    seeds_of,
+    usual_frames,
+)
 from sfumato.recipe.numbers import real, whole
 from sfumato.recipe.resolve import random_seed
 from sfumato.recipe.validation import read_mapping
 from sfumato.settings import Settings
 
-EACH: Final = 12  # frames from one stop to the next
-MOST_FPS: Final = 50.0
-LONGEST: Final = 60.0  # seconds that a stop may be held
 _NAMES: Final = re.compile(r"frame-\d{4,5}\.png")
-_RANGE: Final = re.compile(r"\s*(\d{1,12})\.\.(\d{1,12})\s*")
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,7 @@ def planned_morph(going: Going, asked: Flags, file: Path | None, settings: Setti
     found = find_model(base.model, settings, paths=trust.model_paths)
     wanted = frames_of(morph, base)
     gathered = gather(base, found, settings, trust=trust, frames=wanted)
-    frames = tuple(gathered.resolved(one, settings) for one in wanted)
-    if any(one.adapters != frames[0].adapters for one in frames):
-        hint = "Name the same ones, with the same weights, in all prompts; or give --lora."
-        raise RecipeError("all frames have the same adapters", field="lora", hint=hint)
-    if len(frames) > settings.max_count:
-        hint = f"Give {settings.max_count} or fewer."
-        raise RecipeError("these are too many", field="frames", value=len(frames), hint=hint)
+    frames = resolved_frames(wanted, gathered, settings)
     fps, hold = _pace(going)
     return Planned(morph, frames, durations_of(morph, fps=fps, hold=hold), gathered)
 
@@ -246,7 +245,7 @@ def _morph(going: Going, mode: str | None, before: Morph | None, one_seed: bool)
     if going.prompts:
         data["prompts"] = going.prompts
     if going.seeds is not None:
-        data["seeds"] = _seeds(going.seeds)
+        data["seeds"] = seeds_of(going.seeds)
     elif one_seed:
         data["seeds"] = ()
     if mode is not None:
@@ -263,7 +262,7 @@ def _morph(going: Going, mode: str | None, before: Morph | None, one_seed: bool)
     if going.frames is not None:
         data["frames"] = whole("frames", going.frames)
     elif before is None:
-        data["frames"] = EACH * (stops if data["loop"] else stops - 1) + (not data["loop"])
+        data["frames"] = usual_frames(stops, loop=data["loop"])
     try:
         return read_mapping(data, Morph)
     except RecipeError as error:
@@ -271,28 +270,9 @@ def _morph(going: Going, mode: str | None, before: Morph | None, one_seed: bool)
         raise RecipeError(error.message, field=name, value=error.value, hint=error.hint) from None
 
 
-def _seeds(text: str) -> tuple[int, ...]:
-    seeds: list[int] = []
-    for entry in text.split(","):
-        counted = _RANGE.fullmatch(entry)
-        if counted is None:
-            seeds.append(whole("seeds", entry))
-            continue
-        first, last = int(counted[1]), int(counted[2])
-        if not first < last < first + 1000:
-            raise RecipeError("is no range of seeds", field="seeds", value=entry, hint="Write it as 1..4.")
-        seeds += range(first, last + 1)
-    return tuple(seeds)
-
-
 def _pace(going: Going) -> tuple[float, float]:
     """Return frames a second, and how many seconds a stop is held."""
-    fps = 12.0 if going.fps is None else real("fps", going.fps)
-    if not 0.1 <= fps <= MOST_FPS:
-        hint = f"Give 0.1 to {MOST_FPS:g}."
-        raise RecipeError("cannot be shown", field="fps", value=going.fps, hint=hint)
-    hold = 0.5 if going.hold is None else real("hold", going.hold)
-    if not 0 <= hold <= LONGEST:
-        hint = f"Give 0 to {LONGEST:g} seconds."
-        raise RecipeError("cannot be held so long", field="hold", value=going.hold, hint=hint)
+    fps = FPS if going.fps is None else real("fps", going.fps)
+    hold = HOLD if going.hold is None else real("hold", going.hold)
+    check_pace(fps, hold)
     return fps, hold

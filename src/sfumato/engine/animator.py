@@ -66,8 +66,14 @@ class Animator:
                 steps.close()
             frames.add(picture.pixels)
             durations = eased(len(frames), seconds=self.seconds)
-            write_animation(path, frames, durations, self._metadata(picture))
+            self.write(path, frames, durations, self._metadata(picture))
         self._paths.append(path)
+
+    def write(
+        self, path: Path, frames: Frames, durations: tuple[int, ...], metadata: PictureMetadata
+    ) -> None:
+        """Write a picture's animation to `path`; who wants something else of the frames says so here."""
+        write_animation(path, frames, durations, metadata)
 
     def again(self, indices: tuple[int, ...]) -> None:
         for index in indices:

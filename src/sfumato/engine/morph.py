@@ -17,6 +17,7 @@ import numpy as np
 from sfumato.engine.conditions import compile_plan
 from sfumato.engine.denoiser import Denoiser
 from sfumato.engine.events import Done, Events, Picture, Started, StepDone, SteppedDown
+from sfumato.engine.gathering import Gathered
 from sfumato.engine.loop import denoise
 from sfumato.engine.noise import noise_source, picture_seeds, starting_noise
 from sfumato.engine.plan import Branch, Conditioning, Plan
@@ -30,11 +31,12 @@ from sfumato.imaging.inputs import NO_INPUTS, Inputs
 from sfumato.models import tiling
 from sfumato.models.backends.base import Array, Backend, Work
 from sfumato.models.bundle import ModelBundle, rows_within
-from sfumato.recipe.image import Resolved
+from sfumato.recipe.image import Recipe, Resolved
 from sfumato.samplers.arrays import array_namespace
 from sfumato.samplers.noise import picture_noise
 from sfumato.samplers.schedule import grid
 from sfumato.samplers.solvers import solver_of
+from sfumato.settings import Settings
 
 _PLAIN: Final = frozenset(("text", "mix", "variation"))  # parts that draw from words alone
 
@@ -46,6 +48,20 @@ class _Frame:
     number: int
     resolved: Resolved
     plan: Plan | None
+
+
+def resolved_frames(frames: Sequence[Recipe], gathered: Gathered, settings: Settings) -> tuple[Resolved, ...]:
+    """Return `frames`, which `gathered` was made for, ready to be drawn. Raises RecipeError for frames that
+    differ in their adapters, for more than may be drawn, and what resolving raises.
+    """
+    resolved = tuple(gathered.resolved(one, settings) for one in frames)
+    if any(one.adapters != resolved[0].adapters for one in resolved):
+        hint = "Name the same ones, with the same weights, in all prompts; or give --lora."
+        raise RecipeError("all frames have the same adapters", field="lora", hint=hint)
+    if len(resolved) > settings.max_count:
+        hint = f"Give {settings.max_count} or fewer."
+        raise RecipeError("these are too many", field="frames", value=len(resolved), hint=hint)
+    return resolved
 
 
 def draw_frames(

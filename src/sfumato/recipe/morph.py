@@ -5,19 +5,27 @@ goes from one to the other, and a variation, which turns the noise of one seed t
 (Shoemake 1985: on the arc between them).
 """
 
+import re
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, Strict, model_validator
 
 from sfumato.errors import RecipeError
 from sfumato.recipe.image import Recipe
+from sfumato.recipe.numbers import whole
 from sfumato.recipe.parts import MixPart, MixPrompt, Part, TextPart, VariationPart
 from sfumato.recipe.values import FROZEN, PromptText, Seed
 
 MAX_FRAMES: Final = 10_000
 SHORTEST: Final = 20  # milliseconds of a frame; what is shorter, browsers show for 100
 TICK: Final = 10
+EACH: Final = 12  # frames from one stop to the next, where nobody says how many
+FPS: Final = 12.0
+HOLD: Final = 0.5  # seconds
+MOST_FPS: Final = 50.0
+LONGEST: Final = 60.0  # seconds that a stop may be held
 MORPH_VERSION: Final = 1
+_RANGE: Final = re.compile(r"\s*(\d{1,12})\.\.(\d{1,12})\s*")
 MorphMode = Literal["branches", "embeddings"]  # in bands, the shares of frames would be places
 MODE: Final = "branches"  # the smoother one; see docs/how-to/see-it-happen.md
 
@@ -68,7 +76,37 @@ class Morph(BaseModel):
         return tuple(places if self.loop else [*places, float(ways)])
 
 
-def durations_of(morph: Morph, *, fps: float = 12.0, hold: float = 0.5) -> tuple[int, ...]:
+def usual_frames(num_stops: int, *, loop: bool) -> int:
+    """Return how many frames a morph through so many prompts or seeds has where nobody says."""
+    return EACH * (num_stops if loop else num_stops - 1) + (not loop)
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Return the seeds that are written with commas, and as ranges: 1,2,3 or 1..3. Raises RecipeError."""
+    seeds: list[int] = []
+    for entry in text.split(","):
+        counted = _RANGE.fullmatch(entry)
+        if counted is None:
+            seeds.append(whole("seeds", entry))
+            continue
+        first, last = int(counted[1]), int(counted[2])
+        if not first < last < first + 1000:
+            raise RecipeError("is no range of seeds", field="seeds", value=entry, hint="Write it as 1..4.")
+        seeds += range(first, last + 1)
+    return tuple(seeds)
+
+
+def check_pace(fps: float, hold: float) -> None:
+    """Raise RecipeError for frames a second, or seconds that a stop is held, that cannot be shown."""
+    if not 0.1 <= fps <= MOST_FPS:
+        hint = f"Give 0.1 to {MOST_FPS:g}."
+        raise RecipeError("cannot be shown", field="fps", value=f"{fps:g}", hint=hint)
+    if not 0 <= hold <= LONGEST:
+        hint = f"Give 0 to {LONGEST:g} seconds."
+        raise RecipeError("cannot be held so long", field="hold", value=f"{hold:g}", hint=hint)
+
+
+def durations_of(morph: Morph, *, fps: float = FPS, hold: float = HOLD) -> tuple[int, ...]:
     """Return how many milliseconds each frame is shown: `fps` frames a second, and those that lie at a stop
     for `hold` seconds more. All are multiples of 10, as a GIF counts, and at least 20; the sum stays right.
     """
