@@ -1,6 +1,8 @@
 """The gallery: everything kept, found again, and nobody else's."""
 
 import shutil
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from sfumato.recipe.image import Recipe, Resolved
 from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.recipe.values import MAX_SEED
-from sfumato.serving.gallery import Gallery
+from sfumato.serving.gallery import ORDERS, Gallery
 from sfumato.serving.store import Store
+from sfumato.serving.timing import Took
 from tiny_models import tiny_folder, tiny_settings
 
 PIXELS = np.full((48, 64, 3), 90, np.uint8)
@@ -99,8 +102,74 @@ def test_the_search_takes_words_models_and_favourites(gallery: Gallery) -> None:
     wool = gallery.search(ME, "wool")[0]
     gallery.mark([wool.id], ME, favourite=True)
     assert prompts(gallery, favourites=True) == ["100% wool"]
-    assert prompts(gallery, before=wool.id) == ["a tree", "a red Apple"]
+    assert prompts(gallery, after=wool.place) == ["a tree", "a red Apple"]
     assert prompts(gallery, limit=1) == ["an apple_tree"]
+
+
+@pytest.mark.parametrize("words", ["", "a"])
+def test_every_order_goes_through_all_pictures_page_by_page(gallery: Gallery, words: str) -> None:
+    made = [gallery.add(PIXELS, run(f"a {number}"), "b", ME).id for number in range(7)]
+    gallery.mark([made[1], made[4]], ME, favourite=True)
+    gallery.bin([made[2]], ME)
+    wanted = {
+        "newest": [6, 5, 4, 3, 1, 0],
+        "oldest": [0, 1, 3, 4, 5, 6],
+        "favourites": [4, 1, 6, 5, 3, 0],
+    }
+    assert set(wanted) == set(ORDERS)
+    for order in ORDERS:
+        for limit in (1, 2, 4, 6, 100):
+            found, after = [], None
+            while page := gallery.search(ME, words, order=order, after=after, limit=limit):
+                found += [made.index(one.id) for one in page]
+                after = page[-1].place
+            assert found == wanted[order]
+    favourites = gallery.search(ME, words, favourites=True, order="favourites")
+    assert [made.index(one.id) for one in favourites] == [4, 1]
+    assert gallery.count(ME, words) == 6
+    assert gallery.count(ME, words, favourites=True) == 2
+    assert gallery.count(ME, words, binned=True) == 1
+    assert gallery.count(ME, words, model="another") == 0
+
+
+def test_lists_are_read_along_an_index(
+    gallery: Gallery, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = gallery.add(PIXELS, run(), "b", ME)
+    plans: list[str] = []
+    read = store.read
+
+    def explained(query: str, values: Sequence[Any] = ()) -> list[Any]:
+        plans.extend(row["detail"] for row in read(f"EXPLAIN QUERY PLAN {query}", values))
+        return read(query, values)
+
+    monkeypatch.setattr(store, "read", explained)
+    for order, after, model, favourites, binned in product(
+        ORDERS, (None, kept.place), (None, "tiny"), (False, True), (False, True)
+    ):
+        only: dict[str, Any] = {"model": model, "favourites": favourites, "binned": binned}
+        gallery.search(ME, order=order, after=after, **only)
+        gallery.count(ME, **only)
+    assert len(plans) >= 96
+    assert [one for one in plans if not one.startswith("SEARCH pictures USING")] == []
+
+
+def test_several_are_asked_for_at_once_each_once_and_nobody_elses(gallery: Gallery) -> None:
+    first, second = (gallery.add(PIXELS, run(prompt), "b", ME) for prompt in ("one", "two"))
+    yours = gallery.add(PIXELS, run(), "b", OTHER)
+    many = [second.id, *range(1000, 2000), yours.id, first.id, second.id]
+    assert gallery.get_all(many, ME) == (second, first)
+    first.path.unlink()
+    assert gallery.get_all(many, ME) == (second,)
+
+
+def test_what_a_picture_took_is_remembered_where_it_was_measured(gallery: Gallery) -> None:
+    kept = gallery.add(PIXELS, run(), "b", ME, took=Took(2.5, 4))
+    assert gallery.get(kept.id, ME).took == Took(2.5, 4)
+    assert gallery.add(PIXELS, run(), "b", ME).took is None
+    kept.path.rename(kept.path.with_name("moved.png"))
+    gallery.sweep(ME)
+    assert gallery.search(ME)[0].took is None  # the file does not say: the same recipe is the same bytes
 
 
 def test_the_bin_gives_back_until_it_is_emptied(gallery: Gallery) -> None:

@@ -36,10 +36,16 @@ def test_a_file_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.executescript(MIGRATIONS[0])
         connection.execute(JOB, ("a", 1))
+        connection.execute(
+            "INSERT INTO pictures (name, owner, created, prompt, model, seed, width, height, binned) "
+            "VALUES ('a.png', 'me', 1, '', 'm', 7, 8, 8, 5)"
+        )
         connection.execute("PRAGMA user_version = 1")
     store = Store(path)
     assert ids(store) == ["a"]
     assert store.read("SELECT count(*) AS number FROM presets")[0]["number"] == 0
+    (picture,) = store.read("SELECT seed, binned, seconds, batch FROM pictures")
+    assert tuple(picture) == (7, 5, None, None)
     assert store.read("PRAGMA user_version")[0][0] == len(MIGRATIONS)
     store.close()
 

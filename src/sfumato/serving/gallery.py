@@ -7,13 +7,13 @@ path, and belong to one owner.
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Row
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +28,32 @@ from sfumato.imaging.writing import make_folder, write_file
 from sfumato.recipe.codec import from_json
 from sfumato.recipe.image import Resolved
 from sfumato.serving.store import Store
+from sfumato.serving.timing import Took
 
 THUMBNAIL: Final = 320  # pixels of the longer side
 MOST_PIXELS: Final = 2**28  # pictures here were drawn here, whatever the limits are now
 THUMBNAILS: Final = ".thumbnails"
 MOST_FOUND: Final = 500
-MAX_NUMBER: Final = 2**63 - 1  # of SQLite's
-_COLUMNS: Final = "id, name, owner, created, prompt, model, seed, width, height, favourite, binned"
+_COLUMNS: Final = (
+    "id, name, owner, created, prompt, model, seed, width, height, favourite, binned, seconds, batch"
+)
+Order: TypeAlias = Literal["newest", "oldest", "favourites"]
+ORDERS: Final[tuple[Order, ...]] = get_args(Order)
+#: Where a picture stands among others, in every order: whether it is a favourite, and its number.
+Place: TypeAlias = tuple[int, int]
+#: What comes behind a place, or behind the number in it, and the sorting. Both are those of an index, so that
+#: the last page takes no longer than the first.
+_SORTED: Final[Mapping[Order, tuple[str, str]]] = {
+    "newest": ("id < ?", "id DESC"),
+    "oldest": ("id > ?", "id ASC"),
+    "favourites": ("(favourite, id) < (?, ?)", "favourite DESC, id DESC"),
+}
 
 
 @dataclass(frozen=True)
 class Kept:
     """A picture in the gallery. `created` and `binned`, when it was thrown away or None, are seconds since
-    1970; `width` and `height` pixels.
+    1970; `width` and `height` pixels; `took` how long its drawing took, None where nobody measured.
     """
 
     id: int
@@ -53,6 +66,12 @@ class Kept:
     height: int
     favourite: bool
     binned: float | None
+    took: Took | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands among others."""
+        return int(self.favourite), self.id
 
 
 class Gallery:
@@ -69,7 +88,13 @@ class Gallery:
         self._naming = threading.Lock()
 
     def add(
-        self, pixels: NDArray[np.uint8], resolved: Resolved, backend: str, owner: str, job: str | None = None
+        self,
+        pixels: NDArray[np.uint8],
+        resolved: Resolved,
+        backend: str,
+        owner: str,
+        job: str | None = None,
+        took: Took | None = None,
     ) -> Kept:
         """Keep a picture, uint8 `(H,W,3)`, that `backend` drew of `resolved` for `owner`, and return what it
         is here. Raises OutputError; then nothing was kept.
@@ -83,7 +108,7 @@ class Gallery:
             save_picture(pixels, path, metadata_of(resolved, backend))
         height, width = pixels.shape[:2]
         try:
-            return self._remember(path, resolved, (width, height), owner, created, job)
+            return self._remember(path, resolved, (width, height), owner, created, job, took)
         except BaseException:
             path.unlink(missing_ok=True)  # whose it is could not be written down
             raise
@@ -98,6 +123,18 @@ class Gallery:
             raise NotFoundError("there is no such picture", field="picture", value=number)
         return kept
 
+    def get_all(self, numbers: Sequence[int], owner: str) -> tuple[Kept, ...]:
+        """Return those of `numbers` that are pictures of `owner` and still there, in this order."""
+        found: dict[int, Kept] = {}
+        for first in range(0, len(numbers), MOST_FOUND):
+            some = numbers[first : first + MOST_FOUND]
+            rows = self._store.read(
+                f"SELECT {_COLUMNS} FROM pictures WHERE id IN ({', '.join('?' * len(some))}) AND owner = ?",
+                (*some, owner),
+            )
+            found |= {one.id: one for one in self._there(rows)}
+        return tuple(found[number] for number in dict.fromkeys(numbers) if number in found)
+
     def search(
         self,
         owner: str,
@@ -106,36 +143,45 @@ class Gallery:
         model: str | None = None,
         favourites: bool = False,
         binned: bool = False,
-        before: int | None = None,
+        order: Order = "newest",
+        after: Place | None = None,
         limit: int = 60,
     ) -> tuple[Kept, ...]:
-        """Return pictures of `owner`, the newest first: those whose prompt or model holds every one of
-        `words`, in any case; of one `model`; only `favourites`; those in the bin instead of the others;
-        older than the picture `before`. At most `limit`.
+        """Return pictures of `owner`: those whose prompt or model holds every one of `words`, in any case; of
+        one `model`; only `favourites`; those in the bin instead of the others. They come by `order`, in which
+        favourites and the others are each the newest first, from behind the place `after`. At most `limit`.
         """
-        asked = ["owner = ?", f"binned IS {'NOT ' if binned else ''}NULL"]
-        values: list[object] = [owner]
-        for word in words.split():
-            asked.append("(prompt LIKE ? ESCAPE '\\' OR model LIKE ? ESCAPE '\\')")
-            values += [like := f"%{_escaped(word)}%", like]
-        if model is not None:
-            asked.append("model = ?")
-            values.append(model)
-        if favourites:
-            asked.append("favourite = 1")
+        where, values = _asked(owner, words, model, favourites=favourites, binned=binned)
+        # Of favourites alone, those first means nothing.
+        behind, sorting = _SORTED["newest" if favourites and order == "favourites" else order]
         limit = max(1, min(limit, MOST_FOUND))
-        where, found = " AND ".join(asked), list[Kept]()
-        before = MAX_NUMBER if before is None else before
+        found = list[Kept]()
         while True:
-            rows = self._store.read(
-                f"SELECT {_COLUMNS} FROM pictures WHERE {where} AND id < ? ORDER BY id DESC LIMIT ?",
-                (*values, before, limit),
-            )
+            query, asked = f"SELECT {_COLUMNS} FROM pictures WHERE {where}", [*values]
+            if after is not None:
+                query += f" AND {behind}"
+                asked += after[-behind.count("?") :]
+            rows = self._store.read(f"{query} ORDER BY {sorting} LIMIT ?", (*asked, limit))
             found += self._there(rows)
             # What was removed from the folder takes nobody's place.
             if len(found) >= limit or len(rows) < limit:
                 return tuple(found[:limit])
-            before = rows[-1]["id"]
+            after = self._kept(rows[-1]).place
+
+    def count(
+        self,
+        owner: str,
+        words: str = "",
+        *,
+        model: str | None = None,
+        favourites: bool = False,
+        binned: bool = False,
+    ) -> int:
+        """Return how many pictures there are of what `search` looks for: as far as the store knows, without a
+        look at their files.
+        """
+        where, values = _asked(owner, words, model, favourites=favourites, binned=binned)
+        return self._store.read(f"SELECT count(*) AS number FROM pictures WHERE {where}", values)[0]["number"]
 
     def models(self, owner: str) -> tuple[str, ...]:
         """Return the models that drew the pictures of `owner`, by name."""
@@ -143,11 +189,6 @@ class Gallery:
             "SELECT DISTINCT model FROM pictures WHERE owner = ? ORDER BY model", (owner,)
         )
         return tuple(row["model"] for row in rows)
-
-    def count(self, owner: str) -> int:
-        """Return how many pictures `owner` has, without those in the bin."""
-        query = "SELECT count(*) AS number FROM pictures WHERE owner = ? AND binned IS NULL"
-        return self._store.read(query, (owner,))[0]["number"]
 
     def mark(self, numbers: Iterable[int], owner: str, *, favourite: bool) -> None:
         """Make pictures of `owner` favourites, or no longer."""
@@ -212,7 +253,7 @@ class Gallery:
                 resolved = from_json(read_metadata(path).resolved_json, Resolved)
                 with opened(path) as image:
                     size = image.size
-                self._remember(path, resolved, size, owner, path.stat().st_mtime, None)
+                self._remember(path, resolved, size, owner, path.stat().st_mtime)
                 found += 1
         return found
 
@@ -223,14 +264,16 @@ class Gallery:
         size: tuple[int, int],
         owner: str,
         created: float,
-        job: str | None,
+        job: str | None = None,
+        took: Took | None = None,
     ) -> Kept:
         prompt = "" if resolved.text is None else resolved.text.prompt
         seed = resolved.picture_seed
+        measured = (None, None) if took is None else (took.seconds, took.pictures)
         (row,) = self._store.write(
-            "INSERT INTO pictures (name, owner, created, prompt, model, seed, width, height, job) "
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
-            (self._name(path), owner, created, prompt, resolved.model, seed, *size, job),
+            "INSERT INTO pictures (name, owner, created, prompt, model, seed, width, height, job, seconds, "
+            f"batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+            (self._name(path), owner, created, prompt, resolved.model, seed, *size, job, *measured),
         )
         return self._kept(row)
 
@@ -257,6 +300,7 @@ class Gallery:
             height=row["height"],
             favourite=bool(row["favourite"]),
             binned=row["binned"],
+            took=None if row["seconds"] is None else Took(row["seconds"], row["batch"]),
         )
 
     def _name(self, path: Path) -> str:
@@ -275,6 +319,23 @@ def _without_place(kept: Kept) -> Generator[None]:
         if str(error.value) == str(kept.path):
             error.value = kept.path.name
         raise
+
+
+def _asked(
+    owner: str, words: str, model: str | None, *, favourites: bool, binned: bool
+) -> tuple[str, list[str | int]]:
+    """Return what pictures are asked for, as SQL and its values."""
+    # As the indices have it: with "binned IS NOT NULL" the bin would be sorted for every page.
+    asked, values = ["owner = ?", "(binned IS NULL) = ?"], list[str | int]((owner, int(not binned)))
+    for word in words.split():
+        asked.append("(prompt LIKE ? ESCAPE '\\' OR model LIKE ? ESCAPE '\\')")
+        values += [like := f"%{_escaped(word)}%", like]
+    if model is not None:
+        asked.append("model = ?")
+        values.append(model)
+    if favourites:
+        asked.append("favourite = 1")
+    return " AND ".join(asked), values
 
 
 def _escaped(word: str) -> str:

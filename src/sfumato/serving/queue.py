@@ -25,6 +25,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.serving.gallery import Gallery
 from sfumato.serving.jobs import Job, Worked
 from sfumato.serving.store import Store
+from sfumato.serving.timing import Laps, Took
 
 MOST_WAITING: Final = 200  # jobs of all owners
 MOST_EACH: Final = 20
@@ -253,9 +254,10 @@ class JobQueue:
         began = time.monotonic()
         every = max(1, -(-(job.recipe.steps or 20) // PREVIEWS))
         backend = ""
-        draw = self._ways.get(job.id, self._draw)
+        draw, laps = self._ways.get(job.id, self._draw), Laps()
         with closing(draw(job.recipe, every)) as events:
             for event in events:
+                took = laps.took(event)
                 with self._news:
                     closing_down, stopped = self._closing, job.id in self._stopped
                 if closing_down:
@@ -269,10 +271,10 @@ class JobQueue:
                     return
                 if isinstance(event, Started):
                     backend = event.backend
-                self._tell(job, event, backend, time.monotonic() - began)
+                self._tell(job, event, backend, time.monotonic() - began, took)
         self._finish(job.id, "done")
 
-    def _tell(self, job: Job, event: News, backend: str, seconds: float) -> None:
+    def _tell(self, job: Job, event: News, backend: str, seconds: float, took: Took) -> None:
         now = self._jobs[job.id]
         match event:
             case Started():
@@ -293,7 +295,7 @@ class JobQueue:
             case Picture() if event.index < len(now.pictures):
                 pass  # kept already, before the server fell over
             case Picture():
-                kept = self._gallery.add(event.pixels, event.resolved, backend, job.owner, job.id)
+                kept = self._gallery.add(event.pixels, event.resolved, backend, job.owner, job.id, took)
                 rest = {index: one for index, one in now.previews.items() if index != event.index}
                 self._change(job.id, pictures=(*now.pictures, kept.id), previews=rest)
             case Done():

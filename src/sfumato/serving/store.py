@@ -53,6 +53,17 @@ MIGRATIONS: Final[Sequence[str]] = (
     ) STRICT;
     CREATE INDEX pictures_by_model ON pictures (owner, model);
     """,
+    # Every list of the gallery is read along an index: all, favourites, one model; each in both directions.
+    """
+    ALTER TABLE pictures ADD COLUMN seconds REAL;
+    ALTER TABLE pictures ADD COLUMN batch INTEGER;
+    DROP INDEX pictures_of_owner;
+    CREATE INDEX pictures_in_order ON pictures (owner, binned IS NULL, id);
+    CREATE INDEX pictures_by_favour ON pictures (owner, binned IS NULL, favourite, id);
+    CREATE INDEX pictures_of_model ON pictures (owner, binned IS NULL, model, id);
+    CREATE INDEX pictures_of_job ON pictures (job) WHERE job IS NOT NULL;
+    """,
+    "ALTER TABLE jobs ADD COLUMN tab TEXT NOT NULL DEFAULT ''",
 )
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -16,6 +17,7 @@ from sfumato.serving.studio.details import copied_of, details_of, recipe_text
 from sfumato.serving.studio.forms import varied
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.words import words_of
+from sfumato.serving.timing import Took
 from tiny_studio import drawn, frog, open_tiny_desk
 
 NASTY = "<img src=x onerror=alert(1)></textarea></pre><script>alert(1)</script>"
@@ -51,6 +53,22 @@ def test_it_tells_settings_seed_digests_model_time_and_commands(desk: Desk) -> N
     for command in (f"redo {name}", f"verify {name}", "generate --recipe recipe.toml"):
         assert f"<code>sfumato {command}</code>" in shown
     assert str(kept.path.parent) not in shown
+
+
+def test_it_tells_how_long_a_picture_took_and_with_how_many_others(desk: Desk) -> None:
+    alone, among = drawn(desk), drawn(desk, frog(count=3))
+    assert alone.took is not None
+    assert among.took is not None
+    assert (alone.took.pictures, among.took.pictures) == (1, 3)
+    assert 0 < alone.took.seconds < 60
+    told = {
+        alone: f"{alone.took.seconds:.2f} s",
+        replace(alone, took=Took(12345.6)): "12,346 s",
+        replace(among, took=Took(9.5, 3)): "9.50 s, 3 pictures together",
+    }
+    for kept, shown in told.items():
+        assert f"<dt>Drawn in</dt><dd>{shown}</dd>" in details_of(desk, WORDS, kept)
+    assert "Drawn in" not in details_of(desk, WORDS, replace(alone, took=None))
 
 
 def test_the_recipe_that_is_copied_is_the_same_run(desk: Desk) -> None:

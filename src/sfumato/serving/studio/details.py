@@ -16,6 +16,7 @@ from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
 from sfumato.serving.studio.words import Words
+from sfumato.serving.timing import Took
 
 MOST_TOLD: Final = 4000  # characters of one fact
 RECIPE_FILE: Final = "recipe.toml"
@@ -80,6 +81,7 @@ def details_of(desk: Desk, words: Words, kept: Kept) -> str:
         words("fact_size"): f"{kept.width} x {kept.height}",
         words("fact_seed"): str(kept.seed),
         words("fact_made"): datetime.fromtimestamp(kept.created).strftime("%Y-%m-%d %H:%M"),
+        words("fact_took"): "" if kept.took is None else _took(kept.took, words),
     }
     try:
         metadata = desk.gallery.metadata(kept)
@@ -143,6 +145,11 @@ def _settings(resolved: Resolved, words: Words) -> dict[str, str]:
         words("fact_adapters"): ", ".join(f"{one.name} {one.weight:g}" for one in adapters),
         words("fact_more"): ", ".join(part.kind for part in resolved.parts if part.kind not in _TOLD),
     }
+
+
+def _took(took: Took, words: Words) -> str:
+    seconds = f"{took.seconds:.2f} s" if took.seconds < 10 else f"{took.seconds:,.0f} s"
+    return seconds if took.pictures == 1 else words("took_together", seconds, took.pictures)
 
 
 def _commands(kept: Kept, words: Words) -> str:

@@ -87,7 +87,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             model=model or None,
             favourites=bool(favourites),
             binned=bool(binned),
-            before=pages[-1] if pages else None,
+            after=(0, pages[-1]) if pages else None,
             limit=PAGE + 1,
         )
         shown = [(one.id, tile) for one in pictures[:PAGE] if (tile := tile_of(one)) is not None]

@@ -28,6 +28,8 @@ PICTURES: Final[Mapping[str, str]] = {
     "fact_adapters": "Adapters",
     "fact_more": "And also",
     "fact_made": "Made",
+    "fact_took": "Drawn in",
+    "took_together": "{0}, {1} pictures together",
     "fact_backend": "Drawn by",
     "fact_run": "Digest of the recipe",
     "draw_again": "Draw it again",
