@@ -28,7 +28,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Path) -> Path
 
 def test_models_are_listed(sfumato: Any) -> None:
     lines = sfumato("models").out.splitlines()
-    assert lines[0].split() == ["NAME", "KIND", "PICTURES", "SIZE", "FOLDER"]
+    assert lines[0].split() == ["NAME", "KIND", "FAMILY", "PICTURES", "SIZE", "LICENCE", "FOLDER"]
     assert lines[1].startswith("bundled ")
     assert [line.split()[:4] for line in lines if line.startswith("tiny ")] == [
         ["tiny", "diffusers", "folder", "64x64"]

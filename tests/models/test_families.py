@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from sfumato.models.families import FAMILIES, Family, family_of, seen, structure_of_diffusers
+from sfumato.models.families import FAMILIES, OWN, Family, Known, family_of, seen, structure_of_diffusers
+from sfumato.models.folders import find_folder
 from sfumato.models.original.structure import Level
+from sfumato.models.safetensors_header import read_header
+from sfumato.settings import Settings
 from sparse_models import diffusers_shapes, structure
 
 
@@ -65,3 +69,15 @@ def test_strangers_are_described_and_never_guessed() -> None:
 def test_what_is_no_unet_has_no_structure() -> None:
     assert structure_of_diffusers({}) is None
     assert structure_of_diffusers({"conv_in.weight": (320, 4, 3, 3)}) is None
+
+
+def test_the_bundled_model_is_of_our_own_family(tmp_path: Path) -> None:
+    folder = find_folder("bundled", Settings(data_dir=tmp_path))
+    shapes = read_header(folder / "unet" / "diffusion_pytorch_model.safetensors").shapes
+    unet = structure_of_diffusers(shapes)
+    assert unet is not None
+    assert family_of(unet) == Known(OWN, "sfumato", "Sfumato's own, of captioned scenes")
+    assert sum(math.prod(shape) for shape in shapes.values()) == OWN.parameters
+    assert family_of(replace(unet, in_channels=9)) is None
+    assert family_of(replace(unet, out_channels=4)) is None
+    assert not any(one.fits(unet) for one in FAMILIES)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sfumato.models.notes import MAX_WORDS, line, notes_of
+from sfumato.models.notes import MAX_WORDS, line, notes_of, with_card
 
 
 def test_words_are_those_of_the_captions_by_frequency() -> None:
@@ -56,3 +56,25 @@ def test_nothing_that_steers_a_terminal_is_left() -> None:
     assert line("a\x1b[31mred\x07\nb\u202eevil\ud800\t c") == "a [31mred b evil c"
     assert line("größe 🐸 蛙") == "größe 🐸 蛙"
     assert line("x" * 300) == "x" * 197 + "..."
+
+
+def test_a_card_fills_what_the_weights_leave_open() -> None:
+    card = {
+        "license": ("other",),
+        "license_name": ("frog\x1b-licence",),
+        "base_model": ("a/b", "c/d"),
+        "library_name": ("diffusers",),
+        "pipeline_tag": ("text-to-image",),
+        "instance_prompt": ("sks frog",),
+        "model_name": ("Frogs " * 100,),
+    }
+    notes = with_card(notes_of({}), card)
+    assert (notes.licence, notes.base) == ("frog -licence (other)", "a/b, c/d")
+    assert (notes.library, notes.task) == ("diffusers", "text-to-image")
+    assert notes.words == (("sks frog", 0),)
+    assert notes.title is not None
+    assert len(notes.title) == 200
+    said = notes_of({"modelspec.license": "CC0-1.0", "modelspec.trigger_phrase": "x", "modelspec.title": "y"})
+    mine = with_card(said, card)
+    assert (mine.licence, mine.words, mine.title) == ("CC0-1.0", (("x", 0),), "y")
+    assert with_card(said, {}) == said

@@ -21,6 +21,17 @@ def test_a_report_becomes_lines_without_what_is_not_known(tmp_path: Path) -> Non
     assert not {"memory", "licence", "digest", "predicts"} & lines.keys()
 
 
+def test_a_folder_is_told_with_its_card(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, device="cpu")
+    lines = lines_of(report_of(read_facts(find_folder("bundled", settings)), settings, {}))
+    assert lines["family"] == "sfumato (Sfumato's own, of captioned scenes)"
+    assert (lines["licence"], lines["library"], lines["task"]) == (
+        "apache-2.0",
+        "diffusers",
+        "text-to-image",
+    )
+
+
 def test_what_drawing_takes_is_told_of_whole_models(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, device="cpu")
     memory = memory_of(read_facts(find_folder("bundled", settings)), settings)

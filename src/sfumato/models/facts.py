@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from sfumato.errors import ModelFileError
+from sfumato.models.card import read_card
 from sfumato.models.esrgan import read_esrgan
 from sfumato.models.families import BY_CONTEXT, Known, family_of, seen, structure_of_diffusers
 from sfumato.models.joint_families import joint_family_of, joint_of_diffusers
 from sfumato.models.joint_families import seen as seen_joint
 from sfumato.models.network_files import read_json
-from sfumato.models.notes import Notes, notes_of
+from sfumato.models.notes import Notes, notes_of, with_card
 from sfumato.models.original.kinds import kind_of
 from sfumato.models.original.says import Says, said_beside, said_by
 from sfumato.models.original.structure import Shape, structure_of
@@ -295,7 +296,7 @@ def _summed(path: Path, kind: str, network: Path, says: Says) -> Facts:
         zero_snr=says.zero_snr,
         because=says.because,
         layout="diffusers",
-        notes=notes_of(metadata),
+        notes=with_card(notes_of(metadata), read_card(path)),
         metadata=metadata,
     )
 

@@ -107,6 +107,17 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family("koala-700m", "KOALA-700M", _even(_WIDE[:3], (0, 2, 5), 1), None, 2048, 782_822_724, 2816),
 )
 
+#: The network of the bundled model, and of those that the recipes in `recipes/train` make.
+OWN: Final = Family(
+    name="sfumato",
+    title="Sfumato's own, of captioned scenes",
+    levels=_even((64, 128, 256), (0, 1, 1), 1),
+    middle=1,
+    context=192,
+    parameters=16_665_032,
+    channels=8,
+)
+
 #: What a UNet takes beside its latents, and what that makes of the family: a picture, or one with a mask.
 VARIANTS: Final[Mapping[int, tuple[str, str]]] = {
     0: ("", ""),
@@ -128,6 +139,8 @@ class Known:
 
 def family_of(unet: UNetStructure, prediction: str | None = None) -> Known | None:
     """Return what `unet` is, whose file says that it predicts `prediction`; None for a stranger."""
+    if OWN.fits(unet) and unet.in_channels == unet.out_channels == OWN.channels:
+        return Known(OWN, OWN.name, OWN.title)
     family = next((one for one in FAMILIES if one.fits(unet)), None)
     variant = None if family is None else VARIANTS.get(unet.in_channels - family.channels)
     if family is None or variant is None or unet.out_channels != LATENTS:

@@ -1,15 +1,17 @@
-"""What the metadata of a model say to people: words that trigger an adapter, licence, author. Anybody may
-have written them: texts are cut, and made printable before they are shown.
+"""What the metadata of a model and its card say to people: words that trigger an adapter, licence, author.
+Anybody may have written them: texts are cut, and made printable before they are shown.
 
-Read are the specification of Stability AI (https://github.com/Stability-AI/ModelSpec, keys "modelspec.") and
-what kohya's trainers write ("ss_").
+Read are the specification of Stability AI (https://github.com/Stability-AI/ModelSpec, keys "modelspec."),
+what kohya's trainers write ("ss_"), and the front matter of model cards.
 """
 
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from sfumato.models.card import Card
 
 MAX_JSON: Final = 4 * 2**20  # characters of JSON inside a text that are parsed
 MAX_WORDS: Final = 20
@@ -25,6 +27,7 @@ _PHRASE: Final = "modelspec.trigger_phrase"
 class Notes:
     """What a file says of itself; None and empty for what it does not say. `words` are those of the captions
     it was trained with, the most frequent first, and how often they were seen; 0 where the author named them.
+    `library` is what loads it, `task` what it is for, as model hubs call them.
     `loras` are adapters that `sfumato convert` baked in: as prompts would name them, and their sha256.
     """
 
@@ -37,6 +40,8 @@ class Notes:
     resolution: str | None = None
     words: tuple[tuple[str, int], ...] = ()
     loras: tuple[tuple[str, str], ...] = ()
+    library: str | None = None
+    task: str | None = None
 
 
 def notes_of(metadata: Mapping[str, str]) -> Notes:
@@ -56,6 +61,27 @@ def notes_of(metadata: Mapping[str, str]) -> Notes:
         resolution=first("modelspec.resolution", "ss_resolution"),
         words=_words(metadata),
         loras=_loras(metadata.get(LORAS, "")),
+    )
+
+
+def with_card(notes: Notes, card: Card) -> Notes:
+    """Return `notes` with what the card of the folder says where the weights say nothing themselves."""
+
+    def said(key: str) -> str | None:
+        return line(", ".join(card.get(key, ()))) or None
+
+    licence = said("license")
+    if licence == "other" and (name := said("license_name")) is not None:
+        licence = line(f"{name} (other)")
+    phrase = said("instance_prompt")  # of what was trained on one thing
+    return replace(
+        notes,
+        title=notes.title or said("model_name"),
+        licence=notes.licence or licence,
+        base=notes.base or said("base_model"),
+        words=notes.words or (() if phrase is None else ((phrase, 0),)),
+        library=said("library_name"),
+        task=said("pipeline_tag"),
     )
 
 

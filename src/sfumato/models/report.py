@@ -42,6 +42,8 @@ def report_of(facts: Facts, settings: Settings, hashes: Mapping[str, str | None]
             "base": notes.base,
             "resolution": notes.resolution,
             "words": [{"word": word, "count": count} for word, count in notes.words],
+            "library": notes.library,
+            "task": notes.task,
             "loras": [{"lora": lora, "sha256": digest} for lora, digest in notes.loras],
         },
         "metadata": {line(key): line(text, MAX_METADATA) for key, text in facts.metadata.items()},
@@ -83,6 +85,8 @@ def lines_of(report: dict[str, Any]) -> dict[str, str]:
         **hashes,
         **{name: says[name] for name in ("title", "author", "licence", "date", "architecture", "base")},
         "resolution": says["resolution"],
+        "task": says["task"],
+        "library": says["library"],
         "words": words,
         "baked in": "\n".join(f"{one['lora']} ({one['sha256'][:12]})" for one in says["loras"]),
         "metadata": "\n".join(

@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from sfumato.serving.studio.models_showing import details_of, loaded_of, memory_
 from sfumato.serving.studio.words import words_of
 from sfumato.settings import Settings
 from tiny_adapters import kohya_lora, write_adapter
+from tiny_models import tiny_folder
 
 WORDS = words_of(Look())
 NASTY = "<img src=x onerror=alert(1)>"
@@ -74,6 +76,20 @@ def test_the_bundled_model_is_told_of_with_its_memory(settings: Settings) -> Non
     details = details_of(bundled, WORDS, settings, paths=False)
     assert "draws 128x128 in about" in details
     assert re.search(r"<dd>[0-9a-f]{64}</dd>", details)
+    assert "<dt>Licence</dt><dd>apache-2.0</dd>" in details
+    assert "Sfumato&#x27;s own" in details
+    assert 'class="sf-licence">apache-2.0</td>' in table_of([bundled], 1, WORDS)
+
+
+def test_nothing_a_card_says_can_act(settings: Settings) -> None:
+    folder = shutil.copytree(tiny_folder(), settings.data_dir / "models" / "carded")
+    card = f"---\nlicense: '{NASTY}'\nlibrary_name: diffusers\nbase_model: {NASTY}\n---\n"
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    item = next(one for one in Shelf(settings).look() if one.entry.name == "carded")
+    shown = details_of(item, WORDS, settings, paths=False) + table_of([item], 1, WORDS)
+    assert "<img" not in shown
+    assert shown.count("&lt;img") == 3
+    assert "<dt>Library</dt><dd>diffusers</dd>" in shown
 
 
 def test_nothing_a_file_says_can_act(settings: Settings) -> None:

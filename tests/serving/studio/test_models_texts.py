@@ -16,6 +16,7 @@ REPORT = {
     **{"parameters": 1, "numbers": {"F16": 1}, "memory": None, "metadata": {"a": "b"}, "not_finite": []},
     "says": {
         **dict.fromkeys(("title", "author", "licence", "date", "architecture", "base", "resolution"), "x"),
+        **dict.fromkeys(("library", "task"), "x"),
         "words": [{"word": "x", "count": 1}],
         "loras": [{"lora": "x", "sha256": "x"}],
     },

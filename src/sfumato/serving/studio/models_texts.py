@@ -78,6 +78,8 @@ MODELS: Final[Mapping[str, str]] = {
     "model_fact_architecture": "Architecture",
     "model_fact_base": "Made for",
     "model_fact_resolution": "Resolution",
+    "model_fact_task": "Task",
+    "model_fact_library": "Library",
     "model_fact_words": "Trigger words",
     "model_fact_baked in": "Baked in",
     "model_fact_metadata": "Metadata",
