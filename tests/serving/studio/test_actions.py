@@ -40,6 +40,10 @@ def press(tab: Tab, button: str, number: int, request: gr.Request = ME) -> Any:
     return handler(tab[0], tab[1].buttons[button])(request, number)
 
 
+def file_of(part: Any) -> Path:
+    return Path(part.value["path"] if isinstance(part.value, dict) else str(part.value))
+
+
 def test_every_action_is_there_once(tab: Tab) -> None:
     assert [*tab[1].buttons] == [one for group in GROUPS.values() for one in group]
 
@@ -70,22 +74,23 @@ def test_what_is_copied_names_no_place_of_this_machine(tab: Tab, desk: Desk) -> 
 def test_the_animation_is_shown_and_can_be_downloaded(tab: Tab, desk: Desk) -> None:
     kept = drawn(desk, frog(steps=3, prompt="a <b>frog</b>"))
     shown: list[Any] = []
-    for news in press(tab, "animate", kept.id):
+    for news in handler(tab[0], tab[1].buttons["animate"])(ME, kept.id, "GIF"):
         shown += news.values()
     moving = next(one for one in shown if isinstance(one, gr.Image))
     save = next(one for one in shown if isinstance(one, gr.DownloadButton))
-    path = Path(save.value["path"] if isinstance(save.value, dict) else str(save.value))
-    assert path.name == "a-b-frog-b-7.webp"
-    with Image.open(path) as file:
-        file.seek(3)  # the noise, two steps, and the picture
-    assert moving.visible
+    assert file_of(moving).name == "a-b-frog-b-7.webp"  # what is seen, whatever is taken along
+    assert file_of(save).name == "a-b-frog-b-7.gif"
+    for path in (file_of(moving), file_of(save)):
+        with Image.open(path) as file:
+            file.seek(3)  # the noise, two steps, and the picture
+    assert next(one for one in shown if isinstance(one, gr.Column)).visible
     assert shown[-1] == ""  # nothing is to be said: it is the same picture
     assert [one.id for one in desk.gallery.search("me")] == [kept.id]
 
 
 def test_an_animation_that_cannot_be_says_why(tab: Tab, desk: Desk) -> None:
     for number, request in ((0, ME), (drawn(desk).id, OTHER)):
-        (news,) = press(tab, "animate", number, request)
+        (news,) = handler(tab[0], tab[1].buttons["animate"])(request, number, "WebP")
         assert 'role="alert"' in news[tab[1].progress]
     assert desk.queue.of("somebody else") == ()
 
@@ -93,10 +98,11 @@ def test_an_animation_that_cannot_be_says_why(tab: Tab, desk: Desk) -> None:
 def test_another_picture_brings_its_file_and_takes_away_what_was_said(tab: Tab, desk: Desk) -> None:
     kept = drawn(desk)
     another = handler(tab[0], tab[1].chosen, "change")
-    download, about, moving, save = another(ME, kept.id)
-    path = Path(download.value["path"] if isinstance(download.value, dict) else str(download.value))
-    assert path.read_bytes() == kept.path.read_bytes()
-    assert (about, moving.visible, save.visible) == ("", False, False)
+    news = another(ME, kept.id)
+    download = news[tab[1].buttons["download"]]
+    assert file_of(download).read_bytes() == kept.path.read_bytes()
+    assert news[tab[1].about] == ""
+    assert [one.visible for one in news.values() if isinstance(one, gr.Column)] == [False]
+    assert next(one for one in news.values() if isinstance(one, gr.Image)).value is None
     for number, request in ((0, ME), (kept.id, OTHER)):
-        download, *_ = another(request, number)
-        assert download.value is None
+        assert another(request, number)[tab[1].buttons["download"]].value is None

@@ -17,6 +17,7 @@ from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.animating import Animating
 from sfumato.serving.studio.forms import enlarged, varied
+from sfumato.serving.studio.reels import FORMATS, Reel
 from tiny_studio import drawn, followed, frog, open_tiny_desk
 
 
@@ -26,82 +27,92 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield desk
 
 
-def animated(desk: Desk, kept: Kept, path: Path, recipe: Recipe | None = None) -> tuple[Animating, Job]:
+def animated(desk: Desk, kept: Kept, recipe: Recipe | None = None) -> tuple[Animating, Job]:
     """Have a picture animated, and return what did it, and how it went."""
     resolved = desk.gallery.resolved(kept)
-    work = Animating(desk.settings, desk.models, desk.gallery.pixels(kept), resolved.index, path)
+    work = Animating(desk.settings, desk.models, desk.gallery.pixels(kept), resolved.index, desk.handed)
     again = recipe_of(resolved) if recipe is None else recipe
     return work, followed(desk, desk.queue.submit(again, ALONE, work.draw))
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".gif"])
-def test_the_same_picture_comes_about_and_moves(desk: Desk, tmp_path: Path, suffix: str) -> None:
+def reel_of(work: Animating) -> Reel:
+    assert work.reel is not None
+    return work.reel
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_same_picture_comes_about_and_moves(desk: Desk, kind: str) -> None:
     kept = drawn(desk, frog(steps=4))
     before = kept.path.read_bytes()
-    path = tmp_path / f"moving{suffix}"
-    work, job = animated(desk, kept, path)
+    work, job = animated(desk, kept)
     assert (job.state, job.problem, job.pictures) == ("done", None, ())
     assert work.differs == 0
     assert [one.id for one in desk.gallery.search(ALONE)] == [kept.id]
     assert kept.path.read_bytes() == before
-    with Image.open(path) as moving:
-        assert moving.size == (64, 64)
-        moving.seek(4)  # the noise, three steps, and the picture
-        apart = np.abs(np.asarray(moving.convert("RGB"), np.float64) - work.original)
-    assert apart.mean() < 20  # as far as the format keeps colours of what is nearly noise
+    reel = reel_of(work)
+    frames = list(reel.frames())
+    assert len(frames) == len(reel.durations) == 5  # the noise, three steps, and the picture
+    assert np.array_equal(frames[-1], work.original)
+    assert reel.durations[-1] > 2000 > sum(reel.durations[1:-1])  # it stays
+    assert reel.file(kind).name == f"a-frog-7.{kind.lower()}"
+    if kind != "MP4":
+        with Image.open(reel.file(kind)) as moving:
+            assert moving.size == (64, 64)
+            moving.seek(4)
+            apart = np.abs(np.asarray(moving.convert("RGB"), np.float64) - work.original)
+        assert apart.mean() < 20  # as far as the format keeps colours of what is nearly noise
 
 
-def test_the_animation_says_what_drew_it(desk: Desk, tmp_path: Path) -> None:
+def test_the_animation_says_what_drew_it(desk: Desk) -> None:
     kept = drawn(desk)
-    animated(desk, kept, tmp_path / "moving.webp")
-    assert from_json(
-        read_metadata(tmp_path / "moving.webp").resolved_json, Resolved
-    ) == desk.gallery.resolved(kept)
+    work, _ = animated(desk, kept)
+    metadata = read_metadata(reel_of(work).file("WebP"))
+    assert from_json(metadata.resolved_json, Resolved) == desk.gallery.resolved(kept)
 
 
 @pytest.mark.parametrize("recipe", [varied(frog(count=2), 0.3), enlarged(frog(count=2), 2.0)])
-def test_variations_and_larger_ones_come_about_as_well(desk: Desk, tmp_path: Path, recipe: Recipe) -> None:
-    work, job = animated(desk, drawn(desk, recipe), tmp_path / "moving.webp")
+def test_variations_and_larger_ones_come_about_as_well(desk: Desk, recipe: Recipe) -> None:
+    work, job = animated(desk, drawn(desk, recipe))
     assert (job.state, work.differs) == ("done", 0)
 
 
-def test_one_of_several_comes_about_as_it_did_among_them(desk: Desk, tmp_path: Path) -> None:
+def test_one_of_several_comes_about_as_it_did_among_them(desk: Desk) -> None:
     drawn(desk, frog(count=3, steps=3))
+    names = set[str]()
     for kept in desk.gallery.search(ALONE):
-        path = tmp_path / f"{kept.seed}.webp"
-        work, job = animated(desk, kept, path)
+        work, job = animated(desk, kept)
         assert (job.state, work.differs) == ("done", 0)
-        with Image.open(path) as moving:
-            moving.seek(3)
-            with pytest.raises(EOFError):
-                moving.seek(4)
-    assert len([*tmp_path.glob("*.webp")]) == 3
+        assert reel_of(work).shape == (4, 64, 64, 3)
+        names.add(reel_of(work).name)
+    assert names == {"a-frog-7", "a-frog-8", "a-frog-9"}
 
 
-def test_another_picture_is_told_apart(desk: Desk, tmp_path: Path) -> None:
+def test_another_picture_is_told_apart(desk: Desk) -> None:
     kept = drawn(desk)
-    work, _ = animated(desk, kept, tmp_path / "other.webp", frog(seed=8))
+    work, _ = animated(desk, kept, frog(seed=8))
     assert work.differs is not None
     assert work.differs > 0
-    work, _ = animated(desk, kept, tmp_path / "larger.webp", frog(width=96, height=96))
+    work, _ = animated(desk, kept, frog(width=96, height=96))
     assert work.differs is None
 
 
 def test_what_visitors_may_not_open_is_not_animated(desk: Desk, tmp_path: Path) -> None:
-    work = Animating(desk.settings, desk.models, np.zeros((64, 64, 3), np.uint8), 0, tmp_path / "moving.webp")
+    work = Animating(desk.settings, desk.models, np.zeros((64, 64, 3), np.uint8), 0, desk.handed)
     with pytest.raises(RecipeError):
         list(work.draw(frog(model=str(tmp_path)), 1))
-    assert not work.path.exists()
+    assert work.reel is None
+    assert [*desk.handed.glob("*/*")] == []
 
 
 def test_one_that_is_stopped_leaves_nothing(desk: Desk, tmp_path: Path) -> None:
     kept = drawn(desk)
-    work = Animating(desk.settings, desk.models, np.zeros((64, 64, 3), np.uint8), 0, tmp_path / "moving.webp")
+    work = Animating(desk.settings, desk.models, np.zeros((64, 64, 3), np.uint8), 0, desk.handed)
     job = desk.queue.submit(frog(steps=1000), ALONE, work.draw)
     for now in desk.queue.follow(job.id, ALONE):
         if now.steps:
             desk.queue.cancel(job.id, ALONE)
             break
     assert followed(desk, job).state == "cancelled"
-    assert not work.path.exists()
+    assert work.reel is None
+    assert [*desk.handed.glob("*/*")] == []
     assert [one.id for one in desk.gallery.search(ALONE)] == [kept.id]

@@ -8,7 +8,7 @@ import pytest
 
 from sfumato.imaging.annotators import ANNOTATORS
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import edit_parts
+from sfumato.serving.studio import edit_parts, film_row
 from sfumato.serving.studio.edit_forms import SIZED, TASKS
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.words import words_of
@@ -22,7 +22,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 
 def built(desk: Desk) -> dict[str, Any]:
-    return edit_parts.build(desk, words_of(Look()))
+    words = words_of(Look())
+    return edit_parts.build(desk, words) | film_row.button(words) | film_row.fields(words)
 
 
 def test_every_group_belongs_to_a_task(parts: dict[str, Any]) -> None:

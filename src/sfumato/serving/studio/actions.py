@@ -4,23 +4,21 @@ Those that draw another picture are connected by `area`, those that lead to othe
 """
 
 import json
-import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
-from sfumato.engine.keeping import slug
 from sfumato.errors import RecipeError, SfumatoError
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
+from sfumato.serving.studio import film_box
 from sfumato.serving.studio.animating import Animating
 from sfumato.serving.studio.binding import CLICK, QUIET, News
 from sfumato.serving.studio.details import COPY, SCRIPT, copied_of, details_of, recipe_text
@@ -33,7 +31,6 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "actions_on": ("edit_this", "animate"),
     "actions_keep": ("how", "copy_recipe", "download"),
 }
-SUFFIX: Final = ".webp"  # moves in every browser, in all colours
 STYLE: Final = """
 .sf-actions { gap: .5rem 1.1rem; }
 .sf-actions .html-container { padding: 0 !important; }
@@ -97,17 +94,7 @@ def _chosen(desk: Desk, words: Words, number: int, owner: str) -> Kept:
 
 def _connect(above: Above, made: Actions, name: str) -> None:
     desk, words, chosen, about = above.desk, above.words, above.chosen, made.about
-    moving = gr.Image(
-        label=words("animation"),
-        format="webp",
-        type="filepath",
-        interactive=False,
-        buttons=["fullscreen"],
-        visible=False,
-        elem_id=f"sf-{name}-animation",
-        elem_classes="sf-moving",
-    )
-    save = gr.DownloadButton(words("animation_save"), size="sm", visible=False)
+    film = film_box.build(words, f"sf-{name}-animation", "animation", "animation_save")
 
     def how(request: gr.Request, number: int) -> str:
         try:
@@ -122,14 +109,13 @@ def _connect(above: Above, made: Actions, name: str) -> None:
         except SfumatoError as error:
             return problem_of(error)
 
-    def animate(request: gr.Request, number: int) -> News:
+    def animate(request: gr.Request, number: int, kind: str) -> News:
         owner = visitor_of(request)
         try:
             kept = _chosen(desk, words, number, owner)
             resolved = desk.gallery.resolved(kept)
-            path = Path(tempfile.mkdtemp(dir=desk.handed)) / f"{slug(resolved)}-{kept.seed}{SUFFIX}"
             original = desk.gallery.pixels(kept)
-            work = Animating(desk.settings, desk.models, original, resolved.index, path)
+            work = Animating(desk.settings, desk.models, original, resolved.index, desk.handed)
             job = desk.queue.submit(recipe_of(resolved), owner, work.draw)
         except SfumatoError as error:
             yield {above.progress: problem_of(error)}
@@ -137,20 +123,20 @@ def _connect(above: Above, made: Actions, name: str) -> None:
         with closing(desk.queue.follow(job.id, owner)) as following:
             for job in following:
                 yield {above.progress: progress_of(job, words), above.job: job.id}
-        if job.state == "done":
-            yield {
-                moving: gr.Image(value=str(path), visible=True, alt_text=words("animation")),
-                save: gr.DownloadButton(value=str(path), visible=True),
-                about: _differing(work, job, words),
-            }
+        if work.reel is None:
+            return
+        try:
+            yield {**film.shown(work.reel, kind), about: _differing(work, job, words)}
+        except SfumatoError as error:
+            yield {above.progress: problem_of(error)}
 
-    def another(request: gr.Request, number: int) -> tuple[Any, ...]:
-        nothing = ("", gr.Image(value=None, visible=False), gr.DownloadButton(value=None, visible=False))
+    def another(request: gr.Request, number: int) -> dict[Any, Any]:
+        save, nothing = made.buttons["download"], {about: "", **film.nothing()}
         try:
             kept = _chosen(desk, words, number, visitor_of(request))
-            return gr.DownloadButton(value=str(desk.hand_over(kept))), *nothing
+            return {save: gr.DownloadButton(value=str(desk.hand_over(kept))), **nothing}
         except SfumatoError:  # none, or one that is gone
-            return gr.DownloadButton(value=None), *nothing
+            return {save: gr.DownloadButton(value=None), **nothing}
 
     made.buttons["how"].click(how, chosen, about, queue=False, **CLICK)
     texts = ", ".join(json.dumps(words(one)) for one in ("copied", "copy_refused"))
@@ -159,9 +145,9 @@ def _connect(above: Above, made: Actions, name: str) -> None:
     made.buttons["copy_recipe"].click(copy, chosen, about, queue=False, **CLICK).then(
         None, None, None, js=script, **CLICK
     )
-    outputs = [above.progress, above.job, moving, save, about]
-    made.buttons["animate"].click(animate, chosen, outputs, **QUIET)
-    outputs = [made.buttons["download"], about, moving, save]
+    outputs = [above.progress, above.job, about, *film.outputs]
+    made.buttons["animate"].click(animate, [chosen, film.format], outputs, **QUIET)
+    outputs = [made.buttons["download"], about, *film.outputs]
     chosen.change(another, chosen, outputs, queue=False, **CLICK)
 
 

@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from sfumato.engine.animator import Animator
 from sfumato.engine.events import Event, Events, Picture, Started
 from sfumato.engine.gathering import NAMES_ONLY, gather
+from sfumato.engine.keeping import slug
 from sfumato.engine.preparing import batch_of
 from sfumato.engine.run import draw
 from sfumato.engine.seeing import Look, Watched, watched
+from sfumato.imaging.animation import Frames
+from sfumato.imaging.metadata import PictureMetadata
 from sfumato.models.cache import ModelCache
 from sfumato.models.load import find_model
 from sfumato.recipe.image import Recipe
+from sfumato.serving.studio.reels import Reel, keep_reel
 from sfumato.settings import Settings
 
 
@@ -25,18 +29,19 @@ class Animating:
     """Draws a picture again, as `sfumato redo --animate` does; `draw` is what a queue takes.
 
     It is picture `index` of the recipe, and is drawn in the company that it had: a network rounds differently
-    in batches of another size. `original (H,W,3)` is the picture as it is kept. The animation is in `path`,
-    whose suffix says in which format, when the job is done; `differs` is then by how much the picture that
-    was drawn differs from the original at most, of 255: 0 where it is the same, None where it has not even
-    its size. Nothing goes into the gallery.
+    in batches of another size. `original (H,W,3)` is the picture as it is kept. When the job is done, `reel`
+    is the film, in `handed`, and `differs` by how much the picture that was drawn differs from the original
+    at most, of 255: 0 where it is the same, None where it has not even its size. Nothing goes into the
+    gallery.
     """
 
     settings: Settings
     models: ModelCache
     original: NDArray[np.uint8]
     index: int
-    path: Path
+    handed: Path
     differs: int | None = None
+    reel: Reel | None = None
 
     def draw(self, recipe: Recipe, preview_every: int) -> Events:
         settings = self.settings
@@ -53,8 +58,10 @@ class Animating:
                 controls=gathered.controls,
                 preview_every=preview_every,
             )
-            watching = watched(events, bundle, (_One(Animator(self.path), self.index),))
+            animator = _Kept(self.handed / f"{slug(resolved)}-{resolved.seed + self.index}.webp")
+            watching = watched(events, bundle, (_One(animator, self.index),))
             yield from self._without_pictures(stack.enter_context(closing(watching)))
+            self.reel = animator.reel
 
     def _without_pictures(
         self, events: Generator[Event | Watched, None, None]
@@ -69,6 +76,18 @@ class Animating:
                     pass
                 case _:
                     yield event
+
+
+@dataclass(eq=False)
+class _Kept(Animator):
+    """Keeps the frames in the folder of `path`, from which every format can be written."""
+
+    reel: Reel | None = None
+
+    def write(
+        self, path: Path, frames: Frames, durations: tuple[int, ...], metadata: PictureMetadata
+    ) -> None:
+        self.reel = keep_reel(path.parent, path.stem, frames, durations, metadata)
 
 
 @dataclass(frozen=True, eq=False)

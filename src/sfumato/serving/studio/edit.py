@@ -12,7 +12,7 @@ from sfumato.models.folders import BUNDLED
 from sfumato.models.load import find_model, list_models
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import area, dragging, edit_parts
+from sfumato.serving.studio import area, dragging, edit_parts, film_row
 from sfumato.serving.studio.area import Area
 from sfumato.serving.studio.binding import CLICK, QUIET, kindly
 from sfumato.serving.studio.canvas import Canvas
@@ -93,9 +93,11 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 parts["draw"] = gr.Button(
                     words("draw_edit"), variant="primary", size="lg", elem_id="sf-edit-draw", scale=3
                 )
+                parts |= film_row.button(words)
                 parts["stop"] = gr.Button(
                     words("stop"), variant="stop", size="lg", elem_classes="sf-stop", scale=1
                 )
+            parts |= film_row.fields(words)
             with gr.Accordion(words("advanced"), open=False):
                 names = [one.name for one in list_models(desk.settings) if one.problem is None]
                 parts["model"] = gr.Dropdown(names, value=BUNDLED, label=words("model"))
@@ -105,6 +107,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         with gr.Column(scale=5, min_width=320):
             parts["area"] = area.build(desk, words, "edit")
             parts["area"].buttons["edit_this"].value = words("go_on")  # it leads to this very tab
+            parts |= film_row.box(words)
             parts["slider"] = gr.ImageSlider(
                 label=words("before_after"),
                 type="numpy",
@@ -240,6 +243,8 @@ def _connect(desk: Desk, parts: Parts) -> None:
 
     shown.draws([parts["draw"].click], recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
+    form = [parts[name] for name in FORM]
+    film_row.connect(shown, parts, form, lambda values: form_of(dict(zip(FORM, values, strict=True)), desk))
     parts["task"].change(_visible, [parts["task"], parts["begin"]], groups, **QUIET)
     parts["task"].input(usual, parts["task"], parts["strength"], **QUIET)
     parts["begin"].input(_visible, [parts["task"], parts["begin"]], groups, **QUIET)

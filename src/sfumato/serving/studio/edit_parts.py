@@ -22,9 +22,19 @@ SHOWN: Final[Mapping[str, frozenset[str]]] = {
     "extend": frozenset({"of_sides"}),
     "follow": frozenset({"of_lines", "of_size"}),
     "place": frozenset({"of_places", "of_size"}),
-    "mix": frozenset({"of_mix", "of_size"}),
+    "mix": frozenset({"of_mix", "of_film", "film_go", "of_size"}),
 }
-GROUPS: Final = ("of_image", "of_mask", "of_sides", "of_lines", "of_places", "of_mix", "of_size")
+GROUPS: Final = (
+    "of_image",
+    "of_mask",
+    "of_sides",
+    "of_lines",
+    "of_places",
+    "of_mix",
+    "of_film",
+    "film_go",
+    "of_size",
+)
 _SIDE: Final = 32  # pixels more at the left and at the right, to begin with
 _MODES: Final = ("branches", "embeddings", "bands")
 

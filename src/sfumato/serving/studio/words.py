@@ -9,6 +9,7 @@ from typing import Final
 
 from sfumato.errors import RecipeError, closest
 from sfumato.serving.studio.edit_texts import EDIT
+from sfumato.serving.studio.film_texts import FILMS
 from sfumato.serving.studio.learn_texts import LEARN
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.models_texts import MODELS
@@ -126,6 +127,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "grid_done": "{0} of {1} pictures; they are in the gallery as well",
     "grid_sheet": "The sheet as one picture",
     **EDIT,
+    **FILMS,
     **LEARN,
     **MODELS,
     **PICTURES,

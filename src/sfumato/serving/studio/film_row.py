@@ -1,0 +1,103 @@
+"""The task "Mix two prompts" as a film: what is asked beside the two prompts, and the button beside Draw."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import Any, Final
+
+import gradio as gr
+
+from sfumato.errors import SfumatoError
+from sfumato.recipe.morph import FPS, HOLD
+from sfumato.serving.studio import film_box
+from sfumato.serving.studio.area import Area
+from sfumato.serving.studio.binding import QUIET, News
+from sfumato.serving.studio.edit_forms import Edit
+from sfumato.serving.studio.film_box import FilmBox
+from sfumato.serving.studio.film_forms import Film, wish_of
+from sfumato.serving.studio.filming import Filming
+from sfumato.serving.studio.showing import problem_of, progress_of
+from sfumato.serving.studio.visitors import visitor_of
+from sfumato.serving.studio.words import Words
+
+Parts = dict[str, Any]
+FIELDS: Final = ("film_seeds", "film_frames", "film_fps", "film_hold", "film_loop")
+FASTEST: Final = 30
+LONGEST_HELD: Final = 5.0  # seconds
+
+
+def button(words: Words) -> Parts:
+    """Make the button, in the place that is open, and return it by name."""
+    go = gr.Button(words("film"), size="lg", elem_id="sf-edit-film", scale=2, visible=False)
+    return {"film_go": go}
+
+
+def fields(words: Words) -> Parts:
+    """Make the fields, in the place that is open, and return them and their group by name."""
+    parts: Parts = {}
+    with (
+        gr.Column(visible=False) as parts["of_film"],
+        gr.Accordion(words("film_settings"), open=False, elem_id="sf-edit-film-settings"),
+    ):
+        gr.Markdown(words("film_about"), elem_classes="sf-quiet")
+        with gr.Row():
+            parts["film_frames"] = gr.Textbox(
+                "", label=words("film_frames"), info=words("film_frames_info"), max_lines=1, min_width=140
+            )
+            parts["film_seeds"] = gr.Textbox(
+                "", label=words("film_seeds"), info=words("film_seeds_info"), max_lines=1, min_width=140
+            )
+        with gr.Row():
+            parts["film_fps"] = gr.Slider(
+                1, FASTEST, value=FPS, step=1, label=words("film_fps"), min_width=140
+            )
+            parts["film_hold"] = gr.Slider(
+                0, LONGEST_HELD, value=HOLD, step=0.1, label=words("film_hold"), min_width=140
+            )
+        parts["film_loop"] = gr.Checkbox(False, label=words("film_loop"))
+    return parts
+
+
+def box(words: Words) -> Parts:
+    """Make the place where the film is shown, in the place that is open, and return it by name."""
+    return {"film_box": film_box.build(words, "sf-edit-film-shown", "film_shown", "film_save")}
+
+
+def connect(
+    shown: Area, parts: Parts, form: Sequence[Any], edit_of_values: Callable[[Sequence[Any]], Edit]
+) -> None:
+    """Have the button draw a film of the `form` of the tab, which `edit_of_values` reads, and the fields. How
+    far it is stands where the tab says so of its pictures.
+    """
+    desk, words = shown.desk, shown.words
+    place: FilmBox = parts["film_box"]
+
+    def film(request: gr.Request, *values: Any) -> News:
+        owner = visitor_of(request)
+        *typed, kind = values
+        asked, more = typed[: len(form)], dict(zip(FIELDS, typed[len(form) :], strict=True))
+        try:
+            wish = wish_of(film_of(edit_of_values(asked), more))
+            work = Filming(desk.settings, desk.models, wish, desk.handed)
+            job = desk.queue.submit(wish.frames[0], owner, work.draw)
+            with closing(desk.queue.follow(job.id, owner)) as following:
+                for job in following:
+                    yield {shown.progress: progress_of(job, words), shown.job: job.id}
+            if work.reel is not None:
+                yield {**place.shown(work.reel, kind)}
+        except SfumatoError as error:
+            yield {shown.progress: problem_of(error)}
+
+    inputs = [*form, *(parts[name] for name in FIELDS), place.format]
+    parts["film_go"].click(film, inputs, [shown.progress, shown.job, *place.outputs], **QUIET)
+
+
+def film_of(edit: Edit, more: Mapping[str, Any]) -> Film:
+    """Return what stands on the page."""
+    return Film(
+        edit,
+        seeds=more["film_seeds"] or "",
+        frames=more["film_frames"] or "",
+        fps=float(more["film_fps"]),
+        hold=float(more["film_hold"]),
+        loop=bool(more["film_loop"]),
+    )
