@@ -30,8 +30,8 @@ def test_models_are_listed(sfumato: Any) -> None:
     lines = sfumato("models").out.splitlines()
     assert lines[0].split() == ["NAME", "KIND", "FAMILY", "PICTURES", "SIZE", "LICENCE", "FOLDER"]
     assert lines[1].startswith("bundled ")
-    assert [line.split()[:4] for line in lines if line.startswith("tiny ")] == [
-        ["tiny", "diffusers", "folder", "64x64"]
+    assert [line.split()[:5] for line in lines if line.startswith("tiny ")] == [
+        ["tiny", "diffusers", "folder", "-", "64x64"]
     ]
     (tiny,) = [model for model in sfumato("models", "--json").json if model["name"] == "tiny"]
     assert (tiny["folder"], tiny["problem"]) == (str(tiny_folder()), None)
