@@ -48,6 +48,13 @@ def asked_by(visitor: str = ALONE) -> gr.Request:
     return gr.Request(Request({"type": "http", "headers": [], "state": {"visitor": visitor}}))
 
 
+def sent(value: Any) -> Any:
+    """Return what handlers are given after a part of the page became `value`."""
+    if isinstance(value, dict) and "__type__" in value:
+        return value["value"]
+    return value.value if isinstance(value, gr.Radio) else value
+
+
 def handler(page: gr.Blocks, part: Any, event: str = "click") -> Callable[..., Any]:
     """Return what the page calls when `event` happens to `part`."""
     (found,) = [one.fn for one in page.fns.values() if (part._id, event) in one.targets]

@@ -9,12 +9,13 @@ import pytest
 
 from sfumato.errors import RecipeError
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create
+from sfumato.serving.studio import create, finer
 from sfumato.serving.studio.create import FORM, build, filled, form_of
+from sfumato.serving.studio.finer_forms import Finer
 from sfumato.serving.studio.forms import Create, recipe_of_create
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.words import words_of
-from tiny_studio import handler, open_tiny_desk
+from tiny_studio import handler, open_tiny_desk, sent
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,7 @@ def tab(desk: Desk) -> tuple[gr.Blocks, create.Parts]:
 
 def standing(form: Create, desk: Desk) -> dict[str, Any]:
     """Return what handlers are given when `form` stands on the page."""
-    values = dict(zip(FORM, filled(form, desk), strict=True))
-    return {**values, "size": values["size"].value}
+    return {name: sent(value) for name, value in zip(FORM, filled(form, desk), strict=True)}
 
 
 def test_as_it_opens_everything_is_left_to_the_model(desk: Desk, tab: tuple[Any, create.Parts]) -> None:
@@ -57,11 +57,19 @@ FULL = Create(
     spacing="karras",
     style="watercolour",
     loras="<lora:some:0.5>",
+    finer=Finer(rescale=0.5, refiner="tiny", refine_from=0.7, hires=2.0, clip_skip=2, fast=True),
 )
 
 
 @pytest.mark.parametrize(
-    "form", [FULL, Create(), replace(FULL, size=(96, 72)), replace(FULL, model="bundled")]
+    "form",
+    [
+        FULL,
+        replace(FULL, finer=Finer()),
+        Create(),
+        replace(FULL, size=(96, 72)),
+        replace(FULL, model="bundled"),
+    ],
 )
 def test_forms_that_are_filled_in_come_back(desk: Desk, form: Create) -> None:
     back = form_of(standing(form, desk), desk)
@@ -86,7 +94,8 @@ def test_samplers_that_are_not_known_are_left_to_the_model(desk: Desk) -> None:
 
 def test_another_model_brings_its_shapes(desk: Desk, tab: tuple[gr.Blocks, create.Parts]) -> None:
     page, parts = tab
-    size = handler(page, parts["model"], "input")("tiny")
+    size, *shown = handler(page, parts["model"], "input")("tiny", "")
+    assert len(shown) == len(finer.BOUND)
     assert size.value == "Square 64 x 64"
     assert form_of({**standing(Create(), desk), "model": "tiny", "size": size.value}, desk).size is None
 
@@ -94,16 +103,23 @@ def test_another_model_brings_its_shapes(desk: Desk, tab: tuple[gr.Blocks, creat
 def test_a_model_that_went_away_is_said_kindly(tab: tuple[gr.Blocks, create.Parts]) -> None:
     page, parts = tab
     with pytest.raises(gr.Error, match="unknown model"):
-        handler(page, parts["model"], "input")("gone")
+        handler(page, parts["model"], "input")("gone", "")
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("seed", "seven"), ("size", "large"), ("steps", "9.5"), ("guidance", "nan")]
+    ("field", "value"),
+    [
+        ("seed", "seven"),
+        ("size", "large"),
+        ("steps", "9.5"),
+        ("guidance", "nan"),
+        ("finer_hires_strength", "1e-3"),
+    ],
 )
 def test_what_is_no_number_is_named(desk: Desk, field: str, value: str) -> None:
     with pytest.raises(RecipeError) as caught:
         form_of({**standing(FULL, desk), field: value}, desk)
-    assert caught.value.field == field
+    assert caught.value.field == field.removeprefix("finer_").replace("_", "-")
 
 
 def test_the_dice_give_seeds(tab: tuple[gr.Blocks, create.Parts]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sfumato.errors import PictureError, RecipeError
 from sfumato.imaging.input_store import INPUTS
 from sfumato.serving.desk import Desk, open_desk
-from sfumato.serving.studio import edit
+from sfumato.serving.studio import edit, finer
 from sfumato.serving.studio.edit_forms import TASKS, recipe_of_edit
 from sfumato.serving.studio.edit_parts import GROUPS, SHOWN
 from sfumato.serving.studio.look import Look
@@ -62,6 +62,8 @@ def values(**changes: Any) -> dict[str, Any]:
         "third": "",
         "third_share": 0.25,
         "mix_mode": "",
+        **{"steps": "", "guidance": None, "guidance_start": 0, "guidance_stop": 1},
+        **{"sampler": "", "spacing": "", **finer.emptied()},
     }
     assert set(told) == set(edit.FORM)
     return {**told, **changes}

@@ -11,7 +11,8 @@ from sfumato.models.load import find_model
 from sfumato.recipe.adapters import taken_out
 from sfumato.recipe.codec import digest
 from sfumato.recipe.image import Recipe
-from sfumato.recipe.parts import TextPart
+from sfumato.recipe.micro import MicroPart
+from sfumato.recipe.parts import ImagePart, TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.serving.studio.forms import (
     STYLES,
@@ -135,4 +136,6 @@ def test_an_adapter_stands_once_in_its_field() -> None:
 def test_what_a_form_has_no_fields_for_is_named() -> None:
     plain = Recipe(parts=(TextPart(prompt="a frog"),))
     assert lost_of(plain) == ()
-    assert lost_of(varied(plain, 0.2)) == ("variation",)
+    assert lost_of(varied(plain, 0.2)) == ()
+    image = ImagePart(source="a.png")
+    assert lost_of(Recipe(parts=(*plain.parts, image, MicroPart(negative_crop=(0, 8))))) == ("image", "micro")

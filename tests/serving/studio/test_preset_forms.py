@@ -12,6 +12,7 @@ from sfumato.models.load import find_model
 from sfumato.recipe.resolve import resolve
 from sfumato.serving.presets import Presets
 from sfumato.serving.store import Store
+from sfumato.serving.studio.finer_forms import Finer
 from sfumato.serving.studio.forms import Create, recipe_of_create
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.preset_forms import (
@@ -43,7 +44,12 @@ FULL = Create(
     spacing="karras",
     style="watercolour",
     loras="<lora:some:0.5>",
+    finer=Finer(apg=(0.0, 0.06), original=(1024, 768), zero_snr=False, windows=True, refiner="tiny"),
 )
+#: As forms were kept before there were finer points.
+BEFORE = """{"prompt": "a frög", "negative": "", "model": "bundled", "size": [160, 104], "count": 2,
+"seed": null, "steps": 9, "guidance": 4.5, "guidance_start": null, "guidance_stop": null, "sampler": "heun",
+"spacing": null, "fast": false, "style": "as it is", "loras": ""}"""
 
 
 @pytest.fixture
@@ -56,6 +62,12 @@ def presets(tmp_path: Path) -> Iterator[Presets]:
 @pytest.mark.parametrize("form", [Create(), FULL])
 def test_forms_come_back_from_their_text(form: Create) -> None:
     assert form_from(text_of(form)) == form
+
+
+def test_forms_that_were_kept_before_there_were_finer_points_are_read() -> None:
+    assert form_from(BEFORE) == Create(
+        "a frög", size=(160, 104), count=2, steps=9, guidance=4.5, sampler="heun"
+    )
 
 
 def test_half_a_character_is_none() -> None:

@@ -13,7 +13,7 @@ from sfumato.serving.studio.create import FORM, build, filled
 from sfumato.serving.studio.forms import Create
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.words import words_of
-from tiny_studio import asked_by, handler, open_tiny_desk
+from tiny_studio import asked_by, handler, open_tiny_desk, sent
 
 WORDS = words_of(Look())
 ME, OTHER = asked_by("me"), asked_by("other")
@@ -35,7 +35,7 @@ def tab(desk: Desk) -> Tab:
 
 def standing(form: Create, desk: Desk) -> list[Any]:
     """Return the values of the page when `form` stands on it."""
-    return [one.value if isinstance(one, gr.Radio) else one for one in filled(form, desk)]
+    return [sent(one) for one in filled(form, desk)]
 
 
 def test_a_form_is_kept_chosen_and_deleted(tab: Tab, desk: Desk) -> None:

@@ -5,24 +5,22 @@ from typing import Any
 
 import gradio as gr
 
-from sfumato.errors import RecipeError, SfumatoError
+from sfumato.errors import RecipeError
 from sfumato.models.folders import BUNDLED, is_known
 from sfumato.models.load import find_model, list_models
 from sfumato.recipe.image import Recipe
-from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS
 from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.recipe.resolve import random_seed
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import area, lora_row, preset_row
+from sfumato.serving.studio import area, finer, lora_row, preset_row, sampling_fields
 from sfumato.serving.studio.area import Area
+from sfumato.serving.studio.binding import CLICK, kindly
 from sfumato.serving.studio.forms import (
     STYLES,
     Create,
-    number_of,
     recipe_of_create,
     seed_of,
     size_of,
-    whole_of,
 )
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.sizes import sizes_of
@@ -63,6 +61,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             with gr.Accordion(words("advanced"), open=False) as advanced:
                 parts |= _advanced(desk, words, own)
                 parts |= lora_row.build(words)
+                parts |= finer.build(desk, words, "create")
                 parts |= preset_row.keeping(words)
             parts["drop"] = gr.File(
                 label=words("drop"),
@@ -75,6 +74,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             gr.Markdown(words("private"), elem_classes="sf-quiet")
     _connect(desk, parts)
     lora_row.connect(desk, words, parts, advanced)
+    finer.connect(desk, words, parts, advanced)
     preset_row.connect(
         desk,
         words,
@@ -84,7 +84,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         lambda form: filled(form, desk),
     )
     # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
-    parts["late"] = [parts["size"], parts["lora"], parts["preset"]]
+    parts["late"] = [parts["size"], parts["lora"], parts["preset"], *finer.late(parts)]
     return parts
 
 
@@ -93,25 +93,7 @@ def _advanced(desk: Desk, words: Words, own: ModelDefaults) -> Parts:
     names = [one.name for one in list_models(desk.settings) if one.problem is None]
     parts["model"] = gr.Dropdown(names, value=BUNDLED, label=words("model"))
     parts["negative"] = gr.Textbox("", label=words("negative"), lines=1, max_lines=6)
-    with gr.Row():
-        # Not gr.Number: as the browser opens this, it makes 0 of one that is empty (Gradio 6.31).
-        parts["steps"] = gr.Textbox("", label=words("steps"), placeholder=str(own.steps), max_lines=1)
-        parts["guidance"] = gr.Textbox(
-            "",
-            label=words("guidance"),
-            info=words("guidance_info"),
-            placeholder=f"{own.guidance:g}",
-            max_lines=1,
-        )
-    with gr.Row():
-        parts["guidance_start"] = gr.Slider(0, 1, value=0, step=0.05, label=words("guidance_start"))
-        parts["guidance_stop"] = gr.Slider(0, 1, value=1, step=0.05, label=words("guidance_stop"))
-    with gr.Row():
-        left_open = (words("left_open"), "")
-        samplers = [(SAMPLER_LABELS.get(name, name), name) for name in own.samplers]
-        spacings = [(SPACING_LABELS.get(name, name), name) for name in own.spacings]
-        parts["sampler"] = gr.Dropdown([left_open, *samplers], value="", label=words("sampler"))
-        parts["spacing"] = gr.Dropdown([left_open, *spacings], value="", label=words("spacing"))
+    parts |= sampling_fields.build(words, own)
     with gr.Row(equal_height=True):
         parts["seed"] = gr.Textbox("", label=words("seed"), info=words("seed_info"), max_lines=1, scale=3)
         parts["dice"] = gr.Button(words("dice"), scale=1)
@@ -126,14 +108,10 @@ FORM: tuple[str, ...] = (
     "size",
     "count",
     "seed",
-    "steps",
-    "guidance",
-    "guidance_start",
-    "guidance_stop",
-    "sampler",
-    "spacing",
+    *sampling_fields.FORM,
     "style",
     "loras",
+    *finer.FORM,
 )
 
 
@@ -141,7 +119,6 @@ def form_of(values: Mapping[str, Any], desk: Desk) -> Create:
     """Return the form that stands on the page. Raises RecipeError for what is no number."""
     sizes = sizes_of(find_model(values["model"], desk.settings, paths=False).defaults)
     first = next(iter(sizes))
-    start, stop = values["guidance_start"], values["guidance_stop"]
     return Create(
         prompt=values["prompt"] or "",
         negative=values["negative"] or "",
@@ -149,14 +126,10 @@ def form_of(values: Mapping[str, Any], desk: Desk) -> Create:
         size=None if values["size"] == first else sizes.get(values["size"], size_of(values["size"])),
         count=int(values["count"]),
         seed=seed_of(values["seed"] or ""),
-        steps=whole_of(values["steps"] or "", "steps"),
-        guidance=number_of(values["guidance"] or "", "guidance"),
-        guidance_start=None if (start, stop) == (0, 1) else float(start),
-        guidance_stop=None if (start, stop) == (0, 1) else float(stop),
-        sampler=values["sampler"] or None,
-        spacing=values["spacing"] or None,
         style=values["style"],
         loras=values["loras"] or "",
+        finer=finer.form_of(values, desk),
+        **sampling_fields.read(values),
     )
 
 
@@ -166,7 +139,7 @@ def _standing(values: Sequence[Any], desk: Desk) -> Create:
     try:
         return form_of(named, desk)
     except RecipeError:
-        return form_of({**named, "seed": "", "steps": "", "guidance": ""}, desk)
+        return form_of({**named, "seed": "", "steps": "", "guidance": "", **finer.emptied()}, desk)
 
 
 def filled(form: Create, desk: Desk) -> list[Any]:
@@ -180,20 +153,15 @@ def filled(form: Create, desk: Desk) -> list[Any]:
     chosen = next((name for name, size in sizes.items() if size == wanted), None)
     if chosen is None:
         chosen = f"{wanted[0]} x {wanted[1]}"
-    window = (form.guidance_start, form.guidance_stop)
     values: dict[str, Any] = {
         **{name: vars(form)[name] for name in ("prompt", "negative", "count")},
-        "steps": "" if form.steps is None else str(form.steps),
-        "guidance": "" if form.guidance is None else f"{form.guidance:.12g}",
+        **sampling_fields.written(vars(form), own),
         "model": model,
         "size": gr.Radio(choices=[*sizes] if chosen in sizes else [*sizes, chosen], value=chosen),
         "seed": "" if form.seed is None else str(form.seed),
-        "guidance_start": 0 if window[0] is None else window[0],
-        "guidance_stop": 1 if window[1] is None else window[1],
-        "sampler": form.sampler if form.sampler in own.samplers else "",
-        "spacing": form.spacing if form.spacing in own.spacings else "",
         "style": form.style if form.style in STYLES else next(iter(STYLES)),
         "loras": form.loras,
+        **finer.filled(form.finer, model, desk),
     }
     return [values[name] for name in FORM]
 
@@ -208,22 +176,22 @@ def _connect(desk: Desk, parts: Parts) -> None:
     shown.draws(triggers, recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
 
-    def shapes(model: str) -> gr.Radio:
-        try:
-            sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
-        except SfumatoError as error:  # it went away with its folder
-            raise gr.Error(str(error), print_exception=False) from None
-        return gr.Radio(choices=sizes, value=sizes[0])
+    @kindly  # it went away with its folder
+    def shapes(model: str, refiner: str) -> list[Any]:
+        sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
+        return [gr.Radio(choices=sizes, value=sizes[0]), *finer.shown_for(model, refiner, desk)]
 
-    # Each model has sizes that it draws well. What fills the form brings its own.
-    of_model = (parts["model"], parts["size"])
-    parts["model"].input(shapes, *of_model, queue=False, **_QUICK)
+    # Each model has sizes that it draws well, and things that it can do. What fills the form brings its own.
+    outputs = [parts["size"], *finer.bound(parts)]
+    of_model = ([parts["model"], parts["finer_refiner"]], outputs)
+    parts["model"].input(shapes, *of_model, queue=False, **CLICK)
+
+    def taken_up(model: str, refiner: str) -> list[Any]:
+        return [gr.skip()] * len(outputs) if model == BUNDLED else shapes(model, refiner)
+
     # After the page was loaded again, with the model that was chosen before.
-    parts["shapes"] = (lambda model: gr.skip() if model == BUNDLED else shapes(model), *of_model)
+    parts["shapes"] = (taken_up, *of_model)
     parts["dice"].click(_dice, None, parts["seed"], queue=False, api_visibility="private")
-
-
-_QUICK: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def _dice() -> str:

@@ -12,7 +12,7 @@ from sfumato.models.folders import BUNDLED
 from sfumato.models.load import find_model, list_models
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import area, dragging, edit_parts, film_row
+from sfumato.serving.studio import area, dragging, edit_parts, film_row, finer, sampling_fields
 from sfumato.serving.studio.area import Area
 from sfumato.serving.studio.binding import CLICK, QUIET, kindly
 from sfumato.serving.studio.canvas import Canvas
@@ -62,6 +62,8 @@ FORM: Final = (
     "third",
     "third_share",
     "mix_mode",
+    *sampling_fields.FORM,
+    *finer.FORM,
 )
 _LOOKED_AT: Final = ("task", "canvas", "model", "size", "begin", "control", "annotator")
 
@@ -98,12 +100,14 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                     words("stop"), variant="stop", size="lg", elem_classes="sf-stop", scale=1
                 )
             parts |= film_row.fields(words)
-            with gr.Accordion(words("advanced"), open=False):
+            with gr.Accordion(words("advanced"), open=False) as advanced:
                 names = [one.name for one in list_models(desk.settings) if one.problem is None]
                 parts["model"] = gr.Dropdown(names, value=BUNDLED, label=words("model"))
                 parts["negative"] = gr.Textbox("", label=words("negative"), max_lines=4)
                 parts["count"] = gr.Slider(1, 8, value=1, step=1, label=words("count"))
+                parts |= sampling_fields.build(words, find_model(BUNDLED, desk.settings).defaults)
                 parts["seed"] = gr.Textbox("", label=words("seed"), info=words("seed_info"), max_lines=1)
+                parts |= finer.build(desk, words, "edit")
         with gr.Column(scale=5, min_width=320):
             parts["area"] = area.build(desk, words, "edit")
             parts["area"].buttons["edit_this"].value = words("go_on")  # it leads to this very tab
@@ -118,8 +122,9 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 elem_id="sf-edit-slider",
             )
     _connect(desk, parts)
+    finer.connect(desk, words, parts, advanced)
     # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
-    parts["late"] = [parts["size"]]
+    parts["late"] = [parts["size"], *finer.late(parts)]
     return parts
 
 
@@ -161,6 +166,8 @@ def form_of(values: Mapping[str, Any], desk: Desk) -> Edit:
         mix_mode=values["mix_mode"] or None,
         count=int(values["count"]),
         seed=seed_of(values["seed"] or ""),
+        finer=finer.form_of(values, desk),
+        **sampling_fields.read(values),
     )
 
 
@@ -237,9 +244,9 @@ def _connect(desk: Desk, parts: Parts) -> None:
         return gr.ImageSlider(visible=False) if both is None else gr.ImageSlider(value=both, visible=True)
 
     @kindly
-    def shapes(model: str) -> gr.Radio:
+    def shapes(model: str, refiner: str) -> list[Any]:
         sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
-        return gr.Radio(choices=sizes, value=sizes[0])
+        return [gr.Radio(choices=sizes, value=sizes[0]), *finer.shown_for(model, refiner, desk)]
 
     shown.draws([parts["draw"].click], recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
@@ -248,10 +255,15 @@ def _connect(desk: Desk, parts: Parts) -> None:
     parts["task"].change(_visible, [parts["task"], parts["begin"]], groups, **QUIET)
     parts["task"].input(usual, parts["task"], parts["strength"], **QUIET)
     parts["begin"].input(_visible, [parts["task"], parts["begin"]], groups, **QUIET)
-    of_model = (parts["model"], parts["size"])
+    outputs = [parts["size"], *finer.bound(parts)]
+    of_model = ([parts["model"], parts["finer_refiner"]], outputs)
     parts["model"].input(shapes, *of_model, queue=False, **CLICK)
+
+    def taken_up(model: str, refiner: str) -> list[Any]:
+        return [gr.skip()] * len(outputs) if model == BUNDLED else shapes(model, refiner)
+
     # After the page was loaded again, with the model that was chosen before.
-    parts["shapes"] = (lambda model: gr.skip() if model == BUNDLED else shapes(model), *of_model)
+    parts["shapes"] = (taken_up, *of_model)
     frames = [parts["frame"], parts["places"]]
     gr.on(
         [*(parts[name].change for name in _LOOKED_AT), parts["canvas"].upload, parts["canvas"].clear],

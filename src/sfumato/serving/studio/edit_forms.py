@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from sfumato.errors import RecipeError
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.resolve import recipe_from_mapping
+from sfumato.serving.studio.finer_forms import PLAIN, Finer, with_finer
 
 Task = Literal["change", "repaint", "extend", "follow", "place", "mix"]
 TASKS: Final[tuple[Task, ...]] = ("change", "repaint", "extend", "follow", "place", "mix")
@@ -68,6 +69,11 @@ class Edit:
     seed: int | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_start: float | None = None
+    guidance_stop: float | None = None
+    sampler: str | None = None
+    spacing: str | None = None
+    finer: Finer = PLAIN
 
     @property
     def begins(self) -> bool:
@@ -79,7 +85,13 @@ def recipe_of_edit(form: Edit) -> Recipe:
     """Return the recipe that the form asks for. Raises RecipeError naming what is missing."""
     if form.begins and form.image is None:
         raise RecipeError("is missing", field="picture", hint="Put one on the canvas first.")
-    text = {"kind": "text", "prompt": form.prompt.strip(), "negative": form.negative.strip()}
+    text: dict[str, Any] = {
+        "kind": "text",
+        "prompt": form.prompt.strip(),
+        "negative": form.negative.strip(),
+        "guidance_start": form.guidance_start,
+        "guidance_stop": form.guidance_stop,
+    }
     makers: Mapping[Task, Any] = {
         "change": _changed,
         "repaint": _repainted,
@@ -97,9 +109,11 @@ def recipe_of_edit(form: Edit) -> Recipe:
         "seed": form.seed,
         "steps": form.steps,
         "guidance": form.guidance,
+        "sampler": form.sampler,
+        "spacing": form.spacing,
         "parts": [text, *makers[form.task](form)],
     }
-    return recipe_from_mapping({name: value for name, value in fields.items() if value is not None})
+    return recipe_from_mapping(with_finer(fields, form.finer))
 
 
 def empty_mask() -> RecipeError:

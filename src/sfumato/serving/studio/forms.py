@@ -14,6 +14,7 @@ from sfumato.recipe.hires import HiresPart
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import VariationPart
 from sfumato.recipe.resolve import recipe_from_mapping
+from sfumato.serving.studio.finer_forms import KINDS, PLAIN, Finer, finer_of, lost_in, with_finer
 
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _SIZE: Final = re.compile(r"([0-9]{1,5}) x ([0-9]{1,5})$")
@@ -35,9 +36,9 @@ class Create:
     guidance_stop: float | None = None
     sampler: str | None = None
     spacing: str | None = None
-    fast: bool = False
     style: str = "as it is"
     loras: str = ""
+    finer: Finer = PLAIN
 
 
 #: What styles make of a prompt, by their names: those that the bundled model has learned.
@@ -73,10 +74,9 @@ def recipe_of_create(form: Create) -> Recipe:
         "guidance": form.guidance,
         "sampler": form.sampler or None,
         "spacing": form.spacing or None,
-        "fast": form.fast,
         "parts": [text],
     }
-    return recipe_from_mapping({name: value for name, value in fields.items() if value is not None})
+    return recipe_from_mapping(with_finer(fields, form.finer))
 
 
 def create_of(recipe: Recipe) -> Create:
@@ -98,14 +98,15 @@ def create_of(recipe: Recipe) -> Create:
         guidance_stop=None if text is None else text.guidance_stop,
         sampler=recipe.sampler,
         spacing=recipe.spacing,
-        fast=recipe.fast,
         loras=" ".join(marks),
+        finer=finer_of(recipe),
     )
 
 
 def lost_of(recipe: Recipe) -> tuple[str, ...]:
-    """Return the kinds of parts of a recipe that the tab Create has no fields for."""
-    return tuple(part.kind for part in recipe.parts if part.kind not in ("text", "adapters"))
+    """Return the kinds of parts of a recipe that the tab Create has no fields for, or not for all of them."""
+    known = KINDS | {"text", "adapters"}
+    return (*(part.kind for part in recipe.parts if part.kind not in known), *lost_in(recipe))
 
 
 def adapter_mark(name: str, weight: float, text_weight: float | None = None) -> str | None:

@@ -13,9 +13,10 @@ from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.codec import from_json, parse_parameters
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create
+from sfumato.serving.studio import create, finer
 from sfumato.serving.studio.area import QUIET, Area, recipe_of_picture
 from sfumato.serving.studio.binding import kindly
+from sfumato.serving.studio.finer_library import here
 from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
 from sfumato.serving.studio.visitors import visitor_of
@@ -39,6 +40,8 @@ def recipe_in(picture: Path) -> Recipe:
 
 def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
     """Connect the tabs that are there; a button that leads to one that is not is not seen."""
+    for one in [parts[tab]["area"] for tab in ("create", "edit") if tab in parts]:
+        one.taken_up(page)
     if "grid" in parts:
         page.load(*parts["grid"]["take_up"], **QUIET)
     if "edit" in parts:
@@ -47,6 +50,7 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
         parts["create"]["area"].buttons["edit_this"].visible = False
     if "models" in parts:
         refreshes(page, desk, parts)
+    finer.refreshes(page, desk, words, parts)
     if "create" in parts:
         _to_create(page, desk, words, parts, tabs)
     else:
@@ -58,12 +62,12 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
 def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
     made = parts["create"]
     form = [made[name] for name in create.FORM]
-    shown: Area = made["area"]
-    page.load(shown.taken_up, None, shown.outputs, **QUIET)
     page.load(*made["presets"], **QUIET)
 
     def filled(recipe: Recipe) -> list[Any]:
         lost = lost_of(recipe)
+        recipe, gone = here(recipe, desk.settings)
+        lost = dict.fromkeys((*lost, *gone))  # each named once
         if lost:
             gr.Info(words("settings_lost", ", ".join(lost)))
         return create.filled(create_of(recipe), desk)

@@ -10,6 +10,7 @@ from typing import Final
 from sfumato.errors import RecipeError, closest
 from sfumato.serving.studio.edit_texts import EDIT
 from sfumato.serving.studio.film_texts import FILMS
+from sfumato.serving.studio.finer_texts import FINER
 from sfumato.serving.studio.learn_texts import LEARN
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.models_texts import MODELS
@@ -29,6 +30,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "count": "Pictures",
     "generate": "Generate",
     "stop": "Stop",
+    "stop_all": "Stop all",
     "advanced": "Advanced",
     "negative": "Without",
     "model": "Model",
@@ -56,12 +58,17 @@ ENGLISH: Final[Mapping[str, str]] = {
     "recipe": "Recipe",
     "download": "Download",
     "waiting": "Waiting",
+    "waiting_of": "Waiting: {0} of {1}",
+    "one_waits": "1 more waits",
+    "more_wait": "{0} more wait",
     "in_line": "{0} before it",
     "drawing": "Drawing",
+    "drawing_of": "Drawing {0} of {1}",
     "step_of": "step {0} of {1}",
     "seconds_left": "about {0} s left",
     "done_in": "Done in {0} s",
     "stopped": "Stopped",
+    "some_stopped": "{0} stopped",
     "choose_picture": "Choose a picture first.",
     "search": "Search",
     "search_hint": "words of the prompt, or the model",
@@ -74,7 +81,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "restore": "Out of the bin",
     "empty_bin": "Empty the bin",
     "reuse": "Use these settings",
-    "older": "Older",
+    "older": "Next page",
     "drop": "Drop a picture here: its settings fill the form",
     "no_pictures": "Nothing here yet.",
     "details": "Details",
@@ -127,6 +134,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "grid_done": "{0} of {1} pictures; they are in the gallery as well",
     "grid_sheet": "The sheet as one picture",
     **EDIT,
+    **FINER,
     **FILMS,
     **LEARN,
     **MODELS,
