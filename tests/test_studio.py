@@ -79,30 +79,67 @@ def test_a_notebook_shows_it_in_a_frame(studio: Studio) -> None:
     assert get(again.url)[0] == 200
 
 
-def test_colab_shows_it_by_its_own_proxy(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: dict[str, Any] = {}
+class Output(ModuleType):
+    """Stands in for google.colab.output, which is nowhere else."""
 
-    class Output(ModuleType):
-        """Stands in for google.colab.output, which is nowhere else."""
+    def __init__(self, address: object) -> None:
+        super().__init__("google.colab.output")
+        self.address, self.shown = address, dict[str, Any]()
 
-        def eval_js(self, script: str) -> str:
-            shown["script"] = script
-            return "https://abc-colab.example.com/"
+    def eval_js(self, script: str) -> object:
+        self.shown["script"] = script
+        return self.address
 
-        def serve_kernel_port_as_iframe(self, port: int, height: str) -> None:
-            shown.update(port=port, height=height)
+    def serve_kernel_port_as_iframe(self, port: int, height: str) -> None:
+        self.shown.update(port=port, height=height)
 
+
+def in_colab(monkeypatch: pytest.MonkeyPatch, address: object) -> dict[str, Any]:
+    """Have it look as if this were Colab, and return what the studio asks of it."""
+    output = Output(address)
     for name in ("google", "google.colab"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    monkeypatch.setitem(sys.modules, "google.colab.output", Output("google.colab.output"))
+    monkeypatch.setitem(sys.modules, "google.colab.output", output)
+    return output.shown
+
+
+@pytest.mark.parametrize(
+    "host", ["8888-gpu-t4-s-abc-a.us-west4-1.prod.colab.dev", "abc-0-colab.googleusercontent.com"]
+)
+def test_colab_shows_it_by_its_own_proxy(studio: Studio, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    outside = f"https://{host}"
+    shown = in_colab(monkeypatch, f"{outside}/")
     assert studio.show() is None
     assert shown["script"] == f"google.colab.kernel.proxyPort({shown['port']})"
     url = f"http://127.0.0.1:{shown['port']}"
-    outside = "https://abc-colab.example.com"
-    status, _, page = get(url, Host="abc-colab.example.com", Origin=outside)
+    status, headers, page = get(url, Host=host, Origin=outside)
     assert status == 200
     assert f'"root":"{outside}"' in page.replace(" ", "")
-    assert get(url, Origin="https://other.example.com")[0] == 403
+    # The proxy may keep the name that the browser asked for, or give its own; the page stays the sender.
+    assert get(url, Origin=outside)[0] == 200
+    # The frame is opened from Colab's page.
+    opened = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+    assert get(url, Host=host, **opened)[0] == 200
+    assert get(url, Host=host, Origin="https://other.example.com")[0] == 403
+    assert get(url, Host="other.example.com")[0] == 400
+    policy = next(value for name, value in headers.items() if name.lower() == "content-security-policy")
+    frames = policy.partition("frame-ancestors ")[2].partition(";")[0].split()
+    assert frames == [
+        "'self'",
+        "https://colab.research.google.com",
+        "https://*.googleusercontent.com",
+        "https://*.colab.dev",
+    ]
+
+
+@pytest.mark.parametrize("address", [None, "", "http://localhost:8888"])
+def test_colab_without_an_address_is_said(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, address: object
+) -> None:
+    in_colab(monkeypatch, address)
+    with pytest.raises(InputError, match="Colab gives the studio no address"):
+        studio.show()
+    assert studio.url is None
 
 
 def test_the_module_is_opened_by_calling_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,9 +40,14 @@ if TYPE_CHECKING:
 
 _INSTALL: Final = 'Run: pip install "sfumato[studio]"'
 _PATIENCE: Final = 60.0  # seconds for a server to open, on the busiest machine
-#: Pages that show the studio in a frame: notebooks on this machine, and Colab's.
+#: Pages that show the studio in a frame: notebooks on this machine, and Colab's: the notebook, and the frame
+#: of a cell's output, which is between the two.
 NOTEBOOKS: Final = ("http://localhost:*", "http://127.0.0.1:*")
-_COLAB: Final = ("https://colab.research.google.com", "https://*.googleusercontent.com")
+_COLAB: Final = (
+    "https://colab.research.google.com",
+    "https://*.googleusercontent.com",
+    "https://*.colab.dev",
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ class Studio:
     def show(self, height: int = 900) -> Frame | None:
         """Open the studio inside a notebook, `height` pixels high, and return what the last line of a cell
         shows. In Colab its own proxy shows it, and nothing is returned. No link is shared: who does not see
-        the notebook does not see the studio. The cell may be run again.
+        the notebook does not see the studio. The cell may be run again. Raises InputError where Colab does
+        not say at which address its proxy shows it.
         """
         self._stop()
         try:
@@ -133,7 +139,10 @@ class Studio:
             return Frame(self.open(frames=NOTEBOOKS), height)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        outside: str = output.eval_js(f"google.colab.kernel.proxyPort({port})")
+        outside = output.eval_js(f"google.colab.kernel.proxyPort({port})")
+        if not isinstance(outside, str) or not outside.startswith("https://"):
+            hint = "Run the cell in a notebook that is open in a browser, and connected."
+            raise InputError("Colab gives the studio no address", field="show", value=outside, hint=hint)
         self.open(port, outside=outside, frames=_COLAB)
         output.serve_kernel_port_as_iframe(port, height=str(height))
         return None
