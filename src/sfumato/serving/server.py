@@ -13,6 +13,7 @@ import gradio as gr
 import uvicorn
 
 from sfumato.errors import InputError
+from sfumato.serving.cleaning import CleanUploads
 from sfumato.serving.desk import ALONE, Desk
 from sfumato.serving.guard import Guard, hosts_of
 from sfumato.serving.live import Live
@@ -62,8 +63,10 @@ def application(
     alone = ALONE if address.password is None else None
     outside = () if address.outside is None else (urlsplit(address.outside),)
     names = (*address.hosts, address.host, *(one.netloc for one in outside))
+    # Parts that somebody added may take files of any kind.
+    clean = CleanUploads(live, desk.settings.max_pixels, others=page is not None)
     return Guard(
-        live,
+        clean,
         hosts=hosts_of(names),
         password=address.password,
         alone=alone,

@@ -60,6 +60,9 @@ def check_canvas(picture: Path | bytes, max_pixels: int) -> None:
                 width, height = image.size
     # The bytes may be hostile: see `opened`.
     except Exception as error:
+        if isinstance(picture, Path) and not picture.exists():
+            hint = "Put it on the canvas again."
+            raise PictureError("is not kept any more", field="picture", hint=hint) from error
         raise PictureError(
             "is none that can be read", field="picture", hint="Give a PNG, JPEG or WebP file."
         ) from error
