@@ -31,7 +31,8 @@ def ask(
     guard: Guard | None = None,
     type_: str = "http",
     body: tuple[bytes, ...] = (b"",),
-    **headers: str,
+    server: Any = None,
+    **headers: Any,
 ) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of the answer; 1008 is what a refused socket closes with."""
     sent: list[Message] = []
@@ -49,6 +50,7 @@ def ask(
         "scheme": "http",
         "method": method,
         "path": path,
+        "server": server,
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
     }
     # In a thread: the tests of the page in a browser keep a loop running in this one.
@@ -168,10 +170,30 @@ def test_large_bodies_are_refused_announced_or_not() -> None:
 
 def test_further_hosts_are_named() -> None:
     guard = Guard(inside, hosts=hosts_of(["Studio.local:7860", "192.168.1.5"]))
-    assert ask(guard=guard, host="studio.local")[0] == 200
+    assert ask(guard=guard, host="studio.LOCAL:7860")[0] == 200
+    assert ask(guard=guard, host="studio.local")[0] == 400  # which is port 80
     assert ask(guard=guard, host="192.168.1.5:7860")[0] == 200
+    assert ask(guard=guard, host="192.168.1.5")[0] == 200  # a proxy of somebody's own
     assert ask(guard=guard, host=HERE)[0] == 200
     assert ask(guard=guard, host="192.168.1.6")[0] == 400
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:80", "localhost:78600"])
+def test_this_machine_is_reached_at_its_own_port(host: str) -> None:
+    """A tunnel or a container may give it another, which whoever opened it says."""
+    status, _, body = ask(host=host, server=("127.0.0.1", 7860))
+    assert status == 400
+    assert b"listens at port 7860" in body
+    assert ask(host="localhost:7860", server=("127.0.0.1", 7860))[0] == 200
+    tunnel = Guard(inside, hosts=hosts_of(["localhost:8000"]))
+    assert ask(guard=tunnel, host="LOCALHOST:8000", server=("127.0.0.1", 7860))[0] == 200
+    assert ask(guard=tunnel, host="localhost:7860", server=("127.0.0.1", 7860))[0] == 200
+    assert ask(guard=tunnel, host="127.0.0.1:8000", server=("127.0.0.1", 7860))[0] == 400
+
+
+def test_what_listens_at_no_port_takes_any() -> None:
+    assert ask(host="localhost:8000", server=("/run/studio.sock", None))[0] == 200
+    assert ask(host="localhost", server=None)[0] == 200
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-host", "X-Forwarded-Proto", "forwarded", "x-gradio-server"])
@@ -182,7 +204,8 @@ def test_what_anybody_can_say_of_where_this_is_goes_no_further(name: str) -> Non
         seen.append(scope)
         await inside(scope, receive, send)
 
-    assert ask(guard=Guard(keep), **{name: "evil.example", "accept": "x"})[0] == 200
+    said: dict[str, Any] = {name: "evil.example", "accept": "x"}
+    assert ask(guard=Guard(keep), **said)[0] == 200
     assert dict(seen[0]["headers"]) == {b"host": HERE.encode(), b"accept": b"x"}
 
 

@@ -58,12 +58,13 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Guard:
-    """Lets through to `inner` what names one of `hosts` (names without ports, brackets around IPv6) and comes
-    from them; with a `password`, which the user "sfumato" gives by HTTP's basic authentication, nothing
-    without it. Each request has `scope["state"]["visitor"]`: who asks, from a cookie, or `alone` where
-    everybody is the same person. `origins` are further addresses, such as https://name, at which a proxy of
-    the person's own shows the page; `frames` those of pages that may show it in a frame, as the rule
-    frame-ancestors of a Content-Security-Policy takes them.
+    """Lets through to `inner` what names one of `hosts` (brackets around IPv6) and comes from them: names of
+    this machine at the port that is listened at, one with a port at that one, and any other at every port, as
+    somebody's own proxy has another. With a `password`, which the user "sfumato" gives by HTTP's basic
+    authentication, nothing without it. Each request has `scope["state"]["visitor"]`: who asks, from a cookie,
+    or `alone` where everybody is the same person. `origins` are further addresses, such as https://name, at
+    which a proxy of the person's own shows the page; `frames` those of pages that may show it in a frame, as
+    the rule frame-ancestors of a Content-Security-Policy takes them.
     """
 
     inner: Application
@@ -111,8 +112,7 @@ class Guard:
 
     def _check(self, scope: Scope, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
-        if _name(host) not in self.hosts:
-            raise Refusal(400, "This server is not reached by that name.")
+        _check_host(host, self.hosts, scope)
         self._check_password(headers)
         path = unquote(scope["path"])
         here = f"{'https' if scope['scheme'] in ('https', 'wss') else 'http'}://{host}".lower()
@@ -203,8 +203,26 @@ def _framed(frames: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def hosts_of(names: Iterable[str]) -> frozenset[str]:
-    """Return `names` of hosts as a `Guard` takes them, with those of this machine itself."""
-    return frozenset({*LOOPBACK, *(_name(name) for name in names)})
+    """Return `names` of hosts, with or without ports, as a `Guard` takes them, with this machine's own."""
+    return frozenset({*LOOPBACK, *(name.lower() for name in names if _name(name))})
+
+
+def _check_host(host: str, hosts: frozenset[str], scope: Scope) -> None:
+    """Raise Refusal for a host that is none of `hosts`, and for one of this machine's own names with another
+    port than the one that is listened at: Gradio makes the addresses of the page of what it is told here.
+    """
+    name, host = _name(host), host.lower()
+    if name and host != name and host in hosts:
+        return  # somebody said this very port
+    if name not in hosts:
+        raise Refusal(400, "This server is not reached by that name, or not at that port.")
+    _, listening = scope.get("server") or (None, None)
+    if name not in LOOPBACK or listening is None:
+        return
+    port = host[len(name) + 1 :] or ("443" if scope["scheme"] in ("https", "wss") else "80")
+    if int(port) != listening:
+        hint = f"To reach it at another, as through a tunnel, open it with --name {name}:{port}"
+        raise Refusal(400, f"This server listens at port {listening}. {hint}.")
 
 
 def _name(host: str) -> str:

@@ -21,6 +21,7 @@ from sfumato.serving.mounting import mounted
 from sfumato.serving.studio.build import build
 from sfumato.serving.studio.look import Dressed
 from sfumato.serving.studio.news import PLACE, answer_of
+from sfumato.serving.studio.telling import without_folders
 from sfumato.serving.studio.wearing import UNUSABLE, Stamp, problem_of, read, stamp_of, unusable
 from sfumato.serving.studio.words import words_of
 
@@ -165,7 +166,7 @@ class Live:
 
     def _say(self, dressed: Dressed, problem: str) -> None:
         """Have the page, in the words of `dressed`, and the terminal say that the look cannot be used."""
-        self._broken = (words_of(dressed.look)("look_kept", problem),)
+        self._broken = (words_of(dressed.look)("look_kept", without_folders(problem)),)
         self._tell(self._broken)
 
     def _tell(self, lines: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from loopback_hub import Hub, serving
 from sfumato.errors import ModelFileError
-from sfumato.serving.studio.hub_theme import MAX_BYTES, NEAR, checked, is_hub_name, with_theme
+from sfumato.serving.studio.hub_theme import FOLDER, MAX_BYTES, NEAR, checked, is_hub_name, with_theme
 from sfumato.serving.studio.look import Dressed, Look
 from sfumato.serving.studio.theme import theme_of
 from sfumato.settings import Settings
@@ -174,3 +174,15 @@ def test_names_are_told_from_folders_and_from_themes_of_gradio() -> None:
 @pytest.mark.parametrize("name", sorted(NEAR))
 def test_what_comes_near_can_be_worn(name: str) -> None:
     theme_of(Dressed(Look(**NEAR[name]), Path()))
+
+
+def test_a_kept_theme_that_cannot_be_read_is_a_note_without_its_folder(
+    settings: Settings,
+) -> None:
+    kept = settings.data_dir / "studio" / FOLDER / "ada--dusk.json"
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to("/proc/self/mem")  # a file, of which nothing can be read at its beginning
+    dressed = with_theme(Dressed(Look(theme="ada/dusk"), settings.data_dir), settings)
+    (note,) = dressed.notes
+    assert "cannot be read: Input/output error (got 'ada/dusk')" in note
+    assert str(settings.data_dir) not in note

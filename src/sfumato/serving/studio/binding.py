@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 import gradio as gr
 
 from sfumato.errors import SfumatoError
+from sfumato.serving.studio.telling import told
 
 _Given = ParamSpec("_Given")
 _Told = TypeVar("_Told")
@@ -30,6 +31,6 @@ def kindly(handle: Callable[_Given, _Told]) -> Callable[_Given, _Told]:
         try:
             return handle(*values, **more)
         except SfumatoError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise gr.Error(told(error), print_exception=False) from None
 
     return handled

@@ -15,6 +15,7 @@ from sfumato.recipe.image import Resolved
 from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
+from sfumato.serving.studio.telling import told
 from sfumato.serving.studio.words import Words
 from sfumato.serving.timing import Took
 
@@ -88,7 +89,7 @@ def details_of(desk: Desk, words: Words, kept: Kept) -> str:
         resolved = single(from_json(metadata.resolved_json, Resolved))
         recipe, backend = recipe_text(resolved), metadata.backend
     except SfumatoError as error:
-        trouble = f"<p>{escape(str(error))}</p>"
+        trouble = f"<p>{escape(told(error))}</p>"
         return f'<div class="sf-made">{_prompt(kept.prompt)}{_listed(facts)}{trouble}</div>'
     facts = _settings(resolved, words) | facts
     facts |= {words("fact_backend"): backend, words("fact_run"): digest(resolved)}

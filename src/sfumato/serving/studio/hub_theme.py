@@ -17,6 +17,7 @@ from sfumato.errors import InputError, MissingExtraError, ModelFileError, Sfumat
 from sfumato.imaging.writing import make_folder, write_file
 from sfumato.models.pulling import HUB
 from sfumato.serving.studio.look import Dressed
+from sfumato.serving.studio.telling import without_folders
 from sfumato.settings import Settings
 
 MAX_BYTES: Final = 1_000_000
@@ -79,13 +80,20 @@ def with_theme(dressed: Dressed, settings: Settings, endpoint: str | None = None
             else "The page wears one that comes near to it instead."
         )
         look = dressed.look.model_copy(update=fields)
-        return replace(dressed, look=look, notes=(*dressed.notes, f"{str(error).rstrip('.')}. {instead}"))
+        return replace(
+            dressed, look=look, notes=(*dressed.notes, f"{without_folders(error).rstrip('.')}. {instead}")
+        )
 
 
 def _theme(asked: _Asked, settings: Settings, endpoint: str | None) -> Mapping[str, Any]:
     place = asked.place(settings)
     if place.is_file():
-        return checked(place.read_bytes()[: MAX_BYTES + 1], asked.repo)
+        try:
+            with place.open("rb") as file:
+                kept = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise ModelFileError(f"cannot be read: {error.strerror}", **_of(asked)) from error
+        return checked(kept, asked.repo)
     if settings.offline:
         hint = "Without SFUMATO_OFFLINE it is fetched once, and kept."
         raise InputError("is not kept here, and cannot be fetched: offline", **_of(asked), hint=hint)

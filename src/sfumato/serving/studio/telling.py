@@ -1,0 +1,61 @@
+"""Errors as they are told: whoever opened the studio sees where a file lies, visitors its name alone."""
+
+import re
+from pathlib import PurePath
+from typing import Final
+
+from gradio.context import LocalContext
+
+from sfumato.errors import SfumatoError
+from sfumato.serving.desk import ALONE
+from sfumato.serving.studio.visitors import visitor_of
+
+_PLACE: Final = r"(?:[A-Za-z]:)?[\\/]"
+#: A place in quotes may have blanks in it; one that was cut short ends in the middle of a folder's name.
+_QUOTED: Final = re.compile(rf"(['\"])({_PLACE}.*?)\1(\.\.\. \d+ characters)?")
+_BARE: Final = re.compile(rf"(?<![^\s'\"(=]){_PLACE}(?:[^\s'\"\\/]+[\\/])+")  # before a file's name
+_WHOLE: Final = re.compile(rf"(?<![^\s'\"(=]){_PLACE}[^\s'\"]+")
+
+
+def told(problem: object) -> str:
+    """Return what went wrong as the visitor may read it whose request this is: with folders of this machine
+    where nobody else can ask, and without them for those whom a password let in.
+    """
+    alone = visitor_of(LocalContext.request.get(None)) == ALONE
+    return str(problem) if alone else without_folders(problem)
+
+
+def without_folders(problem: object) -> str:
+    """Return an error, or its line, with names of files but not the folders in which they are. A hint that
+    names one is left out: it is for who can reach it.
+    """
+    if isinstance(problem, SfumatoError):
+        return _line(problem)
+    said, got, hint = str(problem).partition("). ")
+    return _plain(said + (")" if got and _WHOLE.search(hint) else got + hint))
+
+
+def _line(error: SfumatoError) -> str:
+    value, said = error.value, error.message
+    place = str(value) if isinstance(value, (str, PurePath)) else ""
+    if re.match(_PLACE, place):
+        value = _last(place)
+        for folder in (place, *map(str, PurePath(place).parents)):
+            if len(folder) > 1:
+                said = said.replace(folder, _last(folder) if folder == place else "")
+    hint = None if error.hint is None or _WHOLE.search(error.hint) else error.hint
+    return _plain(str(SfumatoError(said, field=error.field, value=value, hint=hint)))
+
+
+def _plain(text: str) -> str:
+    return _BARE.sub("", _QUOTED.sub(_name, text))
+
+
+def _name(found: re.Match[str]) -> str:
+    if found[3]:  # where it was cut nobody knows what is a folder
+        return "'...'"
+    return f"{found[1]}{_last(found[2])}{found[1]}"
+
+
+def _last(place: str) -> str:
+    return re.split(r"[\\/]", place.rstrip("\\/"))[-1]
