@@ -19,8 +19,11 @@ from served_studio import bundled_settings, served_studio
 from sfumato.imaging.io import encode_picture
 from sfumato.imaging.metadata import read_metadata
 from sfumato.recipe.codec import digest, from_json
+from sfumato.recipe.extras import Apg, ExtrasPart
 from sfumato.recipe.image import Resolved
-from sfumato.recipe.parts import ImagePart, TextPart
+from sfumato.recipe.of_model import SchedulePart
+from sfumato.recipe.parts import ImagePart, TextPart, VariationPart
+from sfumato.recipe.refining import RefinePart
 
 NAME = "picture.png"  # what the page calls what is on its canvas
 
@@ -74,12 +77,57 @@ STYLE = Same(
     ("watercolour of a lighthouse", "--seed", "3", "--steps", "5"),
     sfumato.Recipe(seed=3, steps=5, parts=(TextPart(prompt="watercolour of a lighthouse"),)),
 )
+FINER = Same(
+    {
+        "prompt": "a frog",
+        "seed": "9",
+        "steps": "5",
+        "finer_rescale": "0.4",
+        "finer_apg": "0, 0.05, -0.25",
+        "finer_refiner": "bundled",
+        "finer_refine_from": "0.5",
+        "finer_cache_interval": "2",
+        "finer_variation": "0.2",
+        "finer_variation_seed": "4",
+        "finer_zero_snr": "no",
+    },
+    (
+        *("a frog", "--seed", "9", "--steps", "5", "--guidance-rescale", "0.4", "--apg", "0,0.05,-0.25"),
+        *("--refiner", "bundled", "--refine-from", "0.5", "--cache-interval", "2"),
+        *("--variation", "0.2", "--variation-seed", "4", "--no-zero-snr"),
+    ),
+    sfumato.Recipe(
+        seed=9,
+        steps=5,
+        cache_interval=2,
+        parts=(
+            TextPart(prompt="a frog", guidance_rescale=0.4),
+            ExtrasPart(apg=Apg(eta=0.0, norm=0.05, momentum=-0.25)),
+            RefinePart(model="bundled", start=0.5),
+            VariationPart(strength=0.2, seed=4),
+            SchedulePart(zero_snr=False),
+        ),
+    ),
+)
 EDIT = Same(
-    {"task": "change", "prompt": "a lighthouse at night", "strength": 0.6, "seed": "5"},
-    ("a lighthouse at night", "--strength", "0.6", "--seed", "5", "--image", NAME),
+    {
+        **{"task": "change", "prompt": "a lighthouse at night", "strength": 0.6, "seed": "5"},
+        **{"steps": "8", "sampler": "ddim", "guidance_stop": 0.9, "finer_eta": "0.5", "finer_tiling": "x"},
+    },
+    (
+        *("a lighthouse at night", "--strength", "0.6", "--seed", "5", "--image", NAME, "--steps", "8"),
+        *("--sampler", "ddim", "--guidance-stop", "0.9", "--eta", "0.5", "--tiling", "x"),
+    ),
     sfumato.Recipe(
         seed=5,
-        parts=(TextPart(prompt="a lighthouse at night"), ImagePart(source=NAME, strength=0.6)),
+        steps=8,
+        sampler="ddim",
+        eta=0.5,
+        parts=(
+            TextPart(prompt="a lighthouse at night", guidance_stop=0.9),
+            ImagePart(source=NAME, strength=0.6),
+            ExtrasPart(tiling="x"),
+        ),
     ),
     button="sf-edit-draw",
     image=True,
@@ -104,7 +152,7 @@ def painted() -> NDArray[np.uint8]:
     return pixels
 
 
-@pytest.mark.parametrize("same", [WINDOW, STYLE, EDIT], ids=["window", "style", "edit"])
+@pytest.mark.parametrize("same", [WINDOW, STYLE, FINER, EDIT], ids=["window", "style", "finer", "edit"])
 def test_page_command_line_and_python_agree(
     same: Same, visitor: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 
 from sfumato.errors import PictureError
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create, edit, gallery_tab, links
+from sfumato.serving.studio import create, edit, finer, gallery_tab, links, models_tab
 from sfumato.serving.studio.create import FORM
 from sfumato.serving.studio.links import recipe_in
 from sfumato.serving.studio.look import Look
@@ -167,3 +167,33 @@ def test_buttons_that_lead_nowhere_are_not_seen(desk: Desk) -> None:
         parts = {"edit": edit.build(desk, WORDS, Look())}
         links.connect(page, desk, WORDS, parts, gr.Tabs())
     assert handler(page, parts["edit"]["area"].buttons["edit_this"])
+
+
+def test_a_model_to_draw_with_brings_its_shapes_and_what_it_can_do(desk: Desk) -> None:
+    with gr.Blocks(analytics_enabled=False) as page:
+        tabs = gr.Tabs()
+        built = (("create", create.build), ("models", models_tab.build))
+        parts = {name: build(desk, WORDS, Look()) for name, build in built}
+        links.connect(page, desk, WORDS, parts, tabs)
+    use = handler(page, parts["models"]["use"])
+    model, size, _, *shown = use("tiny", "")
+    assert (model.value, size.value) == ("tiny", "Square 64 x 64")
+    assert [one["visible"] for one in shown] == [
+        name in ("pag", "freeu", "refiner", "refine_from", "cache_interval") for name in finer.BOUND
+    ]
+    with pytest.raises(gr.Error, match="Choose a model"):
+        use("gone", "")
+
+
+def test_what_a_picture_asks_for_and_is_not_here_is_said(
+    page: Page, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Info", told.append)
+    fill = handler(page[0], page[1]["create"]["drop"], "upload")
+    text = f"{PARAMETERS}, Clip skip: 2, VAE: theirs.safetensors, Refiner: other, Refiner switch at: 0.7"
+    values = form(fill(str(picture(parameters=text))))
+    assert (values["finer_vae"], values["finer_clip_skip"]) == ("", "")
+    (line,) = told
+    assert "some, " in line
+    assert "clip_skip" in line

@@ -19,6 +19,7 @@ from sfumato.serving.studio.binding import kindly
 from sfumato.serving.studio.finer_library import here
 from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
+from sfumato.serving.studio.telling import told
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
@@ -80,7 +81,7 @@ def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Pa
         except SfumatoError as error:
             # Where a visitor's file was put is nothing that a visitor is told.
             error.value = Path(path).name if str(error.value) == path else error.value
-            raise gr.Error(str(error), print_exception=False) from None
+            raise gr.Error(told(error), print_exception=False) from None
 
     made["drop"].upload(from_file, made["drop"], form, **QUIET)
     if "gallery" in parts:
@@ -93,16 +94,18 @@ def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Pa
         parts["gallery"]["reuse"].click(reuse, parts["gallery"]["chosen"], [*form, tabs], **QUIET)
     if "models" in parts:
 
-        def use(name: str) -> list[Any]:
+        def use(name: str, refiner: str) -> list[Any]:
             if not is_known(name, desk.settings):
                 raise gr.Error(words("cannot_draw"), print_exception=False)
             values = dict(zip(create.FORM, create.filled(Create(model=name), desk), strict=True))
             # One that came after the page was built is none of its choices yet.
             model = gr.Dropdown(choices=drawn_with(desk), value=values["model"])
-            return [model, values["size"], gr.Tabs(selected="create")]
+            shown_with = finer.shown_for(name, refiner, desk)
+            return [model, values["size"], gr.Tabs(selected="create"), *shown_with]
 
-        changed = [made["model"], made["size"], tabs]
-        parts["models"]["use"].click(use, parts["models"]["chosen"], changed, **QUIET)
+        changed = [made["model"], made["size"], tabs, *finer.bound(made)]
+        chosen = [parts["models"]["chosen"], made["finer_refiner"]]
+        parts["models"]["use"].click(kindly(use), chosen, changed, **QUIET)
 
 
 def _to_edit(desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
