@@ -7,8 +7,7 @@ the stream of news with its differences. Neither mouse nor scripts: those are wh
 import json
 import secrets
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -45,8 +44,6 @@ class Visitor:
     http: httpx.Client = field(init=False)
     session: str = field(default_factory=lambda: secrets.token_hex(5))
     _config: dict[str, Any] = field(default_factory=dict[str, Any])
-    _outputs: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
-    _seen: dict[str, Shown] = field(default_factory=dict[str, Shown])
 
     def __post_init__(self) -> None:
         self.http = httpx.Client(base_url=self.url, auth=self.auth, timeout=WAIT, trust_env=False)
@@ -72,12 +69,17 @@ class Visitor:
 
     def drawing(self, button: str = "sf-generate", **fields: Any) -> Generator[Shown, None, None]:
         """Press a button that draws, and yield what is shown, with every news."""
-        self.press(button, **fields)
-        yield from self.follow()
+        said = self.press(button, **fields)
+        if said.problem is not None or said.progress:
+            yield said
+        else:
+            yield from self.follow(button)
 
-    def press(self, button: str = "sf-generate", **fields: Any) -> None:
-        """Press a button that draws, with `fields` in its form."""
-        made = self._handler(button, "click")
+    def press(self, button: str = "sf-generate", **fields: Any) -> Shown:
+        """Press a button that draws, with `fields` in its form, and return what is said at once: nothing
+        where that went well.
+        """
+        made = self._handler(button)
         form = FORMS[button]
         unknown = set(fields) - set(form)
         assert not unknown, unknown
@@ -85,10 +87,21 @@ class Visitor:
             fields[name] if name in fields else self._component(number)["props"].get("value")
             for name, number in zip(form, made["inputs"], strict=True)
         ]
-        self._join(made, data)
+        answer = self._post("run/predict", made, data)
+        if answer.status_code != httpx.codes.OK:
+            return Shown(problem=str(answer.json().get("error")))
+        notice, full, _ = answer.json()["data"]
+        return Shown("".join(one for one in (notice, full) if isinstance(one, str)))
 
-    def follow(self) -> Generator[Shown, None, None]:
-        """Yield what is shown after each news of what was pressed, until it ends."""
+    def join(self, button: str = "sf-generate") -> None:
+        """Ask for news of what was pressed, as the page does after each click."""
+        asking = self._handler(button)["id"]
+        (made,) = [one for one in self._config["dependencies"] if one["trigger_after"] == asking]
+        self._post("queue/join", made, [None]).raise_for_status()
+
+    def follow(self, button: str = "sf-generate") -> Generator[Shown, None, None]:
+        """Yield what is shown after each news of what was pressed, until all of it ended."""
+        self.join(button)
         outputs: list[Any] = []
         shown = Shown()
         for news in self.stream():
@@ -106,27 +119,15 @@ class Visitor:
                 return
 
     def ends(self, number: int) -> list[tuple[float, Shown]]:
-        """Follow `number` jobs that were asked for, and return when each ended, by
-        `time.monotonic`, and what was shown then.
+        """Follow what was pressed, `number` drawings of one picture each, and return when each picture came,
+        by `time.monotonic` (at the end, where it did not), and what was shown at last.
         """
-        with closing(self.stream()) as stream:
-            return self.ended(stream, number)
-
-    def ended(self, stream: Iterator[dict[str, Any]], number: int) -> list[tuple[float, Shown]]:
-        """Read `stream` until `number` jobs ended, and return what `ends` does."""
-        outputs, shown = self._outputs, self._seen
-        found: list[tuple[float, Shown]] = []
-        for news in stream:
-            event = str(news.get("event_id"))
-            if news["msg"] == "process_generating" and news["success"]:
-                outputs[event] = _patched(outputs.get(event, []), news["output"]["data"])
-                shown[event] = self._shown(outputs[event], shown.get(event, Shown()))
-            elif news["msg"] == "process_completed":
-                failed = Shown(problem=str(news["output"].get("error")))
-                found.append((time.monotonic(), shown.pop(event, Shown()) if news["success"] else failed))
-            if len(found) == number:
-                break
-        return found
+        times: list[float] = []
+        last = Shown()
+        for last in self.follow():
+            times += [time.monotonic()] * (len(last.pictures) - len(times))
+        times += [time.monotonic()] * (number - len(times))
+        return [(when, last) for when in times]
 
     def file(self, address: str) -> bytes:
         """Return a file that the page shows."""
@@ -138,18 +139,19 @@ class Visitor:
         path = answer.raise_for_status().json()[0]
         return {"path": path, "orig_name": name, "mime_type": kind, "meta": {"_type": "gradio.FileData"}}
 
-    def _join(self, made: Mapping[str, Any], data: Sequence[Any]) -> None:
+    def _post(self, place: str, made: Mapping[str, Any], data: Sequence[Any]) -> httpx.Response:
+        target = next((one[0] for one in made["targets"] if one[0] is not None), None)
         body = {
             "data": data,
             "event_data": None,
             "fn_index": made["id"],
-            "trigger_id": made["targets"][0][0],
+            "trigger_id": target,
             "session_hash": self.session,
         }
         # As the browser writes it: ensure_ascii lets what is no character (a lone surrogate) through.
         sent = json.dumps(body).encode("ascii")
         json_type = {"content-type": "application/json"}
-        self.http.post("/gradio_api/queue/join", content=sent, headers=json_type).raise_for_status()
+        return self.http.post(f"/gradio_api/{place}", content=sent, headers=json_type)
 
     def stream(self) -> Generator[dict[str, Any], None, None]:
         """Yield the news of all that was asked for, as Gradio tells them."""
@@ -168,12 +170,14 @@ class Visitor:
             return Shown(str(line or ""), before.pictures)
         return Shown(str(line or ""), [_address(one["image"]) for one in results])
 
-    def _handler(self, button: str, event: str) -> dict[str, Any]:
+    def _handler(self, button: str) -> dict[str, Any]:
+        """Return what a click on a button calls."""
         numbers = {one["id"] for one in self._config["components"] if one["props"].get("elem_id") == button}
         (found,) = [
             one
             for one in self._config["dependencies"]
-            if any(target[0] in numbers and target[1] == event for target in one["targets"]) and one["inputs"]
+            if any(target[0] in numbers and target[1] == "click" for target in one["targets"])
+            and one["inputs"]
         ]
         return found
 

@@ -7,9 +7,8 @@ The tab as people see it is in tests/serving/browser; disks, memory and kills ar
 import json
 import shutil
 import socket
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,15 @@ import httpx
 import pytest
 from PIL import Image
 
+from held_queue import held
 from hurt_studio import state_of
-from page_client import Visitor
+from page_client import Shown, Visitor
 from served_studio import Served, bundled_settings, served_studio
-from sfumato.engine.events import Event
 from sfumato.models.folders import BUNDLED
 from sfumato.recipe.adapters import Adapter, AdaptersPart
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
-from sfumato.serving.desk import ALONE, Desk, open_desk
+from sfumato.serving.desk import ALONE, open_desk
 from sfumato.serving.queue import MOST_EACH
 from sfumato.settings import Settings
 from tiny_models import tiny_folder
@@ -76,27 +75,9 @@ def whole(studio: Served) -> Iterator[None]:
     }
 
 
-@contextmanager
-def held(desk: Desk) -> Generator[threading.Event]:
-    """Keep the queue from drawing until the event that is given is set, or the block ends."""
-    gate = threading.Event()
-
-    def wait(recipe: Recipe, preview_every: int) -> Generator[Event, None, None]:
-        assert gate.wait(WAIT)
-        yield from ()
-
-    job = desk.queue.submit(Recipe(), "somebody else", wait)
-    try:
-        yield gate
-    finally:
-        gate.set()
-        followed(desk, job)
-
-
 @pytest.mark.parametrize(
     "prompt",
     [
-        "",
         "a frog " * 150_000,
         "a\0frog",
         "a \ud800 frog",
@@ -108,7 +89,6 @@ def held(desk: Desk) -> Generator[threading.Event]:
         "\x1b[2J\r\n\ta frog",
     ],
     ids=[
-        "empty",
         "1 MB",
         "NUL",
         "surrogate",
@@ -125,6 +105,17 @@ def test_any_text_is_a_prompt(visitor: Visitor, prompt: str) -> None:
     assert seen[-1].done, seen[-1]
     assert max(len(one.progress) for one in seen) < 100_000  # not the whole prompt with every news
     assert all("<img src=x" not in one.progress for one in seen)
+
+
+@pytest.mark.parametrize("prompt", ["", " \t\n", "\u00a0"], ids=["empty", "blanks", "hard blank"])
+@pytest.mark.parametrize("style", ["as it is", "watercolour"])
+def test_without_words_nothing_waits(visitor: Visitor, studio: Served, prompt: str, style: str) -> None:
+    before = len(studio.desk.queue.of(ALONE))
+    said = visitor.press(prompt=prompt, style=style, loras="<lora:ink:1>")
+    assert "Say what you would like to see, or take an example." in said.progress
+    said = visitor.press("sf-edit-draw", task="change", prompt=prompt)
+    assert "Say what you would like to see." in said.progress
+    assert len(studio.desk.queue.of(ALONE)) == before
 
 
 @pytest.mark.parametrize(
@@ -243,19 +234,23 @@ def test_two_hundred_clicks_are_twenty_drawings_in_their_order(other: Visitor, s
     desk, visitor = studio.desk, other
     known = {one.id for one in desk.queue.of(ALONE)}
     with held(desk) as gate:
-        for number in range(CLICKS):
-            visitor.press(prompt="a frog", steps="1", seed=str(number))
-        # The refused are told at once, the others are still waiting.
-        with closing(visitor.stream()) as stream:
-            refused = [shown for _, shown in visitor.ended(stream, CLICKS - MOST_EACH)]
-            assert {"20 of yours are waiting already" in one.progress for one in refused} == {True}
-            mine = [one for one in desk.queue.of(ALONE) if one.id not in known]
-            assert [one.state for one in mine] == ["queued"] * MOST_EACH
-            assert [one.position for one in mine] == [*range(1, MOST_EACH + 1)]
-            assert visitor.http.get("/config").status_code == 200
+        # Each is answered at once; the refused are told why, while the others wait.
+        said = [visitor.press(prompt="a frog", steps="1", seed=str(number)) for number in range(CLICKS)]
+        assert [one.progress for one in said[:MOST_EACH]] == [""] * MOST_EACH
+        assert {f"{MOST_EACH} of yours are waiting" in one.progress for one in said[MOST_EACH:]} == {True}
+        mine = [one for one in desk.queue.of(ALONE) if one.id not in known]
+        assert [one.state for one in mine] == ["queued"] * MOST_EACH
+        assert [one.position for one in mine] == [*range(1, MOST_EACH + 1)]
+        assert [one.place for one in mine] == [*range(1, MOST_EACH + 1)]
+        assert visitor.http.get("/config").status_code == 200
+        seen: list[Shown] = []
+        for shown in visitor.follow():  # one stream for all of it
+            seen.append(shown)
             gate.set()
-            served = visitor.ended(stream, MOST_EACH)
-        assert all(shown.done and shown.pictures for _, shown in served)
+    assert f"Waiting: 1 of {MOST_EACH} · 1 before it" in seen[0].progress
+    assert f"· {MOST_EACH - 1} more wait" in seen[0].progress
+    assert seen[-1].done
+    assert len(seen[-1].pictures) == MOST_EACH
     seeds = [one.recipe.seed for one in mine]
     kept = [desk.gallery.get(desk.queue.get(one.id, ALONE).pictures[0], ALONE) for one in mine]
     assert [one.seed for one in sorted(kept, key=lambda one: one.id)] == seeds
@@ -265,6 +260,7 @@ def test_who_closes_the_tab_finds_the_picture_in_the_gallery(other: Visitor, stu
     desk, visitor = studio.desk, other
     with held(desk):
         visitor.press(prompt="closed meanwhile", steps="2", seed="77")
+        visitor.join()
         with closing(visitor.stream()) as stream:
             next(stream)
         visitor.http.close()  # while it waits
@@ -272,6 +268,35 @@ def test_who_closes_the_tab_finds_the_picture_in_the_gallery(other: Visitor, stu
         assert job.state == "queued"
     assert followed(desk, job).state == "done"
     assert [one.prompt for one in desk.gallery.search(ALONE, "closed meanwhile")] == ["closed meanwhile"]
+
+
+def test_a_number_that_is_none_does_not_disturb_what_is_followed(other: Visitor, studio: Served) -> None:
+    with held(studio.desk) as gate:
+        assert other.press(prompt="a frog", steps="1").progress == ""
+        news = other.follow()
+        assert "Waiting" in next(news).progress
+        with Visitor(studio.url, session=other.session) as same_page:
+            refused = same_page.open().press(prompt="a frog", steps="many")
+        assert 'role="alert"' in refused.progress
+        gate.set()
+        *_, last = news
+    assert last.done
+    assert len(last.pictures) == 1
+
+
+def test_pages_of_one_visitor_follow_all_of_it(other: Visitor, studio: Served) -> None:
+    with held(studio.desk) as gate, Visitor(studio.url) as second:
+        assert other.press(prompt="first page", steps="1").progress == ""
+        news = other.follow()
+        assert "Waiting ·" in next(news).progress
+        assert second.open().press(prompt="second page", steps="1").progress == ""
+        assert "Waiting: 1 of 2" in next(news).progress
+        gate.set()
+        *_, last = second.follow()
+        *_, here = news
+    assert last.done
+    assert here.done
+    assert len(last.pictures) == len(here.pictures) == 2
 
 
 def test_a_request_that_is_no_request_hurts_nobody(studio: Served) -> None:

@@ -369,3 +369,76 @@ def test_a_job_that_draws_nothing_tells_how_far_it_is(queue: JobQueue) -> None:
     assert seen[-1][0] == "done"
     assert queue.get(job.id, ME).title == "Loading it"
     assert not queue.drawing
+
+
+def test_jobs_of_a_tab_are_in_a_series_as_long_as_one_is_left(queue: JobQueue, drawing: Drawing) -> None:
+    first = queue.submit(frog(seed=1), ME, tab="create")
+    second = queue.submit(frog(seed=2), ME, tab="create")
+    apart = [queue.submit(frog(seed=3), ME, tab="edit"), queue.submit(frog(seed=4), OTHER, tab="create")]
+    plain = queue.submit(frog(seed=5), ME)
+    assert [(one.series, one.place) for one in (first, second)] == [(first.id, 1), (first.id, 2)]
+    assert [(one.series, one.place) for one in apart] == [(one.id, 1) for one in apart]
+    assert (plain.series, plain.place) == ("", 0)
+    assert [one.id for one in queue.series(first.id, ME)] == [first.id, second.id]
+    assert queue.series(first.id, OTHER) == queue.series("", ME) == ()
+    assert queue.series_under_way(ME, "create") == first.id
+    assert queue.series_under_way("third", "create") == ""
+    queue.start()
+    news = queue.follow_series(first.id, ME)
+    assert len(next(news)) == 2
+    added = queue.submit(frog(seed=6), ME, tab="create")
+    assert (added.series, added.place) == (first.id, 3)
+    assert len(next(news)) == 3
+    drawing.gate.set()
+    *_, last = news
+    assert [(one.id, one.state) for one in last] == [(one.id, "done") for one in (first, second, added)]
+    assert queue.series_under_way(ME, "create") == ""
+    fresh = queue.submit(frog(seed=7), ME, tab="create")
+    assert (fresh.series, fresh.place) == (fresh.id, 1)
+
+
+def test_who_follows_a_series_that_is_over_sees_its_end_once(queue: JobQueue, drawing: Drawing) -> None:
+    drawing.gate.set()
+    queue.start()
+    job = end(queue, queue.submit(frog(), ME, tab="create"))
+    assert list(queue.follow_series(job.series, ME)) == [(job,)]
+    assert list(queue.follow_series("nothing", ME)) == list(queue.follow_series(job.series, OTHER)) == []
+
+
+def test_a_series_without_news_is_told_again_after_a_while(queue: JobQueue) -> None:
+    job = queue.submit(frog(), ME, tab="create")
+    with closing(queue.follow_series(job.series, ME, patience=0.0)) as news:
+        assert next(news) == next(news) == (queue.get(job.id, ME),)
+
+
+def test_a_series_is_cancelled_before_its_next_begins(queue: JobQueue, drawing: Drawing) -> None:
+    queue.start()
+    jobs = [queue.submit(frog(seed=seed), ME, tab="create") for seed in (1, 2, 3)]
+    other = queue.submit(frog(seed=4), ME, tab="edit")
+    assert drawing.stepping.acquire(timeout=WAIT)
+    queue.cancel_series(jobs[0].series, OTHER)
+    queue.cancel_series(jobs[0].series, ME)
+    drawing.gate.set()
+    *_, last = queue.follow_series(jobs[0].series, ME)
+    assert [one.state for one in last] == ["cancelled"] * 3
+    assert end(queue, other).state == "done"
+    assert drawing.begun == [1, 4]
+
+
+def test_a_series_goes_on_after_a_restart(
+    queue: JobQueue, drawing: Drawing, gallery: Gallery, store: Store
+) -> None:
+    jobs = [queue.submit(frog(seed=seed), ME, tab="create") for seed in (1, 2)]
+    queue.submit(frog(seed=3), ME, tab="edit")
+    later = JobQueue(drawing, gallery, store)
+    name = later.series_under_way(ME, "create")
+    assert [(one.id, one.place) for one in later.series(name, ME)] == [(jobs[0].id, 1), (jobs[1].id, 2)]
+
+
+def test_who_has_no_room_is_told_before(queue: JobQueue) -> None:
+    for _ in range(MOST_EACH):
+        queue.check_room(ME)
+        queue.submit(frog(), ME)
+    with pytest.raises(BusyError, match=f"{MOST_EACH} of yours"):
+        queue.check_room(ME)
+    queue.check_room(OTHER)

@@ -28,6 +28,10 @@ class Job:
     those that are. `problem` says in one line why it failed, `warnings` what could not be done as asked.
     `title` says what a job does that draws nothing; its steps are percents. One that is drawn in a way of
     its own (`other`) is for whoever asked for it: its pictures are in no gallery.
+
+    `tab` names the part of the page that asked for it, where that follows its jobs. Those of one owner and
+    one tab are in one `series` as long as another is asked for before all are finished; `place` counts them,
+    from 1. Without a tab a job is in none.
     """
 
     id: str
@@ -48,6 +52,9 @@ class Job:
     attempts: int = 0
     title: str = ""
     other: bool = False
+    tab: str = ""
+    series: str = ""
+    place: int = 0
 
     @property
     def finished(self) -> bool:

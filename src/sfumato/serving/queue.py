@@ -22,6 +22,7 @@ from sfumato.imaging.io import encode_picture
 from sfumato.models.memory import give_back, ran_out, running_out
 from sfumato.recipe.codec import from_json, to_json
 from sfumato.recipe.image import Recipe
+from sfumato.serving.following import APART, are_news, is_news
 from sfumato.serving.gallery import Gallery
 from sfumato.serving.jobs import Job, Worked
 from sfumato.serving.store import Store
@@ -32,7 +33,6 @@ MOST_EACH: Final = 20
 MOST_REMEMBERED: Final = 200  # finished jobs, so that who looks away for a while still sees the end
 MOST_ATTEMPTS: Final = 3  # a job that takes the server down with it is not tried for ever
 PREVIEWS: Final = 10  # of a picture, at most: each costs a rough decoding
-APART: Final = 0.2  # seconds from one news to the next: who follows a job shall not slow it
 News: TypeAlias = Event | Worked
 #: Draws a recipe, with a preview every so many steps; or does something else, and says how far it is.
 Draw: TypeAlias = Callable[[Recipe, int], Generator[News, None, None]]
@@ -79,17 +79,20 @@ class JobQueue:
         with self._news:
             return any(not one.finished for one in self._jobs.values())
 
-    def submit(self, recipe: Recipe, owner: str, draw: Draw | None = None, title: str = "") -> Job:
+    def submit(
+        self, recipe: Recipe, owner: str, draw: Draw | None = None, title: str = "", tab: str = ""
+    ) -> Job:
         """Accept a job. Raises BusyError when too many are waiting, OutputError when it cannot be kept.
 
         With `draw` it is drawn in a way of its own, when its turn comes and in the thread that draws: for
         who wants to see more of the drawing than its pictures. Such a job ends with this queue: another
-        that opens on the store knows nothing of it. `title` says what it does where it draws nothing.
+        that opens on the store knows nothing of it. `title` says what it does where it draws nothing. With a
+        `tab` it is put into a series.
         """
         with self._news:
             self._check_room(owner, 1)
             number, now = secrets.token_urlsafe(12), time.time()
-            job = Job(number, owner, recipe, now, title=title, other=draw is not None)
+            job = Job(number, owner, recipe, now, title=title, other=draw is not None, tab=tab)
             if draw is None:
                 self._keep([job])
             else:
@@ -109,6 +112,11 @@ class JobQueue:
                 self._enqueue(job)
             return tuple(self._jobs[job.id] for job in jobs)
 
+    def check_room(self, owner: str) -> None:
+        """Raise BusyError where `submit` would: before work is put into a recipe that is refused."""
+        with self._news:
+            self._check_room(owner, 1)
+
     def get(self, number: str, owner: str) -> Job:
         """Return how a job of `owner` goes. Raises NotFoundError, for other people's jobs as well."""
         with self._news:
@@ -122,6 +130,33 @@ class JobQueue:
         with self._news:
             return tuple(one for one in self._jobs.values() if one.owner == owner)
 
+    def series(self, name: str, owner: str) -> tuple[Job, ...]:
+        """Return the jobs of a series of `owner` that are remembered, the oldest first."""
+        return tuple(one for one in self.of(owner) if name and one.series == name)
+
+    def series_under_way(self, owner: str, tab: str) -> str:
+        """Return the name of the series of `owner` and `tab` of which something is left to do, or ""."""
+        return next((one.series for one in self.of(owner) if one.tab == tab and not one.finished), "")
+
+    def follow_series(
+        self, name: str, owner: str, patience: float = math.inf
+    ) -> Generator[tuple[Job, ...], None, None]:
+        """Yield the jobs of a series, as `follow` does those of one, until all are finished; nothing of one
+        that is not known. What is asked for later is in another.
+        """
+        last: tuple[Job, ...] = ()
+        said = time.monotonic()
+        while not last or any(not one.finished for one in last):
+            with self._news:
+                jobs = self.series(name, owner)
+                while last and not are_news(jobs, last, time.monotonic() - said, patience):
+                    self._news.wait(APART)
+                    jobs = self.series(name, owner)
+            if not jobs:
+                return
+            last, said = jobs, time.monotonic()
+            yield jobs
+
     def follow(
         self, number: str, owner: str, version: int = -1, patience: float = math.inf
     ) -> Generator[Job, None, None]:
@@ -134,7 +169,7 @@ class JobQueue:
         while last is None or not last.finished:
             with self._news:
                 job = self.get(number, owner)
-                while not _is_news(job, last, version, time.monotonic() - said, patience):
+                while not is_news(job, last, version, time.monotonic() - said, patience):
                     if job.finished:
                         return
                     self._news.wait(APART)
@@ -155,6 +190,12 @@ class JobQueue:
                 self._stopped.add(number)
             return self._jobs[number]
 
+    def cancel_series(self, name: str, owner: str) -> None:
+        """Cancel all jobs of a series: none that waits begins meanwhile."""
+        with self._news:
+            for job in reversed(self.series(name, owner)):
+                self.cancel(job.id, owner)
+
     def _check_room(self, owner: str, number: int) -> None:
         mine = len(self._waiting.get(owner, ()))
         everyone = sum(len(one) for one in self._waiting.values())
@@ -168,9 +209,9 @@ class JobQueue:
         with self._store.writing() as connection:
             for number, job in enumerate(jobs, start=self._number + 1):
                 connection.execute(
-                    "INSERT INTO jobs (id, owner, number, created, recipe, state) "
-                    "VALUES (?, ?, ?, ?, ?, 'queued')",
-                    (job.id, job.owner, number, job.created, to_json(job.recipe)),
+                    "INSERT INTO jobs (id, owner, number, created, recipe, state, tab) "
+                    "VALUES (?, ?, ?, ?, ?, 'queued', ?)",
+                    (job.id, job.owner, number, job.created, to_json(job.recipe), job.tab),
                 )
         self._number += len(jobs)
 
@@ -189,9 +230,8 @@ class JobQueue:
                     continue
                 kept = self._store.read("SELECT id FROM pictures WHERE job = ? ORDER BY id", (row["id"],))
                 pictures = tuple(one["id"] for one in kept)
-                job = Job(
-                    row["id"], row["owner"], recipe, row["created"], attempts=attempts, pictures=pictures
-                )
+                more = {"attempts": attempts, "pictures": pictures, "tab": row["tab"]}
+                job = Job(row["id"], row["owner"], recipe, row["created"], **more)
                 if len(pictures) >= recipe.count:  # it fell over between the last picture and saying so
                     self._jobs[job.id] = job
                     self._end(job, "done")
@@ -202,9 +242,17 @@ class JobQueue:
                     self._enqueue(job)
 
     def _enqueue(self, job: Job) -> None:
-        self._jobs[job.id] = job
+        self._jobs[job.id] = self._placed(job)
         self._waiting.setdefault(job.owner, deque()).append(job.id)
         self._reorder()
+
+    def _placed(self, job: Job) -> Job:
+        """Return a job with its place: behind others of its series, or the first of a new one."""
+        if not job.tab:
+            return job
+        name = self.series_under_way(job.owner, job.tab) or job.id
+        last = max((one.place for one in self.series(name, job.owner)), default=0)
+        return replace(job, series=name, place=last + 1)
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
@@ -349,12 +397,3 @@ class JobQueue:
             left = (place + 1) * self._usual if self._usual else None
             if self._jobs[number].position != place or self._jobs[number].version == 0:
                 self._change(number, position=place, seconds_left=left)
-
-
-def _is_news(job: Job, last: Job | None, version: int, seconds: float, patience: float) -> bool:
-    """Tell whether who saw `last`, `seconds` ago, or a job of this `version`, shall be shown `job`."""
-    if job.version <= version:
-        return seconds >= patience and not job.finished
-    if last is None or seconds >= APART:
-        return True
-    return job.finished or job.pictures != last.pictures

@@ -10,7 +10,7 @@ from sfumato.recipe.parts import TextPart
 from sfumato.serving.desk import ALONE
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.look import Look
-from sfumato.serving.studio.showing import problem_of, progress_of
+from sfumato.serving.studio.showing import MOST_PROBLEMS, problem_of, progress_of, series_of
 from sfumato.serving.studio.words import Words, words_of
 
 NASTY = """"'><img src=x onerror=alert(1)><script>alert(1)</script>"""
@@ -99,3 +99,41 @@ def test_visitors_are_told_of_no_folder() -> None:
     )
     assert "/home/ada/pictures/1/a.png" in progress_of(replace(failed, owner=ALONE), WORDS)
     assert "(path: 'a.png') 24/7" in Seen(progress_of(replace(failed, owner="x" * 22), WORDS)).words
+
+
+def series(*news: dict[str, object]) -> str:
+    jobs = [replace(JOB, place=place, **one) for place, one in enumerate(news, start=1)]
+    return Seen(series_of(jobs, WORDS)).words
+
+
+DONE: dict[str, object] = {"state": "done", "seconds": 1.5}
+RUNNING: dict[str, object] = {"state": "running", "steps": 8, "total_steps": 20}
+
+
+@pytest.mark.parametrize(
+    ("news", "words"),
+    [
+        ([RUNNING], "Drawing · step 8 of 20"),
+        ([RUNNING, {}], "Drawing 1 of 2 · step 8 of 20 · 1 more waits"),
+        ([RUNNING, {}, {}], "Drawing 1 of 3 · step 8 of 20 · 2 more wait"),
+        ([DONE, RUNNING, {}], "Drawing 2 of 3 · step 8 of 20 · 1 more waits"),
+        ([DONE, DONE, RUNNING], "Drawing 3 of 3 · step 8 of 20"),
+        ([{"position": 1}, {"position": 2}], "Waiting: 1 of 2 · 1 before it · 1 more waits"),
+        ([DONE], "Done in 1.5 s"),
+        ([DONE, DONE], "Done in 3.0 s"),
+        ([DONE, {"state": "cancelled"}], "Done in 1.5 s · 1 stopped"),
+        ([{"state": "cancelled"}, {"state": "cancelled"}], "Stopped"),
+        ([{"state": "failed", "problem": NASTY}, RUNNING], f"{NASTY}Drawing 2 of 2 · step 8 of 20"),
+        ([{"state": "failed", "problem": NASTY}], NASTY),
+        ([{"state": "failed", "problem": "no"}, DONE], "noDone in 1.5 s"),
+    ],
+)
+def test_a_line_tells_how_a_series_goes(news: list[dict[str, object]], words: str) -> None:
+    assert series(*news) == words
+
+
+def test_what_went_wrong_in_a_series_is_told_once_and_not_without_end() -> None:
+    same: dict[str, object] = {"state": "failed", "problem": "no"}
+    assert series(*[same] * 5) == "no"
+    many: list[dict[str, object]] = [{"state": "failed", "problem": f"{one};"} for one in range(20)]
+    assert series(*many) == "".join(f"{one};" for one in range(20 - MOST_PROBLEMS, 20))

@@ -1,54 +1,86 @@
 """What is seen while a job waits and is drawn: HTML made of a job, everything in it escaped."""
 
 import base64
-import re
+from collections.abc import Sequence
 from html import escape
-from typing import Final
 
 from sfumato.serving.desk import ALONE
 from sfumato.serving.jobs import Job
+from sfumato.serving.studio.telling import told, without_folders
 from sfumato.serving.studio.words import Words
 
-_FOLDERS: Final = re.compile(
-    r"(?<![^\s'\"(=])(?:[A-Za-z]:)?[\\/](?:[^\s'\"\\/]+[\\/])+"
-)  # before a file's name
+MOST_PROBLEMS: int = 3  # of drawings that failed, told at once
 MOST_SAID: int = 200  # characters of a prompt that go with every preview
 
 
-def progress_of(job: Job, words: Words) -> str:
+def progress_of(job: Job, words: Words, total: int = 1, more: int = 0) -> str:
     """Return the line and the bar that tell how a job goes, and the picture as it is so far. Visitors are not
-    told in which folder of this machine something went wrong.
+    told in which folder of this machine something went wrong. Of a series there are `total`, and so many
+    `more` wait behind this one.
     """
     share = job.steps / job.total_steps if job.total_steps else 0.0
     if job.state == "queued":
-        line = f"{job.title} · {words('waiting')}" if job.title else words("waiting")
+        waiting = words("waiting_of", job.place, total) if total > 1 else words("waiting")
+        line = f"{job.title} · {waiting}" if job.title else waiting
         if job.position > 0:
             line += f" · {words('in_line', job.position)}"
     elif job.state == "running":
-        line = job.title or words("drawing")
+        line = job.title or (words("drawing_of", job.place, total) if total > 1 else words("drawing"))
         if job.title:
             line += f" · {job.steps} %"
         elif job.total_steps:
             line += f" · {words('step_of', job.steps, job.total_steps)}"
     elif job.state == "failed":
-        problem = job.problem or ""
-        return problem_of(problem if job.owner == ALONE else _FOLDERS.sub("", problem))
+        return _failed(job)
     else:
         name = "stopped" if job.state == "cancelled" else "done_in"
-        return f'<div class="sf-line" role="status">{escape(words(name, f"{job.seconds:.1f}"))}</div>'
+        return _line(words(name, f"{job.seconds:.1f}"))
     if job.seconds_left is not None and job.seconds_left >= 1:
         line += f" · {words('seconds_left', round(job.seconds_left))}"
+    if more:
+        line += f" · {words('one_waits') if more == 1 else words('more_wait', more)}"
     pictures = "".join(_picture(job.previews[index], job) for index in sorted(job.previews))
     return (
         f'<div class="sf-previews">{pictures}</div>'
         f'<div class="sf-bar"><div style="width:{share:.1%}"></div></div>'
-        f'<div class="sf-line" role="status">{escape(line)}</div>'
+        f"{_line(line, 'sf-line sf-more' if more else 'sf-line')}"
     )
 
 
+def series_of(jobs: Sequence[Job], words: Words) -> str:
+    """Return what tells how jobs go that were asked for one after another: the one that is drawn, how many
+    wait, and what went wrong with those before. There is one job at least.
+    """
+    total = jobs[-1].place
+    failed = dict.fromkeys(_failed(one) for one in jobs if one.state == "failed")
+    problems = "".join([*failed][-MOST_PROBLEMS:])
+    left = [one for one in jobs if not one.finished]
+    if left:
+        now = next((one for one in left if one.state == "running"), left[0])
+        return problems + progress_of(now, words, total, len(left) - 1)
+    done = [one.seconds for one in jobs if one.state == "done"]
+    stopped = sum(one.state == "cancelled" for one in jobs)
+    if done and stopped:
+        line = f"{words('done_in', f'{sum(done):.1f}')} · {words('some_stopped', stopped)}"
+    elif done:
+        line = words("done_in", f"{sum(done):.1f}")
+    else:
+        line = words("stopped") if stopped else ""
+    return problems + (_line(line) if line else "")
+
+
+def _failed(job: Job) -> str:
+    problem = job.problem or ""
+    return problem_of(problem if job.owner == ALONE else without_folders(problem))
+
+
+def _line(text: str, kind: str = "sf-line") -> str:
+    return f'<div class="{kind}" role="status">{escape(text)}</div>'
+
+
 def problem_of(problem: object) -> str:
-    """Return a friendly box with what went wrong."""
-    return f'<div class="sf-problem" role="alert">{escape(str(problem))}</div>'
+    """Return a friendly box with what went wrong, as its visitor may read it."""
+    return f'<div class="sf-problem" role="alert">{escape(told(problem))}</div>'
 
 
 def _picture(jpeg: bytes, job: Job) -> str:
@@ -71,6 +103,12 @@ STYLE = """
           background: var(--border-color-primary); }
 .sf-bar div { height: 100%; background: var(--slider-color); transition: width .2s; }
 .sf-line { color: var(--body-text-color); font-variant-numeric: tabular-nums; }
+/* Only where more wait is there all to be stopped. */
+.sf-progress:not(:has(.sf-more)) .sf-stop-all { display: none !important; }
+.sf-progress { gap: 0 !important; }
+.sf-progress .html-container { padding: 0 12px !important; }
+.sf-progress .sf-problem { margin: 8px 0; }
+.sf-progress .sf-stop-all { margin: 8px 12px 0; align-self: flex-start; flex: 0 0 auto; width: auto; }
 .sf-problem { color: var(--body-text-color); border-left: 4px solid var(--error-border-color);
               padding: 8px 12px; }
 /* What Gradio writes into empty places is one grey for all grounds. */
