@@ -50,6 +50,7 @@ def test_it_is_shown_as_webp_and_taken_along_as_chosen(page: tuple[gr.Blocks, Fi
     assert news[box.moving].alt_text == "The film"
     assert file_of(news[box.moving]).suffix == ".webp"
     assert file_of(news[box.save]).name == "a-frog.gif"
+    assert news[box.save].label == "Download the film (GIF)"  # whoever is quick sees what it is
     assert news[box.reel] is reel
     other = handler(blocks, box.format, "change")(reel, "MP4")
     assert file_of(other[box.save]).name == "a-frog.mp4"

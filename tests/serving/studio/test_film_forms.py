@@ -32,9 +32,9 @@ CASES: dict[str, tuple[Film, Going, dict[str, Any]]] = {
         {"seed": "7", "negative": "snow"},
     ),
     "three prompts": (
-        Film(edit(third=" an owl "), frames="7", fps=20, hold=1.2, loop=True),
+        Film(edit(third=" an owl ", sampler="euler_a"), frames="7", fps=20, hold=1.2, loop=True),
         Going(("a frog", "a rabbit", "an owl"), frames="7", fps="20", hold="1.2", loop=True),
-        {"seed": "7"},
+        {"seed": "7", "sampler": "euler_a"},
     ),
     "meanings": (
         Film(edit(mix_mode="embeddings", size=(96, 64), steps=9, guidance=3.5, count=4), frames=" 5 "),

@@ -31,9 +31,12 @@ _TAKE: Final = """() => {
 
 @dataclass(frozen=True, eq=False)
 class FilmBox:
-    """The parts that show a film. `reel` holds the one that is shown, or None."""
+    """The parts that show a film. `reel` holds the one that is shown, or None; `label` says what is seen, and
+    `taking` stands on the button, before the format.
+    """
 
     label: str
+    taking: str
     reel: gr.State
     box: gr.Column
     moving: gr.Image
@@ -67,7 +70,8 @@ class FilmBox:
 
     def _offered(self, reel: Reel, kind: str) -> Mapping[Any, Any]:
         try:
-            return {self.save: gr.DownloadButton(value=str(reel.file(kind))), self.trouble: ""}
+            button = gr.DownloadButton(f"{self.taking} ({kind})", value=str(reel.file(kind)))
+            return {self.save: button, self.trouble: ""}
         except SfumatoError as error:
             return {self.save: gr.DownloadButton(value=None), self.trouble: problem_of(error)}
 
@@ -92,7 +96,7 @@ def build(words: Words, name: str, label: str, save: str) -> FilmBox:
         kind = format_of(words, f"{name}-format")
         button = gr.DownloadButton(words(save), size="sm", elem_id=f"{name}-save")
         trouble = gr.HTML("", padding=False)
-    made = FilmBox(words(label), reel, box, moving, kind, button, trouble)
+    made = FilmBox(words(label), words(save), reel, box, moving, kind, button, trouble)
     kind.change(made.change, [reel, kind], [button, trouble], **QUIET)
     return made
 
