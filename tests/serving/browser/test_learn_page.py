@@ -1,11 +1,16 @@
 """The tab Learn, as a person meets it: the slider moves without the server, and by keyboard."""
 
 import re
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageSequence
 from playwright.sync_api import Page, expect
 
+from sfumato.serving.studio.learn_forms import EXAMPLES
 from studio_pages import WAIT, go_to
 
 GRAVE = ("serious", "critical")
@@ -91,6 +96,67 @@ def test_a_lesson_is_taken_up_after_a_reload(lesson: Page, request: pytest.Fixtu
     lesson.get_by_role("button", name="Take it along").click()
     lesson.click("#sf-learn-make")
     expect(lesson.locator("#sf-learn-file a").first).to_be_visible(timeout=WAIT)
+
+
+def test_what_was_tried_out_is_there_after_a_reload(lesson: Page) -> None:
+    lesson.get_by_role("button", name="Mix two prompts").click()
+    lesson.fill("#sf-learn-mix-other textarea", "a rabbit")
+    lesson.click("#sf-learn-mix-go")
+    mix = lesson.locator("#sf-learn-mix input[type=range]")
+    expect(mix).to_have_attribute("aria-valuetext", "50 % of “a rabbit”", timeout=WAIT)
+    # One that is under way when the page goes.
+    lesson.get_by_role("button", name="Put two side by side").click()
+    lesson.fill("#sf-learn-other textarea", "a boat")
+    lesson.click("#sf-learn-compare-go")
+    expect(lesson.locator("#sf-learn-compare .sf-line, #sf-learn-compare h3").first).to_be_visible()
+    lesson.reload()
+    lesson.wait_for_selector("#sf-generate")
+    go_to(lesson, "Learn")
+    lesson.get_by_role("button", name="Mix two prompts").click()
+    expect(lesson.locator("#sf-learn-mix-other textarea")).to_have_value("a rabbit")
+    mix.focus()
+    lesson.keyboard.press("End")
+    expect(mix).to_have_attribute("aria-valuetext", "100 % of “a rabbit”")
+    lesson.get_by_role("button", name="Put two side by side").click()
+    expect(lesson.locator("#sf-learn-other textarea")).to_have_value("a boat")
+    expect(lesson.locator("#sf-learn-compare h3").last).to_have_text("a boat", timeout=WAIT)
+
+
+def test_an_example_is_drawn_with_one_click(page: Page) -> None:
+    go_to(page, "Learn")
+    page.wait_for_timeout(500)  # until what the tab shows first is wholly there
+    page.get_by_role("button", name=EXAMPLES[1]).click()
+    expect(page.locator("#sf-learn-prompt textarea")).to_have_value(EXAMPLES[1])
+    expect(page.locator(".sf-lesson-of b")).to_have_text(EXAMPLES[1], timeout=WAIT)
+
+
+@pytest.mark.parametrize("suffix", ["GIF", "WebP", "MP4"])
+def test_files_to_take_along_are_a_way_from_noise_to_the_picture(
+    lesson: Page, suffix: str, tmp_path: Path
+) -> None:
+    lesson.get_by_role("button", name="Take it along").click()
+    lesson.get_by_label(suffix, exact=True).check()
+    lesson.get_by_label("the noisy latent").check()
+    lesson.click("#sf-learn-make")
+    with lesson.expect_download(timeout=WAIT) as download:
+        lesson.locator("#sf-learn-file a").first.click()
+    path = tmp_path / f"file.{suffix.lower()}"
+    download.value.save_as(path)
+    frames = frames_of(path)
+    assert frames[0].shape == frames[-1].shape == (128, 128, 3)
+    # Neighbours differ much in noise, and little in a picture.
+    rough = [float(np.abs(np.diff(one.astype(float), axis=1)).mean()) for one in frames]
+    assert len(frames) > 20
+    assert rough[0] > 2 * rough[-1]
+
+
+def frames_of(path: Path) -> list[Any]:
+    if path.suffix == ".mp4":
+        av = pytest.importorskip("av")
+        with av.open(str(path)) as video:
+            return [one.to_ndarray(format="rgb24") for one in video.decode(video=0)]
+    with Image.open(path) as image:
+        return [np.asarray(one.convert("RGB")) for one in ImageSequence.Iterator(image)]
 
 
 @pytest.mark.parametrize("dark", [False, True])

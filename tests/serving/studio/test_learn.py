@@ -10,6 +10,7 @@ import pytest
 from sfumato.errors import RecipeError
 from sfumato.serving.desk import Desk, open_desk
 from sfumato.serving.studio import learn
+from sfumato.serving.studio.learn_forms import EXAMPLES
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.words import words_of
 from sfumato.settings import Settings
@@ -97,33 +98,108 @@ def test_experiments(parts: dict[str, Any], shown: Any, desk: Desk) -> None:
     assert desk.gallery.count("me") == 1  # what is tried out is not kept
 
 
+def fields(parts: dict[str, Any], **typed: Any) -> list[Any]:
+    """Return what stands in the experiments' fields: what they were built with, but for what was `typed`."""
+    return [typed.get(name, parts[name].value) for name in learn.ASKED]
+
+
+def taken_up(parts: dict[str, Any], **typed: Any) -> list[dict[Any, Any]]:
+    """Return the news of a page that was loaded anew."""
+    return list(parts["find"][0](None, None, "", *fields(parts, **typed)))
+
+
+def value_of(update: Any) -> Any:
+    """Return the value that a part is given, with other news of it or alone."""
+    if isinstance(update, dict):
+        return update["value"]
+    return update.value if isinstance(update, gr.components.Component) else update
+
+
 def test_it_is_taken_up_by_a_page_that_shows_none(parts: dict[str, Any], shown: Any) -> None:
     take_up, inputs, outputs = parts["find"]
-    assert inputs == [parts["shown"], parts["job"]]
-    news = list(take_up(None, None, ""))
+    assert inputs == [parts[one] for one in ("shown", "job", *learn.ASKED)]
+    assert len({*outputs}) == len(outputs)
+    news = taken_up(parts)
     assert {part for one in news for part in one} <= {*outputs}
     assert "sf-learn-steps" in last(news, parts["panel"])
     assert last(news, parts["shown"]).trace == shown.trace
-    assert last(news, parts["mix"]) == ""
+    # Somebody may be typing there by now.
+    assert not [one for one in news if any(parts[name] in one for name in learn.FORM)]
     for nothing_new in ((shown, ""), (None, "a job")):
-        assert not [one for one in take_up(None, *nothing_new) if parts["panel"] in one]
+        told = take_up(None, *nothing_new, *fields(parts))
+        assert not [one for one in told if parts["panel"] in one]
+
+
+def test_what_was_tried_out_is_taken_up(parts: dict[str, Any], shown: Any) -> None:
+    for name, values in (
+        ("compare", ("sampler", "", "euler")),
+        ("begin", (1, "a rabbit")),
+        ("mix", ("a cat",)),
+    ):
+        shows = last(list(handler(parts, f"{name}_go")(None, shown, *values)), parts[name])
+        assert last(taken_up(parts), parts[name]) == shows
+    news = taken_up(parts)
+    for name, asked in (
+        ("what", "sampler"),
+        ("other_sampler", "euler"),
+        ("begin_step", 1),
+        ("begin_prompt", "a rabbit"),
+        ("mix_other", "a cat"),
+    ):
+        assert value_of(last(news, parts[name])) == asked
+    assert last(news, parts["other_sampler"])["visible"]
+    assert not last(news, parts["other"]).visible
+    # A field that somebody typed into since keeps that, and what was shown is shown.
+    typed = taken_up(parts, mix_other="a dog")
+    assert not [one for one in typed if parts["mix_other"] in one]
+    assert "a cat" in last(typed, parts["mix"])
+
+
+def test_experiments_that_are_under_way_are_followed(parts: dict[str, Any], shown: Any) -> None:
+    left = handler(parts, "compare_go")(None, shown, "steps", "60", "")
+    waiting = handler(parts, "mix_go")(None, shown, "a bird")
+    for one in (left, waiting):
+        next(one)
+        one.close()  # the page was left
+    news = taken_up(parts)
+    place = next(i for i, one in enumerate(news) if "sf-bar" in one.get(parts["compare"], ""))
+    assert value_of(news[place][parts["other"]]) == "60"
+    assert "<h3>60</h3>" in last(news, parts["compare"])
+    assert "a bird" in last(news, parts["mix"])
+    assert value_of(last(news, parts["mix_other"])) == "a bird"
+    assert last(news, parts["job"]) == ""
+
+
+def test_it_is_there_when_the_studio_opens_again(parts: dict[str, Any], shown: Any, desk: Desk) -> None:
+    page = last(list(handler(parts, "mix_go")(None, shown, "a rabbit")), parts["mix"])
+    with open_desk(desk.settings) as again, gr.Blocks(analytics_enabled=False):
+        others = learn.build(again, WORDS, Look())
+        assert last(taken_up(others), others["mix"]) == page
 
 
 def test_what_is_still_drawn_is_followed(parts: dict[str, Any]) -> None:
     left = handler(parts, "show")(None, *{**FORM, "prompt": "a castle", "steps": 20}.values())
     next(left)
     left.close()  # the page was left
-    news = list(parts["find"][0](None, None, ""))
+    news = taken_up(parts)
     assert "sf-bar" in next(one[parts["panel"]] for one in news if parts["panel"] in one)
     assert "a castle" in last(news, parts["panel"])
+    assert last(news, parts["mix"]) == ""  # nothing was tried out with this one
     assert last(news, parts["job"]) == ""
+
+
+def test_examples_fill_the_prompt(parts: dict[str, Any]) -> None:
+    for button, example in zip(parts["examples"], EXAMPLES, strict=True):
+        clicked = (button._id, "click")
+        assert [one.fn() for one in parts["blocks"].fns.values() if clicked in one.targets] == [example]
 
 
 def test_files_to_take_along(parts: dict[str, Any], shown: Any) -> None:
     path, problem = handler(parts, "make")(shown, "WebP", "noisy")
-    assert (Path(path).name, problem) == ("a-frog.webp", "")
+    assert (Path(path.value["path"]).name, problem) == ("a-frog.webp", "")
+    assert path.visible
     page, problem = handler(parts, "page")(shown)
-    assert Path(page).read_text().startswith("<!DOCTYPE html>")
+    assert Path(page.value["path"]).read_text().startswith("<!DOCTYPE html>")
 
 
 def test_stop(parts: dict[str, Any], desk: Desk) -> None:

@@ -43,6 +43,16 @@ def test_all_steps_share_a_scale() -> None:
     assert ((hx - x) ** 2 + (hy - y) ** 2) > 9 * ((gx - x) ** 2 + (gy - y) ** 2)
 
 
+def test_tips_have_letters_where_there_is_room() -> None:
+    apart = arrows_of([Bearing(1.0, 3.0, 4.0, 73**0.5, 90.0)], 2.0, WORDS)
+    letters = re.findall(r'<text x="([\d.-]+)" y="([\d.-]+)" text-anchor="middle">(.)</text>', apart)
+    assert [one for _, _, one in letters] == ["u", "c"]
+    assert all(0 <= float(x) <= 380 and 0 <= float(y) <= 290 for x, y, _ in letters)
+    assert f"{WORDS('learn_arrow_u')}: length 3.0" in apart
+    together = arrows_of([Bearing(1.0, 5.0, 5.0, 5.0, 0.5)], 2.0, WORDS)
+    assert 'text-anchor="middle"' not in together
+
+
 def test_nothing_to_draw() -> None:
     assert WORDS("learn_no_arrows") in arrows_of([None, None], 1.0, WORDS)
     assert "<circle" in arrows_of([Bearing(1.0, 0.0, 0.0, 0.0, 0.0)], 2.0, WORDS)

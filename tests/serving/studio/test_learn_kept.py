@@ -10,7 +10,7 @@ from sfumato.errors import OutputError
 from sfumato.models.cache import ModelCache
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
-from sfumato.serving.studio.learn_kept import KeptLesson, Shown, keep, newest
+from sfumato.serving.studio.learn_kept import VERSION, KeptLesson, Shown, beside, keep, newest
 from sfumato.serving.studio.learn_page import lesson_of
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.traces import Traces
@@ -20,13 +20,13 @@ from tiny_models import tiny_folder, tiny_settings
 WORDS = words_of(Look())
 
 
-def drawn(traces: Traces, owner: str, prompt: str = "a frog", trace: Path | None = None) -> Shown:
+def drawn(traces: Traces, owner: str, prompt: str = "a frog") -> Shown:
     recipe = Recipe(model="tiny", parts=(TextPart(prompt=prompt),), seed=7, steps=3, guidance=2.0)
     settings = tiny_settings(tiny_folder().parent)
-    place = traces.new() if trace is None else trace
-    lesson = KeptLesson(settings, ModelCache.of(settings), (recipe,), trace=place, owner=owner)
+    lesson = KeptLesson(settings, ModelCache.of(settings), (recipe,), owner=owner, traces=traces)
+    assert not traces.folder.exists() or lesson.trace is None  # it has none before its turn
     list(lesson.draw(recipe, 0))
-    return Shown(recipe, lesson.drawn[0], place)
+    return lesson.shown
 
 
 @pytest.fixture
@@ -64,7 +64,9 @@ def test_what_cannot_be_read_is_passed_over(traces: Traces) -> None:
     older, newer = drawn(traces, "me"), drawn(traces, "me", "a rabbit")
     (beside,) = traces.folder.glob(f"{newer.trace.name}.*.json")
     written = json.loads(beside.read_bytes())
-    for broken in ("{", "[]", json.dumps({**written, "version": 2}), json.dumps({**written, "frames": [{}]})):
+    other = {**written, "version": VERSION + 1}
+    cut = {**written, "drawn": {**written["drawn"], "frames": [{}]}}
+    for broken in ("{", "[]", json.dumps(other), json.dumps(cut)):
         beside.write_text(broken)
         found = newest(traces.folder, "me")
         assert found is not None
@@ -85,12 +87,19 @@ def test_it_goes_with_its_trace(traces: Traces) -> None:
     assert newest(traces.folder / "missing", "me") is None
 
 
-def test_a_lesson_that_cannot_be_kept_is_drawn(traces: Traces) -> None:
-    trace = traces.new()
-    made = drawn(traces, "me", trace=trace)
-    (beside,) = traces.folder.glob("*.json")
-    beside.unlink()
-    beside.mkdir()  # nothing can be written there
+def test_a_lesson_that_cannot_be_kept_is_drawn(traces: Traces, tmp_path: Path) -> None:
+    made = drawn(traces, "me")
+    file = beside(made.trace, "me")
+    file.unlink()
+    file.mkdir()  # nothing can be written there
     with pytest.raises(OutputError):
         keep(made, "me")
-    assert len(drawn(traces, "me", trace=trace).drawn.frames) == 3
+    assert newest(traces.folder, "me") is None
+
+
+def test_files_beside_a_trace_have_names_of_their_own(tmp_path: Path) -> None:
+    trace = tmp_path / "0123456789abcdef"
+    names = [beside(trace, *one).name for one in (("me",), ("you",), ("me", "heat"), ("me", "mix"))]
+    assert len({*names}) == 4
+    assert all(one.startswith("0123456789abcdef.") and one.endswith(".json") for one in names)
+    assert names[2].startswith(names[0].removesuffix(".json"))

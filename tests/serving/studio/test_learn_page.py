@@ -174,11 +174,11 @@ def test_the_schedule_with_and_without_zero_terminal_snr() -> None:
     assert (seen.visible, seen.hidden) == (["1"], ["0"])
     assert "checked" in seen.inputs[0]
     # Table 1 of Lin et al. 2023: what is left of the picture, and the signal to noise ratio.
-    assert "0.0683 of the picture" in seen.text
+    assert "factor of 0.0683" in seen.text
     assert "signal to noise 0.0047" in seen.text
     assert seen.text.count("timestep") >= 4  # along both plots, in both states
 
 
-@pytest.mark.parametrize("name", ["learn_heat", "learn_begin", "learn_mix"])
+@pytest.mark.parametrize("name", ["learn_heat", "learn_compare", "learn_begin", "learn_mix"])
 def test_every_claim_has_a_source(name: str) -> None:
     assert "Source: " in Seen(about(WORDS, name)).text

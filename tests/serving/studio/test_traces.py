@@ -35,6 +35,20 @@ def test_the_oldest_makes_way(tmp_path: Path) -> None:
     assert len(list((tmp_path / "traces").iterdir())) == 3
 
 
+def test_what_lies_beside_a_trace_goes_with_it(tmp_path: Path) -> None:
+    traces = Traces(tmp_path, most=2)
+    old = filled(traces.new())
+    kept, left, lost = (tmp_path / f"{one}.me.json" for one in (old.name, "letters", "0" * 16))
+    for file in (kept, left, lost):
+        file.write_text("{}")
+    traces.new()
+    # A file whose trace went while it was written has none to go with.
+    assert [one.exists() for one in (kept, left, lost)] == [True, True, False]
+    os.utime(old, (1000, 1000))
+    traces.new()
+    assert [one.exists() for one in (old, kept, left)] == [False, False, True]
+
+
 def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     traces = Traces(tmp_path, most=1)
     (tmp_path / "mine").mkdir()

@@ -12,8 +12,10 @@ from sfumato.serving.studio.words import Words
 _WIDTH: Final = 380
 _HEIGHT: Final = 290
 _TOP: Final = 84  # below the legend
-_EDGE: Final = 12
+_EDGE: Final = 18  # room for letters
 _HEAD: Final = 9.0
+_BEYOND: Final = 9.0  # the tip of an arrow: where its letter stands
+_APART: Final = 16.0  # tips that are nearer have no letters
 
 Point = tuple[float, float]
 
@@ -55,7 +57,7 @@ def _drawn(one: Bearing, guidance: float, scale: float, origin: Point, words: Wo
     lengths = (one.unconditional, one.conditional, one.guided)
     names = [words(f"learn_arrow_{letter}") for letter in "ucg"]
     angle = words("learn_angle", f"{one.degrees:.1f}")
-    told = [f"{name} {length:.1f}" for name, length in zip(names, lengths, strict=True)]
+    told = [words("learn_length", name, f"{length:.1f}") for name, length in zip(names, lengths, strict=True)]
     parts = [
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape("; ".join((*told, angle)))}" '
         'font-family="system-ui, sans-serif" font-size="13" fill="currentColor">'
@@ -73,7 +75,19 @@ def _drawn(one: Bearing, guidance: float, scale: float, origin: Point, words: Wo
     # The longest one first, so that no other is hidden.
     order = sorted(range(3), key=lambda number: -lengths[number])
     parts += [_arrow(origin, ends[number], COLOURS[number]) for number in order]
+    named: list[Point] = []
+    for end, letter in zip(ends, "uc", strict=False):
+        if all(math.dist(end, other) >= _APART for other in (*named, origin, (gx, gy))):
+            named.append(end)
+            parts.append(_named(origin, end, letter))
     return "".join([*parts, "</svg>"])
+
+
+def _named(start: Point, end: Point, letter: str) -> str:
+    """Return a letter just beyond the tip of an arrow."""
+    length = math.dist(start, end)
+    x, y = (end[axis] + (end[axis] - start[axis]) / length * _BEYOND for axis in (0, 1))
+    return f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{letter}</text>'
 
 
 def _arrow(start: Point, end: Point, colour: str) -> str:

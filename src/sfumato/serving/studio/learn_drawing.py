@@ -1,5 +1,6 @@
 """What the queue does for the tab Learn when its turn comes: it draws, and keeps what every step was like."""
 
+import math
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -262,12 +263,12 @@ def spoken_of(bundle: ModelBundle, resolved: Resolved) -> Spoken:
 
 
 def channels_of(latent: NDArray[np.float32]) -> Bytes:
-    """Return the channels of `latent (C,h,w)`, of variance about one, side by side in two rows as colours:
-    blue below zero, white at it, orange above.
+    """Return the channels of `latent (C,h,w)`, of variance about one, row by row in about a square as
+    colours: blue below zero, white at it, orange above.
     """
     count, height, width = latent.shape
-    rows = 1 if count < 4 else 2
-    columns = -(-count // rows)
+    columns = count if count < 4 else math.ceil(math.sqrt(count))
+    rows = -(-count // columns)
     sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, 3), 128, np.uint8)
     level = np.clip(np.nan_to_num(latent.astype(np.float64)) / SPREAD, -1, 1)
     stops = ((-1.0, 0.0, 1.0), tuple(zip(_LOW, _MIDDLE, _HIGH, strict=True)))

@@ -14,6 +14,8 @@ MOST_STEPS: Final = 60  # whose frames a page holds without growing slow
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 Compared = Literal["prompt", "sampler", "steps"]
 COMPARED: Final[tuple[Compared, ...]] = ("prompt", "sampler", "steps")
+#: Prompts to begin with, in words that the bundled model knows.
+EXAMPLES: Final = ("a red sailboat on the sea at night", "two rabbits in the snow", "a lighthouse at sunset")
 
 
 @dataclass(frozen=True)

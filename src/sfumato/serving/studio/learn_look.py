@@ -59,6 +59,8 @@ element.addEventListener("click", (event) => {{
 STYLE: Final = """
 .sf-learn { color: var(--body-text-color); }
 .sf-learn [hidden] { display: none !important; }
+/* Flush with the fields around it. */
+.html-container:has(> .prose > .sf-learn), #sf-learn-examples .html-container { padding: 0 !important; }
 .sf-learn h2 { font-size: 1.15rem; margin: 1.2rem 0 .4rem; color: var(--body-text-color); }
 .sf-learn h3 { font-size: 1rem; margin: .2rem 0; color: var(--body-text-color); }
 .sf-learn p { max-width: 48rem; margin: .4rem 0; }
@@ -81,13 +83,18 @@ STYLE: Final = """
 .sf-slide input[type=range] { flex: 1; min-width: 6rem; min-height: 2.75rem;
   accent-color: var(--slider-color); }
 .sf-slide output { min-width: 7rem; font-variant-numeric: tabular-nums; }
-.sf-learn button { padding: .3rem .9rem; min-height: 2.75rem; border-radius: 6px; cursor: pointer;
-  border: 1px solid var(--border-color-primary); background: var(--button-secondary-background-fill);
-  color: var(--button-secondary-text-color); }
+.sf-learn button { margin: 0 !important; padding: .3rem .9rem; min-height: 2.75rem; border-radius: 6px;
+  cursor: pointer; border: 1px solid var(--border-color-primary);
+  background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color); }
 .sf-learn button[aria-pressed=true] { border-color: var(--color-accent);
   box-shadow: 0 0 0 2px var(--color-accent); }
 .sf-four { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(11rem, 44%), 1fr)); gap: .8rem; }
 .sf-four > * { max-width: 24rem; }
+.sf-two { display: grid; grid-template-columns: repeat(2, minmax(0, 24rem)); gap: .8rem; }
+/* Headings of one line and of two have their pictures side by side all the same. */
+.sf-column { display: grid; grid-template-rows: subgrid; grid-row: span 3; gap: .4rem; }
+#sf-learn-examples { flex-wrap: wrap; align-items: center; gap: .5rem; }
+#sf-learn-examples > * { flex: 0 0 auto; width: auto; min-width: 0 !important; }
 .sf-plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr));
   gap: 1rem; }
 .sf-beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr));

@@ -57,7 +57,7 @@ def begun_of(before: Bytes, drawn: Drawn, words: Words) -> str:
         frames = drawn.frames
         steps = (
             f'<div class="sf-group">{_slider(_labels(frames, words), words("learn_step"), words)}'
-            f'<div class="sf-four">{_stack([one.noisy for one in frames], words("learn_noisy"))}'
+            f'<div class="sf-two">{_stack([one.noisy for one in frames], words("learn_noisy"))}'
             f"{_stack([one.clean for one in frames], words('learn_clean'))}</div></div>"
         )
     return f'<div class="sf-learn"><div class="sf-four">{"".join(pictures)}</div>{steps}</div>'
@@ -108,7 +108,7 @@ def compared_of(pair: tuple[Drawn, Drawn], labels: tuple[str, str], words: Words
     for drawn, label in zip(pair, labels, strict=True):
         clean = [drawn.frames[place].clean for place in frames_at(places, drawn.frames)]
         columns += (
-            f"<div><h3>{escape(label)}</h3>"
+            f'<div class="sf-column"><h3>{escape(label)}</h3>'
             f"{_stack(clean, words('learn_clean'))}"
             f"{_figure(_image(drawn.pixels, words('learn_result')), words('learn_result'))}</div>"
         )
@@ -119,13 +119,13 @@ def compared_of(pair: tuple[Drawn, Drawn], labels: tuple[str, str], words: Words
         differ = f"<p>{escape(words('learn_differ', f'{np.sqrt((apart**2).mean()):.1f}'))}</p>"
     slider = _slider(marks, words("learn_way"), words)
     return (
-        f'<div class="sf-learn"><div class="sf-group">{slider}<div class="sf-four">{columns}</div></div>'
+        f'<div class="sf-learn"><div class="sf-group">{slider}<div class="sf-two">{columns}</div></div>'
         f"{differ}</div>"
     )
 
 
 def schedule_of(words: Words) -> str:
-    """Return the shares of picture and noise over the timesteps of training, with and without what Lin et
+    """Return the factors of picture and noise over the timesteps of training, with and without what Lin et
     al. 2023 (arXiv 2305.08891, Algorithm 1) change.
     """
     shown = ""
@@ -148,12 +148,15 @@ def schedule_of(words: Words) -> str:
                         lines,
                         from_zero=True,
                         along=along,
+                        first=0,
                         marked=False,
                     ),
                 ),
                 (
                     "learn_ratio",
-                    line_plot(words("learn_ratio"), ratio, logarithmic=True, along=along, marked=False),
+                    line_plot(
+                        words("learn_ratio"), ratio, logarithmic=True, along=along, first=0, marked=False
+                    ),
                 ),
             )
         )
@@ -171,7 +174,8 @@ def schedule_of(words: Words) -> str:
         "</label></div>"
     )
     return (
-        f'<div class="sf-learn"><div class="sf-group">{box}{shown}</div>'
+        f'<div class="sf-learn"><p>{escape(words("learn_schedule_why"))}</p>'
+        f'<div class="sf-group">{box}{shown}</div>'
         f"{_source(words, 'learn_schedule_source')}</div>"
     )
 

@@ -27,7 +27,9 @@ _NAME: Final = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """The folders in `folder`; a new one takes the place of the oldest when there are `most`."""
+    """The folders in `folder`; a new one takes the place of the oldest when there are `most`. Files beside a
+    folder, with its name and the suffix .json, go with it.
+    """
 
     folder: Path
     most: int = MOST
@@ -43,7 +45,9 @@ class Traces:
                 own_trace_folder(old).clear()
                 with suppress(OSError):  # what is not ours stays
                     old.rmdir()
-                for beside in self.folder.glob(f"{old.name}.*.json"):  # see learn_kept
+            for beside in self.folder.glob("*.json"):  # see learn_kept
+                trace = self.folder / beside.name.split(".")[0]
+                if _NAME.fullmatch(trace.name) and not trace.exists() and beside.is_file():
                     beside.unlink(missing_ok=True)
             path = self.folder / secrets.token_hex(8)
             make_folder(path)
