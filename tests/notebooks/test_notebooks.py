@@ -96,6 +96,7 @@ def test_every_other_cell_runs_in_jupyters_kernel(notebook: Path, reader: Path) 
     ]
     if notebook.name.startswith("sfumato"):
         assert sum("<iframe" in one for one in shown) == 2
+        assert any("data:image/webp;base64,UklGR" in one for one in shown)
     else:
         assert any("data:image/gif;base64,R0lGOD" in one for one in shown)
 
@@ -118,3 +119,14 @@ def test_the_look_of_the_notebook_has_twelve_lines_and_can_be_read(reader: Path)
     (reader / "studio.toml").write_text(toml, encoding="utf-8")
     (reader / "sea.png").write_bytes((ROOT / "docs" / "images" / "first-weights.png").read_bytes())
     assert problems_of(read_look(reader)) == ()
+
+
+def test_what_the_studio_says_when_it_does_not_show_is_what_the_notebook_explains() -> None:
+    import sfumato
+
+    text = "".join(source(one) for one in cells(ROOT / "notebooks" / "sfumato_colab.ipynb"))
+    package = Path(sfumato.__file__).parent
+    said = "".join((package / one).read_text(encoding="utf-8") for one in ("studio.py", "serving/guard.py"))
+    sentences = re.findall(r"\*((?:This|Colab)[^*]+)\*", text)
+    assert len(sentences) == 3
+    assert all(sentence in said for sentence in sentences)
