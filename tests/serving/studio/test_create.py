@@ -8,14 +8,14 @@ import gradio as gr
 import pytest
 
 from sfumato.errors import RecipeError
-from sfumato.serving.desk import Desk
+from sfumato.serving.desk import ALONE, Desk
 from sfumato.serving.studio import create, finer
 from sfumato.serving.studio.create import FORM, build, filled, form_of
 from sfumato.serving.studio.finer_forms import Finer
 from sfumato.serving.studio.forms import Create, recipe_of_create
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.words import words_of
-from tiny_studio import handler, open_tiny_desk, sent
+from tiny_studio import asked_by, handler, open_tiny_desk, sent
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,16 @@ def test_the_dice_give_seeds(tab: tuple[gr.Blocks, create.Parts]) -> None:
 def test_generate_and_enter_draw_the_same(tab: tuple[gr.Blocks, create.Parts]) -> None:
     page, parts = tab
     assert handler(page, parts["generate"]) is handler(page, parts["prompt"], "submit")
+
+
+@pytest.mark.parametrize("style", ["as it is", "watercolour"])
+def test_without_words_nothing_is_drawn(desk: Desk, tab: tuple[Any, create.Parts], style: str) -> None:
+    page, parts = tab
+    before = desk.queue.of(ALONE)
+    values = {**standing(replace(FULL, prompt=" \n", style=style), desk)}
+    told = handler(page, parts["generate"])(asked_by(), *(values[name] for name in FORM))
+    assert "take an example" in told[parts["area"].notice]
+    assert desk.queue.of(ALONE) == before
 
 
 def test_models_that_can_be_chosen_are_those_that_draw(tab: tuple[Any, create.Parts]) -> None:

@@ -16,6 +16,7 @@ from sfumato.serving.studio import (
     comparing,
     details,
     dragging,
+    examples,
     grid_tab,
     keeping,
     links,
@@ -115,4 +116,5 @@ def title_of(dressed: Dressed) -> str:
 def style() -> str:
     """Return the rules that every look has."""
     pictures = actions.STYLE + details.STYLE + comparing.STYLE + models_showing.STYLE
+    pictures += examples.STYLE
     return STYLE + pictures + dragging.style() + LEARN_STYLE + grid_tab.STYLE + news.STYLE + reach.STYLE

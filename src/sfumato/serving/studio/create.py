@@ -12,7 +12,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.recipe.resolve import random_seed
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import area, finer, lora_row, preset_row, sampling_fields
+from sfumato.serving.studio import area, examples, finer, lora_row, preset_row, sampling_fields
 from sfumato.serving.studio.area import Area
 from sfumato.serving.studio.binding import CLICK, kindly
 from sfumato.serving.studio.forms import (
@@ -45,6 +45,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 autofocus=True,
                 elem_id="sf-prompt",
             )
+            parts |= examples.build(parts["prompt"], words, look)
             shapes = [*sizes_of(own)]
             parts["size"] = gr.Radio(shapes, value=shapes[0], label=words("size"), elem_classes="sf-chips")
             with gr.Row():
@@ -72,7 +73,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         with gr.Column(scale=6, min_width=320):
             parts["area"] = area.build(desk, words, "create")
             gr.Markdown(words("private"), elem_classes="sf-quiet")
-    _connect(desk, parts)
+    _connect(desk, words, parts)
     lora_row.connect(desk, words, parts, advanced)
     finer.connect(desk, words, parts, advanced)
     preset_row.connect(
@@ -166,11 +167,14 @@ def filled(form: Create, desk: Desk) -> list[Any]:
     return [values[name] for name in FORM]
 
 
-def _connect(desk: Desk, parts: Parts) -> None:
+def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     shown: Area = parts["area"]
 
     def recipe(*values: Any) -> Recipe:
-        return recipe_of_create(form_of(dict(zip(FORM, values, strict=True)), desk))
+        form = form_of(dict(zip(FORM, values, strict=True)), desk)
+        if not form.prompt.strip():  # a style alone says nothing either
+            raise RecipeError(words("prompt_needed"))
+        return recipe_of_create(form)
 
     triggers = [parts["generate"].click, parts["prompt"].submit]
     shown.draws(triggers, recipe, [parts[name] for name in FORM])

@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.errors import PictureError, SfumatoError
+from sfumato.errors import PictureError, RecipeError, SfumatoError
 from sfumato.models.folders import BUNDLED
 from sfumato.models.load import find_model, list_models
 from sfumato.recipe.image import Recipe
@@ -19,6 +19,7 @@ from sfumato.serving.studio.canvas import Canvas
 from sfumato.serving.studio.edit_forms import (
     MOST_REGIONS,
     NEEDS_IMAGE,
+    NEEDS_PROMPT,
     TASKS,
     Edit,
     Place,
@@ -122,7 +123,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 visible=False,
                 elem_id="sf-edit-slider",
             )
-    _connect(desk, parts)
+    _connect(desk, words, parts)
     finer.connect(desk, words, parts, advanced)
     # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
     parts["late"] = [parts["size"], *finer.late(parts)]
@@ -212,12 +213,21 @@ def size_chosen(chip: str | None, model: str, desk: Desk) -> tuple[int, int] | N
     return size_of(chip)
 
 
-def _connect(desk: Desk, parts: Parts) -> None:
+def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     shown: Area = parts["area"]
     groups = [parts[name] for name in GROUPS]
 
+    def read(values: Sequence[Any]) -> Edit:
+        named = dict(zip(FORM, values, strict=True))
+        # Before a picture is written down. Where boxes have words of their own, nothing else need be said.
+        wordless = named["task"] in NEEDS_PROMPT and not str(named["prompt"] or "").strip()
+        # A model that only enlarges does well without.
+        if wordless and not find_model(named["model"], desk.settings, paths=False).defaults.upscales:
+            raise RecipeError(words("prompt_needed_edit"))
+        return form_of(named, desk)
+
     def recipe(*values: Any) -> Recipe:
-        return recipe_of_edit(form_of(dict(zip(FORM, values, strict=True)), desk))
+        return recipe_of_edit(read(values))
 
     def usual(task: str) -> float:
         # What is repainted is drawn wholly anew unless somebody says otherwise.
@@ -252,7 +262,7 @@ def _connect(desk: Desk, parts: Parts) -> None:
     shown.draws([parts["draw"].click], recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
     form = [parts[name] for name in FORM]
-    film_row.connect(shown, parts, form, lambda values: form_of(dict(zip(FORM, values, strict=True)), desk))
+    film_row.connect(shown, parts, form, read)
     parts["task"].change(_visible, [parts["task"], parts["begin"]], groups, **QUIET)
     parts["task"].input(usual, parts["task"], parts["strength"], **QUIET)
     parts["begin"].input(_visible, [parts["task"], parts["begin"]], groups, **QUIET)

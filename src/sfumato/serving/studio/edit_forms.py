@@ -12,6 +12,7 @@ from sfumato.serving.studio.finer_forms import PLAIN, Finer, with_finer
 Task = Literal["change", "repaint", "extend", "follow", "place", "mix"]
 TASKS: Final[tuple[Task, ...]] = ("change", "repaint", "extend", "follow", "place", "mix")
 NEEDS_IMAGE: Final = frozenset({"change", "repaint", "extend", "follow"})
+NEEDS_PROMPT: Final = frozenset({"change", "repaint", "extend", "follow", "mix"})
 SIZED: Final = frozenset({"follow", "place", "mix"})  # others have the image's size or proportions
 MOST_REGIONS: Final = 4
 

@@ -43,7 +43,8 @@ class Look(BaseModel):
     light, dark, or as the browser is set. Fonts are names: of those that come along (see `FONTS`), or of any
     that the visitor's machine has. `welcome` is Markdown. `css`, `above` and `below` are files with style
     sheets and HTML of one's own; they, `logo` and `background` lie beside `studio.toml`. `words` replace the
-    page's own, by their names, `language` all of them. `theme` is a theme of Gradio by its name, instead of
+    page's own, by their names, `language` all of them. `prompt` stands in the field for prompts when the page
+    opens, `examples` are below it, to be clicked. `theme` is a theme of Gradio by its name, instead of
     colours, or one of Hugging Face's spaces, as OWNER/NAME. `size` is that of text and gaps.
     """
 
@@ -71,6 +72,7 @@ class Look(BaseModel):
     above: Short | None = None
     below: Short | None = None
     prompt: Words = ""
+    examples: Annotated[tuple[Short, ...], Field(max_length=12)] = ()
     language: Short = "en"
     words: dict[Short, Words] = Field(default_factory=dict)
 

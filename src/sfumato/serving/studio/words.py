@@ -15,6 +15,7 @@ from sfumato.serving.studio.learn_texts import LEARN
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.models_texts import MODELS
 from sfumato.serving.studio.picture_texts import PICTURES
+from sfumato.serving.studio.saying_texts import SAYING
 
 ENGLISH: Final[Mapping[str, str]] = {
     "skip": "Past the tabs",
@@ -25,7 +26,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "tab_gallery": "Gallery",
     "tab_models": "Models",
     "prompt": "What do you want to see?",
-    "prompt_hint": "a red fox in the snow at night",
+    "prompt_hint": "for example: a fox in the snow at night",
     "size": "Shape",
     "count": "Pictures",
     "generate": "Generate",
@@ -139,6 +140,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     **LEARN,
     **MODELS,
     **PICTURES,
+    **SAYING,
 }
 LANGUAGES: Final = ("en", "de", "nl", "es", "fr")
 #: What is the same in every language: sources, names, and numbers alone.
