@@ -108,10 +108,14 @@ class Gallery:
             save_picture(pixels, path, metadata_of(resolved, backend))
         height, width = pixels.shape[:2]
         try:
-            return self._remember(path, resolved, (width, height), owner, created, job, took)
+            kept = self._remember(path, resolved, (width, height), owner, created, job, took)
         except BaseException:
             path.unlink(missing_ok=True)  # whose it is could not be written down
             raise
+        # Now it costs little, and later a page has many. It is made when it is asked for where this fails.
+        with suppress(SfumatoError, MemoryError):
+            self._shrink(pixels, self._thumbnail(kept.id))
+        return kept
 
     def get(self, number: int, owner: str) -> Kept:
         """Return a picture of `owner`. Raises NotFoundError, for other people's pictures as well."""
@@ -219,11 +223,7 @@ class Gallery:
         """
         path = self._thumbnail(kept.id)
         if not path.is_file():
-            pixels = self.pixels(kept)
-            scale = min(1.0, THUMBNAIL / max(kept.width, kept.height))
-            width, height = (max(1, round(side * scale)) for side in (kept.width, kept.height))
-            make_folder(path.parent)
-            write_file(path, encode_picture(resize(pixels, width, height), ".jpg"))
+            self._shrink(self.pixels(kept), path)
         return path
 
     def resolved(self, kept: Kept) -> Resolved:
@@ -302,6 +302,13 @@ class Gallery:
             binned=row["binned"],
             took=None if row["seconds"] is None else Took(row["seconds"], row["batch"]),
         )
+
+    def _shrink(self, pixels: NDArray[np.uint8], path: Path) -> None:
+        height, width = pixels.shape[:2]
+        scale = min(1.0, THUMBNAIL / max(height, width))
+        small = resize(pixels, *(max(1, round(side * scale)) for side in (width, height)))
+        make_folder(path.parent)
+        write_file(path, encode_picture(small, ".jpg"))
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()

@@ -1,5 +1,6 @@
 """The tab Gallery: what was drawn is there after the studio was closed, and its settings are used again."""
 
+import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from io import BytesIO
@@ -8,7 +9,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from served_studio import Served
-from studio_pages import OpenPage, draw, drawn, go_to, open_advanced
+from sfumato.recipe.image import Recipe
+from sfumato.recipe.parts import TextPart
+from sfumato.serving.desk import ALONE
+from studio_pages import WAIT, OpenPage, draw, drawn, go_to, open_advanced
 
 
 def pixels(png: bytes) -> bytes:
@@ -66,3 +70,72 @@ def test_pictures_are_searched_favoured_and_thrown_away(page: Page) -> None:
     expect(tiles).to_have_count(1)
     page.get_by_role("button", name="Out of the bin").click()
     expect(tiles).to_have_count(0)
+
+
+def test_several_are_chosen_by_mouse_and_keys_packed_and_thrown_away(
+    other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage
+) -> None:
+    with other_studio() as served:
+        for seed in range(6):
+            asked = Recipe(parts=(TextPart(prompt=f"number {seed}"),), steps=1, seed=seed)
+            job = served.desk.queue.submit(asked, ALONE)
+            assert [*served.desk.queue.follow(job.id, ALONE)][-1].state == "done"
+        page = open_page(served)
+        go_to(page, "Gallery")
+        tiles = page.locator("#sf-gallery .thumbnail-item")
+        pressed = page.locator("#sf-gallery [aria-pressed=true]")
+        marks = page.locator("#sf-marks")
+        expect(tiles).to_have_count(6, timeout=WAIT)
+        page.get_by_label("Choose several").check()
+        expect(marks).to_contain_text("Click pictures", timeout=WAIT)
+        tiles.nth(0).click()  # two at once: none is lost
+        tiles.nth(5).click()
+        expect(marks).to_contain_text("Chosen: 2", timeout=WAIT)
+        tiles.nth(5).focus()
+        page.keyboard.press("Enter")
+        expect(marks).to_contain_text("Chosen: 1", timeout=WAIT)
+        tiles.nth(1).click()
+        tiles.nth(3).click(modifiers=["Shift"])
+        expect(marks).to_contain_text("Chosen: 4", timeout=WAIT)
+        expect(pressed).to_have_count(4, timeout=WAIT)
+        page.get_by_role("button", name="None", exact=True).click()
+        expect(pressed).to_have_count(0, timeout=WAIT)
+        page.get_by_role("button", name="All on this page").click()
+        expect(pressed).to_have_count(6, timeout=WAIT)
+        expect(page.locator("#sf-picture img")).to_have_count(0, timeout=WAIT)  # none of them was opened
+        page.get_by_role("button", name="As a ZIP").click()
+        save = page.get_by_role("button", name="Save the ZIP: 6 pictures")
+        with page.expect_download() as coming:
+            save.click()
+        with zipfile.ZipFile(coming.value.path()) as archive:
+            assert len(archive.namelist()) == 6
+            assert archive.testzip() is None
+        tiles.nth(2).click()
+        expect(marks).to_contain_text("Chosen: 5", timeout=WAIT)
+        expect(save).to_have_count(0, timeout=WAIT)  # it is not what is chosen now
+        bar = page.locator("#sf-several-bar")
+        bar.get_by_role("button", name="Into the bin").click()
+        expect(tiles).to_have_count(1, timeout=WAIT)
+        expect(page.locator("#sf-found")).to_contain_text("1 picture", timeout=WAIT)
+        page.close()
+
+
+def test_the_order_and_the_favourites_are_there_after_a_reload(page: Page, studio: Served) -> None:
+    for prompt in ("the first of two", "the second of two"):
+        asked = Recipe(parts=(TextPart(prompt=prompt),), steps=1, seed=1)
+        job = studio.desk.queue.submit(asked, ALONE)
+        assert [*studio.desk.queue.follow(job.id, ALONE)][-1].state == "done"
+    go_to(page, "Gallery")
+    search = page.get_by_label("Search").locator("visible=true")
+    search.fill("of two")
+    search.press("Enter")
+    captions = page.locator("#sf-gallery .caption-label")
+    expect(captions).to_have_text(["the second of two", "the first of two"], timeout=WAIT)
+    page.get_by_label("Sorted").locator("visible=true").click()
+    page.get_by_role("option", name="oldest first").click()
+    expect(captions).to_have_text(["the first of two", "the second of two"], timeout=WAIT)
+    page.evaluate("document.getElementById('sf-keep').click()")
+    page.wait_for_load_state()
+    page.wait_for_selector("#sf-generate", state="attached")
+    expect(page.get_by_label("Sorted").locator("visible=true")).to_have_value("oldest first", timeout=WAIT)
+    expect(captions).to_have_text(["the first of two", "the second of two"], timeout=WAIT)

@@ -1,5 +1,6 @@
 """The tab Gallery: what is found, chosen, favoured and thrown away, each visitor's own."""
 
+import zipfile
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -19,7 +20,8 @@ from tiny_studio import asked_by, drawn, frog, handler, open_tiny_desk
 NASTY = "<img src=x onerror=alert(1)></pre><script>alert(1)</script>"
 WORDS = words_of(Look())
 ME = asked_by("me")
-ALL = ("", "", False, False)
+ALL = ("", "", "newest", False, False)
+NONE = ((), False)  # marked, and whether several are chosen
 
 
 @pytest.fixture
@@ -41,7 +43,12 @@ def call(tab: tuple[gr.Blocks, gallery_tab.Parts], part: str, *values: Any, even
 
 def search(tab: tuple[gr.Blocks, gallery_tab.Parts], *asked: Any) -> tuple[int, ...]:
     """Return the numbers of the pictures that are found."""
-    return call(tab, "search", *asked, event="submit")[1]
+    return call(tab, "search", *NONE, *asked, event="submit")[2]
+
+
+def page_of(told: tuple[Any, ...]) -> dict[str, Any]:
+    """Return what a page shows, by names."""
+    return dict(zip((*gallery_tab._SHOWN, "model"), told, strict=False))
 
 
 def picked(index: int) -> gr.SelectData:
@@ -51,17 +58,26 @@ def picked(index: int) -> gr.SelectData:
 def test_pictures_are_found_by_words_and_model_the_newest_first(tab: Any, desk: Desk) -> None:
     one, two = drawn(desk), drawn(desk, frog(prompt="a red fox"))
     drawn(desk, frog(prompt="not yours"), owner="somebody else")
-    tiles, numbers, newer, older, _, empty_bin, model = call(tab, "search", *ALL, event="submit")
-    assert numbers == (two.id, one.id)
-    assert [caption for _, caption in tiles] == ["a red fox", "a frog"]
-    assert all(Path(path).is_relative_to(desk.handed) and path.endswith(".jpg") for path, _ in tiles)
-    assert not newer.visible
-    assert not older.visible
-    assert not empty_bin.visible
-    assert [value for _, value in model.choices] == ["", "tiny"]
-    assert search(tab, "FOX red", "", False, False) == (two.id,)
-    assert search(tab, "", "bundled", False, False) == ()
-    assert search(tab, "%", "", False, False) == ()
+    page = page_of(call(tab, "search", *NONE, *ALL, event="submit"))
+    assert page["numbers"] == (two.id, one.id)
+    assert [caption for _, caption in page["grid"]] == ["a red fox", "a frog"]
+    assert all(Path(path).is_relative_to(desk.handed) and path.endswith(".jpg") for path, _ in page["grid"])
+    assert not any(page[name].visible for name in ("newer", "older", "empty_bin"))
+    assert "2 pictures" in page["found"]
+    assert page["marks"] == ""
+    assert [value for _, value in page["model"].choices] == ["", "tiny"]
+    assert search(tab, "FOX red", "", "newest", False, False) == (two.id,)
+    assert search(tab, "", "bundled", "newest", False, False) == ()
+    assert search(tab, "%", "", "newest", False, False) == ()
+
+
+def test_they_are_sorted_and_what_no_form_sends_is_the_newest_first(tab: Any, desk: Desk) -> None:
+    made = [drawn(desk, frog(prompt=str(number))).id for number in range(3)]
+    desk.gallery.mark([made[1]], "me", favourite=True)
+    for order, wanted in (("newest", (2, 1, 0)), ("oldest", (0, 1, 2)), ("favourites", (1, 2, 0))):
+        assert search(tab, "", "", order, False, False) == tuple(made[place] for place in wanted)
+    for wrong in ("id; DROP TABLE pictures", None, 3, []):
+        assert search(tab, "", "", wrong, False, False) == tuple(reversed(made))
 
 
 def test_more_than_a_page_is_shown_page_by_page(
@@ -70,17 +86,40 @@ def test_more_than_a_page_is_shown_page_by_page(
     monkeypatch.setattr(gallery_tab, "PAGE", 2)
     drawn(desk, frog(count=5))
     made = [one.id for one in desk.gallery.search("me")]
-    _, first, newer, older, pages, *_ = call(tab, "search", *ALL, event="submit")
-    assert (first, newer.visible, older.visible) == ((made[0], made[1]), False, True)
-    _, second, newer, older, pages = call(tab, "older", first, pages, *ALL)
-    assert (second, newer.visible, older.visible) == ((made[2], made[3]), True, True)
-    tiles, third, newer, older, pages = call(tab, "older", second, pages, *ALL)
-    assert (third, newer.visible, older.visible) == ((made[4],), True, False)
-    assert len(tiles) == 1
-    _, back, *_, pages = call(tab, "newer", pages, *ALL)
-    assert back == second
-    _, back, newer, _, pages = call(tab, "newer", pages, *ALL)
-    assert (back, newer.visible, pages) == (first, False, ())
+    for order, wanted in (("newest", made), ("oldest", made[::-1]), ("favourites", made)):
+        asked = ("", "", order, False, False)
+        first = page_of(call(tab, "search", *NONE, *asked, event="submit"))
+        assert (first["numbers"], first["newer"].visible, first["older"].visible) == (
+            tuple(wanted[:2]),
+            False,
+            True,
+        )
+        second = page_of(call(tab, "older", first["end"], first["pages"], *NONE, *asked))
+        assert (second["numbers"], second["newer"].visible) == (tuple(wanted[2:4]), True)
+        assert "page 2 of 3" in second["found"]
+        third = page_of(call(tab, "older", second["end"], second["pages"], *NONE, *asked))
+        assert (third["numbers"], third["older"].visible) == (tuple(wanted[4:]), False)
+        back = page_of(call(tab, "newer", third["pages"], *NONE, *asked))
+        assert back["numbers"] == second["numbers"]
+        back = page_of(call(tab, "newer", back["pages"], *NONE, *asked))
+        assert (back["numbers"], back["newer"].visible, back["pages"]) == (first["numbers"], False, ())
+
+
+def test_who_throws_a_page_away_stays_where_pictures_are(
+    tab: Any, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_tab, "PAGE", 2)
+    drawn(desk, frog(count=5))
+    made = [one.id for one in desk.gallery.search("me")]
+    stay = tab[1]["here"][0]
+    first = page_of(call(tab, "search", *NONE, *ALL, event="submit"))
+    second = page_of(call(tab, "older", first["end"], first["pages"], *NONE, *ALL))
+    desk.gallery.bin([made[2]], "me")
+    now = page_of(stay(ME, second["pages"], *NONE, *ALL))
+    assert now["numbers"] == (made[3], made[4])
+    desk.gallery.bin(made[3:], "me")
+    now = page_of(stay(ME, second["pages"], *NONE, *ALL))
+    assert (now["numbers"], now["pages"]) == ((made[0], made[1]), ())
 
 
 def test_a_page_is_full_though_files_of_it_are_gone(
@@ -91,8 +130,8 @@ def test_a_page_is_full_though_files_of_it_are_gone(
     made = desk.gallery.search("me")
     for gone in made[1:4]:
         gone.path.unlink()
-    _, numbers, _, older, *_ = call(tab, "search", *ALL, event="submit")
-    assert (numbers, older.visible) == ((made[0].id, made[4].id), True)
+    page = page_of(call(tab, "search", *NONE, *ALL, event="submit"))
+    assert (page["numbers"], page["older"].visible) == ((made[0].id, made[4].id), True)
 
 
 def test_two_pictures_are_compared_until_it_is_enough(tab: Any, desk: Desk) -> None:
@@ -142,18 +181,20 @@ def test_what_is_gone_or_somebody_elses_is_said_kindly(tab: Any, desk: Desk) -> 
 def test_favourites_and_the_bin(tab: Any, desk: Desk) -> None:
     kept = drawn(desk)
     assert call(tab, "favourite", kept.id) == WORDS("unfavourite")
-    assert search(tab, "", "", True, False) == (kept.id,)
+    assert search(tab, "", "", "newest", True, False) == (kept.id,)
     assert call(tab, "favourite", kept.id) == WORDS("favourite")
-    assert search(tab, "", "", True, False) == ()
+    assert search(tab, "", "", "newest", True, False) == ()
     assert call(tab, "delete", kept.id) == WORDS("restore")
     assert search(tab, *ALL) == ()
-    assert call(tab, "search", "", "", False, True, event="submit")[5].visible  # the bin can be emptied
+    page = page_of(call(tab, "search", *NONE, "", "", "newest", False, True, event="submit"))
+    assert page["empty_bin"].visible  # the bin can be emptied
+    assert page["all_bin"] == WORDS("restore")
     assert call(tab, "delete", kept.id) == WORDS("delete")
     assert search(tab, *ALL) == (kept.id,)
     call(tab, "delete", kept.id)
     call(tab, "empty_bin")
     assert not kept.path.exists()
-    assert search(tab, "", "", False, True) == ()
+    assert search(tab, "", "", "newest", False, True) == ()
 
 
 def test_where_nothing_is_chosen_nothing_happens(tab: Any) -> None:
@@ -174,6 +215,45 @@ def test_a_damaged_picture_says_so(tab: Any, desk: Desk) -> None:
     kept, whole = drawn(desk), drawn(desk)
     kept.path.write_bytes(b"no picture")
     assert "picture" in details_of(desk, WORDS, kept)
-    tiles, numbers, *_ = call(tab, "search", *ALL, event="submit")
-    assert numbers == (whole.id,)  # of each tile its own
-    assert len(tiles) == 1
+    desk.gallery.folder.joinpath(".thumbnails", f"{kept.id}.jpg").unlink()
+    page = page_of(call(tab, "search", *NONE, *ALL, event="submit"))
+    assert page["numbers"] == (whole.id,)  # of each tile its own
+    assert len(page["grid"]) == 1
+
+
+def test_several_are_chosen_over_pages_favoured_and_thrown_away(tab: Any, desk: Desk) -> None:
+    drawn(desk, frog(count=3))
+    page = tuple(one.id for one in desk.gallery.search("me"))
+    marked, marks, save, bar = handler(tab[0], tab[1]["several"], "change")(True, page)
+    assert (marked, bar.visible, save.visible) == ((), True, False)
+    assert WORDS("several_about") in marks
+    told = gr.EventData(None, {"places": [0, 2], "sent": 3})
+    marked, marks, _ = handler(tab[0], tab[1]["marks"], "select")(told, page, (999,))
+    assert marked == (999, page[0], page[2])
+    assert 'data-sent="3"' in marks
+    assert handler(tab[0], tab[1]["all_page"])(page, (999,))[0] == (999, *page)
+    assert handler(tab[0], tab[1]["all_none"])(page)[0] == ()
+    assert "Chosen: 3" in page_of(call(tab, "search", marked, True, *ALL, event="submit"))["marks"]
+    call(tab, "all_favourite", marked)
+    assert search(tab, "", "", "newest", True, False) == (page[0], page[2])
+    call(tab, "all_favourite", marked)
+    assert search(tab, "", "", "newest", True, False) == ()
+    assert call(tab, "all_bin", marked, page, False)[0] == ()
+    assert search(tab, *ALL) == (page[1],)
+    call(tab, "all_bin", marked, page, True)
+    assert search(tab, *ALL) == page
+
+
+def test_several_are_taken_away_as_a_zip_and_nobody_elses(tab: Any, desk: Desk) -> None:
+    mine, yours = drawn(desk), drawn(desk, owner="somebody else")
+    save = call(tab, "zip", (mine.id, yours.id, 999))
+    assert save.visible
+    path = Path(save.value["path"] if isinstance(save.value, dict) else save.value)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [mine.path.name]
+        assert archive.read(mine.path.name) == mine.path.read_bytes()
+    for part, more in (("zip", ()), ("all_favourite", ()), ("all_bin", ((), False))):
+        for marked in ((), (yours.id,)):
+            with pytest.raises(gr.Error, match="Choose some pictures first"):
+                call(tab, part, marked, *more)
+    assert not desk.gallery.get(yours.id, "somebody else").favourite

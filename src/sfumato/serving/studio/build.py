@@ -13,6 +13,7 @@ import gradio as gr
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio import (
     actions,
+    choosing,
     comparing,
     details,
     dragging,
@@ -115,6 +116,7 @@ def title_of(dressed: Dressed) -> str:
 
 def style() -> str:
     """Return the rules that every look has."""
-    pictures = actions.STYLE + details.STYLE + comparing.STYLE + models_showing.STYLE
+    pictures = actions.STYLE + details.STYLE + comparing.STYLE + choosing.STYLE
+    pictures += models_showing.STYLE
     pictures += examples.STYLE
     return STYLE + pictures + dragging.style() + LEARN_STYLE + grid_tab.STYLE + news.STYLE + reach.STYLE

@@ -1,23 +1,64 @@
 """The tab Gallery: everything that was made, found again."""
 
+import tempfile
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import gradio as gr
 
-from sfumato.errors import NotFoundError, SfumatoError
+from sfumato.errors import NotFoundError, RecipeError, SfumatoError
 from sfumato.serving.desk import Desk
-from sfumato.serving.gallery import Kept
+from sfumato.serving.gallery import ORDERS, Kept, Order, Place
+from sfumato.serving.studio import choosing
 from sfumato.serving.studio.binding import CLICK, QUIET, kindly
+from sfumato.serving.studio.choosing import clicked, found_line, marks_of, with_all
 from sfumato.serving.studio.comparing import SCRIPT, compared_of, waiting_of
 from sfumato.serving.studio.details import details_of
 from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.models_showing import size_of
 from sfumato.serving.studio.showing import problem_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
+from sfumato.serving.zipping import write_zip
 
 Parts = dict[str, Any]
 PAGE: int = 48  # pictures at a time
+ZIP: Final = "sfumato.zip"
+#: What is looked for, and what a page of it is shown with.
+FORM: Final = ("search", "model", "order", "favourites", "bin")
+_SHOWN: Final = (
+    *("grid", "found", "numbers", "end", "pages", "newer", "older"),
+    *("empty_bin", "marks", "all_bin"),
+)
+# On a phone the picture is far below those that it was chosen from.
+_TO_PICTURE: Final = """() => {
+  if (window.innerWidth < 700) document.getElementById("sf-picture")?.scrollIntoView({block: "start"});
+}"""
+_SEEN: Final = ("pages", "marked", "several")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody looks for, as the page has it."""
+
+    search: str = ""
+    model: str = ""
+    order: Order = ORDERS[0]
+    favourites: bool = False
+    binned: bool = False
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What `Gallery.search` and `Gallery.count` take."""
+        return {"model": self.model or None, "favourites": self.favourites, "binned": self.binned}
+
+
+def asked_of(search: Any, model: Any, order: Any, favourites: Any, binned: Any) -> Asked:
+    """Return what the parts of the form say; what none of them can say is taken for nothing."""
+    kept = next((one for one in ORDERS if one == order), ORDERS[0])
+    return Asked(str(search or ""), str(model or ""), kept, bool(favourites), bool(binned))
 
 
 def build(desk: Desk, words: Words, look: Look) -> Parts:
@@ -28,11 +69,19 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             "", label=words("search"), placeholder=words("search_hint"), scale=4, max_lines=1
         )
         parts["model"] = gr.Dropdown([(words("all_models"), "")], value="", label=words("model"), scale=2)
-        parts["favourites"] = gr.Checkbox(False, label=words("favourites"), scale=1)
-        parts["bin"] = gr.Checkbox(False, label=words("bin"), scale=1)
+        orders = [(words(f"order_{one}"), one) for one in ORDERS]
+        parts["order"] = gr.Dropdown(orders, value=ORDERS[0], label=words("order"), scale=2)
+        parts["favourites"] = gr.Checkbox(False, label=words("favourites"), scale=1, min_width=165)
+        parts["bin"] = gr.Checkbox(False, label=words("bin"), scale=1, min_width=165)
     parts["compared"] = gr.HTML("", js_on_load=SCRIPT, padding=False, elem_id="sf-compared")
     with gr.Row(equal_height=False):
         with gr.Column(scale=7, min_width=320):
+            with gr.Row(equal_height=True):
+                parts["found"] = gr.HTML("", elem_id="sf-found", padding=False)
+                parts["several"] = gr.Checkbox(
+                    False, label=words("several"), container=False, elem_id="sf-several"
+                )
+            _several_parts(words, parts)
             parts["grid"] = gr.Gallery(
                 label=words("results"),
                 format="jpeg",
@@ -47,6 +96,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             with gr.Row():
                 parts["newer"] = gr.Button(words("newer"), visible=False)
                 parts["older"] = gr.Button(words("older"), visible=False)
+            parts["empty_bin"] = gr.Button(words("empty_bin"), variant="stop", visible=False)
         with gr.Column(scale=4, min_width=320):
             parts["picture"] = gr.Image(
                 label=words("details"),
@@ -56,47 +106,74 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 buttons=["download", "fullscreen"],
                 elem_id="sf-picture",
             )
-            parts["details"] = gr.HTML("", elem_id="sf-details")
             with gr.Row():
                 parts["reuse"] = gr.Button(words("reuse"), variant="primary")
                 parts["compare"] = gr.Button(words("compare"))
             with gr.Row():
                 parts["favourite"] = gr.Button(words("favourite"))
                 parts["delete"] = gr.Button(words("delete"))
-                parts["empty_bin"] = gr.Button(words("empty_bin"), variant="stop", visible=False)
+            parts["details"] = gr.HTML("", elem_id="sf-details")
     parts["numbers"] = gr.State(())
-    parts["pages"] = gr.State(())  # the first pictures of the pages before this one
+    parts["end"] = gr.State(None)  # the place of the last picture of this page
+    parts["pages"] = gr.State(())  # the places behind which this page and those before it begin
     parts["chosen"] = gr.State(0)
     parts["first"] = gr.State(0)  # of two that are compared
+    parts["marked"] = gr.State(())
     _connect(desk, words, parts)
+    _connect_several(desk, words, parts)
     # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
     parts["late"] = [parts["model"]]
     return parts
 
 
-def _connect(desk: Desk, words: Words, parts: Parts) -> None:
-    asked = [parts[name] for name in ("search", "model", "favourites", "bin")]
-    page = [parts[name] for name in ("grid", "numbers", "newer", "older", "pages")]
-
-    def found(owner: str, values: Sequence[Any], pages: Sequence[int]) -> tuple[Any, ...]:
-        """Return what `page` is at the last of `pages`: pictures older than that one."""
-        search, model, favourites, binned = values
-        pictures = desk.gallery.search(
-            owner,
-            search or "",
-            model=model or None,
-            favourites=bool(favourites),
-            binned=bool(binned),
-            after=(0, pages[-1]) if pages else None,
-            limit=PAGE + 1,
+def _several_parts(words: Words, parts: Parts) -> None:
+    with gr.Column(visible=False, elem_id="sf-several-bar") as parts["bar"]:
+        parts["marks"] = gr.HTML("", js_on_load=choosing.SCRIPT, padding=False, elem_id="sf-marks")
+        with gr.Row():
+            parts["all_page"] = gr.Button(words("several_page"), size="sm", min_width=80)
+            parts["all_none"] = gr.Button(words("several_none"), size="sm", min_width=80)
+            parts["all_favourite"] = gr.Button(words("favourite"), size="sm", min_width=80)
+            parts["all_bin"] = gr.Button(words("delete"), size="sm", min_width=80)
+            parts["zip"] = gr.Button(words("zip"), size="sm", min_width=80)
+        parts["zip_save"] = gr.DownloadButton(
+            words("download"), variant="primary", size="sm", visible=False, elem_id="sf-zip"
         )
-        shown = [(one.id, tile) for one in pictures[:PAGE] if (tile := tile_of(one)) is not None]
+
+
+def _connect(desk: Desk, words: Words, parts: Parts) -> None:
+    asked = [parts[name] for name in FORM]
+    page = [parts[name] for name in _SHOWN]
+    seen = [parts[name] for name in _SEEN]
+
+    def found(
+        owner: str, pages: Sequence[Place], marked: Sequence[int], several: bool, *values: Any
+    ) -> tuple[Any, ...]:
+        """Return what `page` is at the last of `pages`: what comes behind that place."""
+        form, pages = asked_of(*values), tuple(pages)
+        while True:
+            after = pages[-1] if pages else None
+            pictures = desk.gallery.search(
+                owner, form.search, order=form.order, after=after, limit=PAGE + 1, **form.limits
+            )
+            if pictures or not pages:
+                break
+            pages = pages[:-1]  # all of this page are gone meanwhile
+        here = pictures[:PAGE]
+        shown = [(one.id, tile) for one in here if (tile := tile_of(one)) is not None]
+        numbers = tuple(number for number, _ in shown)
+        total = desk.gallery.count(owner, form.search, **form.limits)
+        limited = bool(form.search.strip() or form.model or form.favourites or form.binned)
         return (
             [tile for _, tile in shown],
-            tuple(number for number, _ in shown),
+            found_line(total, len(pages) + 1, PAGE, words, asked=limited),
+            numbers,
+            here[-1].place if here else None,
+            pages,
             gr.Button(visible=bool(pages)),
             gr.Button(visible=len(pictures) > PAGE),
-            tuple(pages),
+            gr.Button(visible=form.binned and bool(here)),
+            marks_of(numbers, marked, words) if several else "",
+            words("restore" if form.binned else "delete"),
         )
 
     def tile_of(kept: Kept) -> tuple[str, str] | None:
@@ -106,26 +183,26 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             return None
 
     @kindly
-    def search(request: gr.Request, *values: Any) -> tuple[Any, ...]:
+    def search(request: gr.Request, marked: Any, several: Any, *values: Any) -> tuple[Any, ...]:
         owner = visitor_of(request)
-        shown = found(owner, values, ())
         models = [(words("all_models"), ""), *((name, name) for name in desk.gallery.models(owner))]
         chosen = values[1] if any(values[1] == value for _, value in models) else ""
-        return (
-            *shown,
-            gr.Button(visible=bool(values[3]) and bool(shown[1])),
-            gr.Dropdown(choices=models, value=chosen),
-        )
+        shown = found(owner, (), marked, several, *values)
+        return (*shown, gr.Dropdown(choices=models, value=chosen))
 
     @kindly
     def older(
-        request: gr.Request, numbers: tuple[int, ...], pages: tuple[int, ...], *values: Any
+        request: gr.Request, end: Place | None, pages: tuple[Place, ...], *more: Any
     ) -> tuple[Any, ...]:
-        return found(visitor_of(request), values, (*pages, min(numbers)) if numbers else pages)
+        return found(visitor_of(request), pages if end is None else (*pages, end), *more)
 
     @kindly
-    def newer(request: gr.Request, pages: tuple[int, ...], *values: Any) -> tuple[Any, ...]:
-        return found(visitor_of(request), values, pages[:-1])
+    def newer(request: gr.Request, pages: tuple[Place, ...], *more: Any) -> tuple[Any, ...]:
+        return found(visitor_of(request), pages[:-1], *more)
+
+    @kindly
+    def stay(request: gr.Request, *more: Any) -> tuple[Any, ...]:
+        return found(visitor_of(request), *more)
 
     @kindly
     def choose(request: gr.Request, event: gr.SelectData, numbers: tuple[int, ...]) -> tuple[Any, ...]:
@@ -185,18 +262,80 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
 
     quiet: dict[str, Any] = {"queue": False, **CLICK}
     changes = [one.change for one in asked[1:]] + [parts["search"].submit, parts["search"].blur]
-    again = (search, asked, [*page, parts["empty_bin"], parts["model"]])
+    again = (search, [*seen[1:], *asked], [*page, parts["model"]])
+    here = (stay, [*seen, *asked], page)  # what changed is seen, and nobody is led away
     gr.on(changes, *again, **quiet)
-    parts["older"].click(older, [parts["numbers"], parts["pages"], *asked], page, **quiet)
-    parts["newer"].click(newer, [parts["pages"], *asked], page, **quiet)
+    parts["older"].click(older, [parts["end"], *seen, *asked], page, **quiet)
+    parts["newer"].click(newer, [*seen, *asked], page, **quiet)
     about = [parts[name] for name in ("picture", "details", "chosen", "favourite", "delete")]
     two = [parts["chosen"], parts["first"]]
     # Through Gradio's queue: without it, nobody is told that a state changed (Gradio 6.31).
-    parts["grid"].select(choose, parts["numbers"], about, **QUIET)
+    parts["grid"].select(choose, parts["numbers"], about, **QUIET).then(None, js=_TO_PICTURE, **CLICK)
     parts["chosen"].change(other, two, parts["compared"], **quiet)
     comparing = [parts["first"], parts["compared"], parts["compare"]]
     parts["compare"].click(compare, two, comparing, **quiet)
-    parts["favourite"].click(mark, parts["chosen"], parts["favourite"], **quiet).then(*again, **quiet)
-    parts["delete"].click(bin_or_restore, parts["chosen"], parts["delete"], **quiet).then(*again, **quiet)
+    parts["favourite"].click(mark, parts["chosen"], parts["favourite"], **quiet).then(*here, **quiet)
+    parts["delete"].click(bin_or_restore, parts["chosen"], parts["delete"], **quiet).then(*here, **quiet)
     parts["empty_bin"].click(empty, None, None, **quiet).then(*again, **quiet)
-    parts["find"] = again
+    parts["find"], parts["here"] = again, here
+
+
+def _connect_several(desk: Desk, words: Words, parts: Parts) -> None:
+    marked, numbers, save = parts["marked"], parts["numbers"], parts["zip_save"]
+    shown = [marked, parts["marks"], save]
+
+    def told(now: tuple[int, ...], page: Sequence[int], sent: int | None = None) -> tuple[Any, ...]:
+        return now, marks_of(page, now, words, sent), gr.DownloadButton(value=None, visible=False)
+
+    def begin(several: bool, page: tuple[int, ...]) -> tuple[Any, ...]:
+        now, marks, closed = told((), page)
+        return now, marks if several else "", closed, gr.Column(visible=bool(several))
+
+    def click(event: gr.EventData, page: tuple[int, ...], now: tuple[int, ...]) -> tuple[Any, ...]:
+        chosen, sent = clicked(event, page, now)
+        return told(chosen, page, sent)
+
+    def whole_page(page: tuple[int, ...], now: tuple[int, ...]) -> tuple[Any, ...]:
+        return told(with_all(page, now), page)
+
+    def none(page: tuple[int, ...]) -> tuple[Any, ...]:
+        return told((), page)
+
+    def there(owner: str, now: tuple[int, ...]) -> tuple[Kept, ...]:
+        """Return those of the marked pictures that are still there. Raises RecipeError where none is."""
+        pictures = desk.gallery.get_all(now, owner)
+        if not pictures:
+            raise RecipeError(words("several_first"))
+        return pictures
+
+    @kindly
+    def favour(request: gr.Request, now: tuple[int, ...]) -> None:
+        pictures = there(visitor_of(request), now)
+        favourite = not all(one.favourite for one in pictures)
+        desk.gallery.mark([one.id for one in pictures], visitor_of(request), favourite=favourite)
+
+    @kindly
+    def throw(request: gr.Request, now: tuple[int, ...], page: tuple[int, ...], binned: bool) -> Any:
+        owner = visitor_of(request)
+        change = desk.gallery.restore if binned else desk.gallery.bin
+        change([one.id for one in there(owner, now)], owner)
+        return told((), page)
+
+    @kindly
+    def pack(request: gr.Request, now: tuple[int, ...]) -> gr.DownloadButton:
+        pictures = there(visitor_of(request), now)
+        path = Path(tempfile.mkdtemp(dir=desk.handed)) / ZIP
+        packed = write_zip(pictures, path)
+        label = words("zip_save", packed, size_of(path.stat().st_size))
+        return gr.DownloadButton(label, value=str(path), visible=True)
+
+    quiet: dict[str, Any] = {"queue": False, **CLICK}
+    parts["several"].change(begin, [parts["several"], numbers], [*shown, parts["bar"]], **quiet)
+    parts["marks"].select(click, [numbers, marked], shown, **quiet)
+    parts["all_page"].click(whole_page, [numbers, marked], shown, **quiet)
+    parts["all_none"].click(none, numbers, shown, **quiet)
+    parts["all_favourite"].click(favour, marked, None, **quiet).then(*parts["here"], **quiet)
+    thrown = parts["all_bin"].click(throw, [marked, numbers, parts["bin"]], shown, **quiet)
+    thrown.success(*parts["here"], **quiet)
+    # One after the other, whoever asks: each may be half a gigabyte.
+    parts["zip"].click(pack, marked, save, **{**CLICK, "concurrency_limit": 1})

@@ -1,0 +1,68 @@
+"""Pictures as one ZIP: the same bytes, names of their own, and nothing where it cannot be written."""
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sfumato.errors import OutputError, RecipeError
+from sfumato.serving import zipping
+from sfumato.serving.gallery import Kept
+from sfumato.serving.zipping import write_zip
+
+
+def kept(folder: Path, number: int, name: str, created: float = 1_700_000_000.0, size: int = 100) -> Kept:
+    path = folder / str(number) / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes([number]) * size)
+    return Kept(number, path, created, "", "m", 7, 8, 8, False, None)
+
+
+def test_every_picture_is_in_it_as_it_is_kept(tmp_path: Path) -> None:
+    names = ("a.png", "a.png", "2-a.png", "größe 🐸.png")
+    pictures = [kept(tmp_path, number, name) for number, name in enumerate(names, start=1)]
+    old = kept(tmp_path, 9, "old.png", created=0.0)
+    path = tmp_path / "all.zip"
+    assert write_zip([*pictures, old], path) == 5
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["a.png", "2-a.png", "3-2-a.png", "größe 🐸.png", "old.png"]
+        assert archive.read("2-a.png") == pictures[1].path.read_bytes()
+        assert archive.getinfo("old.png").date_time == (1980, 1, 1, 0, 0, 0)
+        assert {one.compress_type for one in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_what_vanished_is_left_out_and_nothing_is_no_file(tmp_path: Path) -> None:
+    here, gone = (kept(tmp_path, number, f"{number}.png") for number in (1, 2))
+    gone.path.unlink()
+    assert write_zip([gone, here], tmp_path / "some.zip") == 1
+    for nothing in ([], [gone]):
+        with pytest.raises(RecipeError, match="there is none to pack"):
+            write_zip(nothing, tmp_path / "none.zip")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["1", "2", "some.zip"]
+
+
+def test_too_many_are_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [kept(tmp_path, number, f"{number}.png") for number in (1, 2, 3)]
+    path = tmp_path / "out" / "all.zip"
+    path.parent.mkdir()
+    for name, most in (("MOST_PICTURES", 2), ("MOST_BYTES", 299)):
+        with monkeypatch.context() as patch:
+            patch.setattr(zipping, name, most)
+            with pytest.raises(RecipeError, match="are too many for one ZIP file"):
+                write_zip(pictures, path)
+    monkeypatch.setattr(zipping, "SPARE", 10**18)
+    with pytest.raises(OutputError, match="the disk is too full"):
+        write_zip(pictures, path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_what_cannot_be_read_leaves_nothing_half_written(tmp_path: Path) -> None:
+    fine = kept(tmp_path, 1, "fine.png")
+    folder = replace(fine, id=2, path=tmp_path / "1")  # has a size, and cannot be opened
+    with pytest.raises(OutputError):
+        write_zip([fine, folder], tmp_path / "all.zip")
+    assert [one.name for one in tmp_path.iterdir()] == ["1"]
