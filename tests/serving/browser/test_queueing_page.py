@@ -12,6 +12,7 @@ from sfumato.serving.desk import ALONE
 from sfumato.serving.jobs import Job
 from sfumato.serving.queue import MOST_EACH
 from studio_pages import WAIT, OpenPage, open_advanced
+from tiny_studio import followed
 
 PROGRESS, RESULTS = "#sf-create-progress", "#sf-create-results img"
 SEED = re.compile("^Seed")
@@ -48,8 +49,18 @@ def jobs_of(studio: Served) -> list[Job]:
     return [one for one in studio.desk.queue.of(ALONE) if one.tab == "create"]
 
 
+@pytest.fixture(autouse=True)
+def left(studio: Served) -> Iterator[None]:
+    """What one test asked for is not what the next one finds."""
+    yield
+    for job in reversed(jobs_of(studio)):
+        studio.desk.queue.cancel(job.id, ALONE)
+    for job in jobs_of(studio):
+        followed(studio.desk, job)
+
+
 @pytest.fixture
-def busy(page: Page, studio: Served) -> Iterator[Page]:
+def busy(page: Page) -> Page:
     """A page on which three drawings were asked for, of which the first takes long."""
     open_advanced(page)
     ask(page, "a frog", "1000")
@@ -59,20 +70,20 @@ def busy(page: Page, studio: Served) -> Iterator[Page]:
     ask(page, "an owl")
     says(page, "Drawing 1 of 3")
     says(page, "2 more wait")
-    yield page
-    for job in jobs_of(studio):
-        studio.desk.queue.cancel(job.id, ALONE)
+    return page
 
 
-def test_three_clicks_make_three_pictures_and_all_are_shown(page: Page) -> None:
+def test_three_clicks_make_three_pictures_and_all_are_shown(page: Page, studio: Served) -> None:
     open_advanced(page)
-    ask(page, "a frog", "200")
-    says(page, "of 200")
-    page.fill("#sf-prompt textarea", "a fox")
-    page.click("#sf-generate")
-    ask(page, "an owl")
-    says(page, "Drawing 1 of 3")
-    says(page, "2 more wait")
+    with held(studio.desk):
+        ask(page, "a frog")
+        says(page, "Waiting · 1 before it")
+        page.fill("#sf-prompt textarea", "a fox")
+        page.click("#sf-generate")
+        says(page, "1 more waits")
+        ask(page, "an owl")
+        says(page, "Waiting: 1 of 3 · 1 before it")
+        says(page, "2 more wait")
     says(page, "Done in")
     assert alts(page) == ["an owl", "a fox", "a frog"]
     expect(page.get_by_role("button", name="Stop all")).to_be_hidden()
@@ -142,32 +153,36 @@ def test_a_bad_number_in_between_is_said_and_disturbs_nothing(busy: Page) -> Non
 
 def test_who_looks_at_a_picture_keeps_it_while_others_come(page: Page) -> None:
     open_advanced(page)
-    ask(page, "a frog")
-    says(page, "Done in")
-    ask(page, "an owl")
-    expect(page.locator(f'{RESULTS}[alt^="an owl"]').first).to_be_visible(timeout=WAIT)
-    ask(page, "a fox", "150")
+    ask(page, "a frog", "2")
+    ask(page, "a fox", "1000")
+    ask(page, "an owl", "2")
+    says(page, "of 1000")
     page.locator("#sf-create-results .grid-container button").first.click(timeout=WAIT)
-    large = page.locator("#sf-create-results .preview img").first
-    shown = large.get_attribute("alt")
-    assert shown
-    ask(page, "a boat")
+    large = page.locator("#sf-create-results .preview .media-button img")
+    expect(large).to_have_attribute("alt", re.compile("^a frog"), timeout=WAIT)
+    page.click("#sf-stop")
     says(page, "Done in")
-    expect(page.locator("#sf-create-results .preview")).to_be_visible()
+    expect(page.locator(f'{RESULTS}[alt^="an owl"]').first).to_be_attached(timeout=WAIT)
+    expect(large).to_have_attribute("alt", re.compile("^a frog"), timeout=WAIT)
+    page.get_by_role("button", name="How it was made").first.click()
+    expect(page.locator("#sf-create-about dl")).to_contain_text("a frog", timeout=WAIT)
 
 
-def test_larger_and_variations_wait_as_well(page: Page) -> None:
+def test_larger_and_variations_wait_as_well(page: Page, studio: Served) -> None:
     open_advanced(page)
     ask(page, "a frog")
     says(page, "Done in")
     expect(page.locator(RESULTS)).to_have_count(1, timeout=WAIT)
-    page.get_by_label("Steps", exact=True).fill("1000")
     little = page.get_by_role("button", name="Vary a little").first
-    little.click()
-    little.click()
-    page.get_by_role("button", name="Larger").first.click()
+    with held(studio.desk):
+        for _ in range(2):
+            little.click()
+        says(page, "Waiting: 1 of 2")
     says(page, "Done in")
-    expect(page.locator(RESULTS)).not_to_have_count(0, timeout=WAIT)
+    assert alts(page) == ["a frog"] * 2
+    page.get_by_role("button", name="Larger").first.click()
+    expect(page.locator(RESULTS)).to_have_count(1, timeout=WAIT)
+    says(page, "Done in")
 
 
 def test_two_hundred_clicks(page: Page, studio: Served) -> None:
