@@ -28,7 +28,7 @@ from sfumato.recipe.parts import TextPart
 from sfumato.serving.desk import ALONE, Desk, open_desk
 
 #: Bytes that are left on the disk: from nothing to enough for a picture and what is said of it.
-LEFT: Final = (0, 8192, 12_288, 16_384, 24_576, 32_768, 36_864, 40_960, 45_056, 49_152, 65_536)
+LEFT: Final = (0, 8192, 12_288, 16_384, 24_576, 32_768, 36_864, 40_960, 45_056, 49_152, 65_536, 98_304)
 LARGEST: Final = (0, 16_384, 1_000_000)  # bytes of a file
 
 

@@ -108,14 +108,10 @@ class Gallery:
             save_picture(pixels, path, metadata_of(resolved, backend))
         height, width = pixels.shape[:2]
         try:
-            kept = self._remember(path, resolved, (width, height), owner, created, job, took)
+            return self._remember(path, resolved, (width, height), owner, created, job, took)
         except BaseException:
             path.unlink(missing_ok=True)  # whose it is could not be written down
             raise
-        # Now it costs little, and later a page has many. It is made when it is asked for where this fails.
-        with suppress(SfumatoError, MemoryError):
-            self._shrink(pixels, self._thumbnail(kept.id))
-        return kept
 
     def get(self, number: int, owner: str) -> Kept:
         """Return a picture of `owner`. Raises NotFoundError, for other people's pictures as well."""

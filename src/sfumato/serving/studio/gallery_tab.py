@@ -57,7 +57,7 @@ class Asked:
 
 def asked_of(search: Any, model: Any, order: Any, favourites: Any, binned: Any) -> Asked:
     """Return what the parts of the form say; what none of them can say is taken for nothing."""
-    kept = next((one for one in ORDERS if one == order), ORDERS[0])
+    kept = order if order in ORDERS else ORDERS[0]
     return Asked(str(search or ""), str(model or ""), kept, bool(favourites), bool(binned))
 
 
