@@ -1,18 +1,24 @@
 """A look that is changed while the studio is open, as an open page hears of it."""
 
+import gc
 import logging
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
 from sfumato.errors import RecipeError
+from sfumato.serving import live
 from sfumato.serving.desk import Desk
 from sfumato.serving.live import Live
+from sfumato.serving.mounting import mounted
 from sfumato.serving.server import Address, application
 from sfumato.serving.studio.look import FILE, Dressed, Look, Source
 from sfumato.serving.studio.news import PLACE
@@ -98,6 +104,36 @@ def test_files_of_a_look_are_followed_and_pages_of_before_close(desk: Desk, tmp_
             assert now["made"] != before["made"]
             assert f"margin: {number}px" in client.get("/config").json()["css"]
             before = now
+
+
+def test_pages_of_before_are_let_go(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each keeps 6 MB for as long as anything knows of it, such as tasks of Gradio's own."""
+    made: list[weakref.ref[gr.Blocks]] = []
+
+    def remembered(page: gr.Blocks, *values: Any, **more: Any) -> FastAPI:
+        made.append(weakref.ref(page))
+        return mounted(page, *values, **more)
+
+    monkeypatch.setattr(live, "mounted", remembered)
+    write(tmp_path, 'title = "First"')
+    app = application(desk, read(Source(tmp_path), desk.settings), Address())
+    with TestClient(app, base_url=HERE) as client:
+        now = news(client)
+        for number in range(6):
+            client.get("/config", params={"session_hash": f"visitor{number}"})
+            client.post(
+                "/gradio_api/queue/join", json={"data": [], "fn_index": 0, "session_hash": f"v{number}"}
+            )
+            write(tmp_path, f'title = "Look {number}"')
+            now = news_after(client, now)
+        give_up = time.monotonic() + WAIT
+        while sum(one() is not None for one in made) > 3 and time.monotonic() < give_up:
+            gc.collect()
+            time.sleep(0.1)
+        assert len(made) == 7
+        # The one that is worn, and two for pages that were not loaded again.
+        assert [one() is not None for one in made] == [False] * 4 + [True] * 3
+        assert title(client) == "Look 5"
 
 
 def test_a_look_that_is_broken_from_the_start_is_not_worn(desk: Desk, tmp_path: Path) -> None:

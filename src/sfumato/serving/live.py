@@ -9,11 +9,13 @@ import logging
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import _lru_cache_wrapper
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.dependencies import models as dependencies
 
 from sfumato.serving.desk import Desk
 from sfumato.serving.guard import Receive, Scope, Send
@@ -59,6 +61,7 @@ class Live:
         self._lock = asyncio.Lock()
         self._former: list[_Worn] = []
         self._pages: dict[str, _Worn] = {}  # by Gradio's session
+        self._leaving: set[asyncio.Task[None]] = set()
         self._looked = 0.0
         self._broken: tuple[str, ...] = ()
         if page is not None:
@@ -148,7 +151,11 @@ class Live:
     async def _close(self, worn: _Worn) -> None:
         # Else it would remove, as it goes, the copies of files that the page of now shows as well.
         worn.page.temp_file_sets = []
+        self._pages = {session: one for session, one in self._pages.items() if one is not worn}
         await worn.open.aclose()
+        leaving = asyncio.create_task(_let_go(worn.page))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Answer the server that this begins and ends."""
@@ -172,6 +179,20 @@ class Live:
     def _tell(self, lines: tuple[str, ...]) -> None:
         for line in lines:
             _LOG.warning("%s", line)
+
+
+async def _let_go(page: gr.Blocks) -> None:
+    """End what would keep a page of before for good, once nothing is under way in it: Gradio's tasks, and
+    what FastAPI remembers of functions that it saw, which is only how they are called.
+    """
+    # Private, as in `streams`; tests/serving/test_live.py fails if it moves.
+    queue = page._queue
+    while len(queue) or any(queue.active_jobs):
+        await asyncio.sleep(_PAUSE)
+    queue.close()
+    for one in vars(dependencies).values():
+        if isinstance(one, _lru_cache_wrapper):
+            one.cache_clear()
 
 
 def _session_of(scope: Scope) -> str:

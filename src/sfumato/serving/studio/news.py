@@ -14,7 +14,7 @@ from sfumato.serving.studio.theme import fonts_of_machine
 from sfumato.serving.studio.words import words_of
 
 PLACE: Final = "/sfumato/look"
-_EVERY: Final = 1000  # milliseconds between two questions
+_EVERY: Final = 500  # milliseconds between two questions
 
 _SCRIPT: Final = """
 <script>
