@@ -99,27 +99,30 @@ def test_a_lesson_is_taken_up_after_a_reload(lesson: Page, request: pytest.Fixtu
 
 
 def test_what_was_tried_out_is_there_after_a_reload(lesson: Page) -> None:
-    lesson.get_by_role("button", name="Mix two prompts").click()
-    lesson.fill("#sf-learn-mix-other textarea", "a rabbit")
-    lesson.click("#sf-learn-mix-go")
-    mix = lesson.locator("#sf-learn-mix input[type=range]")
-    expect(mix).to_have_attribute("aria-valuetext", "50 % of “a rabbit”", timeout=WAIT)
+    lesson.get_by_role("button", name="Begin with this picture").click()
+    lesson.fill("#sf-learn-begin-prompt textarea", "a rabbit")
+    lesson.click("#sf-learn-begin-go")
+    begun = lesson.locator("#sf-learn-begin input[type=range][aria-valuetext]")
+    expect(begun).to_have_attribute("aria-valuetext", "step 20 of 20", timeout=WAIT)
     # One that is under way when the page goes.
     lesson.get_by_role("button", name="Put two side by side").click()
-    lesson.fill("#sf-learn-other textarea", "a boat")
+    lesson.get_by_label("number of steps").check()
+    lesson.fill("#sf-learn-other textarea", "4")
     lesson.click("#sf-learn-compare-go")
     expect(lesson.locator("#sf-learn-compare .sf-line, #sf-learn-compare h3").first).to_be_visible()
     lesson.reload()
     lesson.wait_for_selector("#sf-generate")
     go_to(lesson, "Learn")
-    lesson.get_by_role("button", name="Mix two prompts").click()
-    expect(lesson.locator("#sf-learn-mix-other textarea")).to_have_value("a rabbit")
-    mix.focus()
-    lesson.keyboard.press("End")
-    expect(mix).to_have_attribute("aria-valuetext", "100 % of “a rabbit”")
+    expect(lesson.locator("#sf-learn-steps")).to_be_visible(timeout=WAIT)
+    lesson.get_by_role("button", name="Begin with this picture").click()
+    expect(lesson.locator("#sf-learn-begin-prompt textarea")).to_have_value("a rabbit", timeout=WAIT)
+    begun.focus()
+    lesson.keyboard.press("Home")
+    expect(begun).to_have_attribute("aria-valuetext", "step 9 of 20")
     lesson.get_by_role("button", name="Put two side by side").click()
-    expect(lesson.locator("#sf-learn-other textarea")).to_have_value("a boat")
-    expect(lesson.locator("#sf-learn-compare h3").last).to_have_text("a boat", timeout=WAIT)
+    expect(lesson.locator("#sf-learn-compare h3").last).to_have_text("4", timeout=WAIT)
+    expect(lesson.locator("#sf-learn-other textarea")).to_have_value("4")
+    expect(lesson.get_by_label("number of steps")).to_be_checked()
 
 
 def test_an_example_is_drawn_with_one_click(page: Page) -> None:

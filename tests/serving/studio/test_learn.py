@@ -148,7 +148,7 @@ def test_what_was_tried_out_is_taken_up(parts: dict[str, Any], shown: Any) -> No
     ):
         assert value_of(last(news, parts[name])) == asked
     assert last(news, parts["other_sampler"])["visible"]
-    assert not last(news, parts["other"]).visible
+    assert not last(news, parts["other"])["visible"]
     # A field that somebody typed into since keeps that, and what was shown is shown.
     typed = taken_up(parts, mix_other="a dog")
     assert not [one for one in typed if parts["mix_other"] in one]

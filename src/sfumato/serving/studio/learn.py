@@ -163,8 +163,10 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
                 by_sampler = values["what"] == "sampler"
                 known = [one for _, one in parts["other_sampler"].choices]
                 sampler = values["other_sampler"] if values["other_sampler"] in known else known[0]
-                values["other"] = gr.Textbox(values["other"], visible=not by_sampler)
-                values["other_sampler"] = gr.update(value=sampler, visible=by_sampler)
+                values["other_sampler"] = sampler
+                if by_sampler:
+                    values["other"] = gr.update(value=values["other"], visible=False)
+                    values["other_sampler"] = gr.update(value=sampler, visible=True)
             case "begin":
                 steps = found.drawn.resolved.steps
                 values["begin_step"] = gr.Slider(maximum=steps, value=min(values["begin_step"], steps))
