@@ -219,7 +219,7 @@ def test_a_mask_of_another_size_is_said_in_a_line(visitor: Visitor) -> None:
     layer = visitor.upload("mask.png", png(65, 64))
     canvas = {"background": background, "layers": [layer], "composite": None}
     shown = visitor.draw("sf-edit-draw", task="repaint", prompt="a frog", canvas=canvas)
-    assert "mask: has another size than the picture" in shown.progress
+    assert "“Mask” has another size than the picture" in shown.progress
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg onload=alert(1)>", b"\x89PNG\r\n\x1a\n"])

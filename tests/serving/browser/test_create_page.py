@@ -139,7 +139,7 @@ def test_what_cannot_be_drawn_is_said_where_the_picture_would_be(page: Page) -> 
     page.get_by_role("textbox", name=SEED).fill("seven")
     page.fill("#sf-prompt textarea", "a frog")
     page.click("#sf-generate")
-    expect(page.get_by_role("alert").filter(has_text="seed")).to_contain_text("is no whole number")
+    expect(page.get_by_role("alert").filter(has_text="Seed")).to_contain_text("must be a whole number")
     page.get_by_role("textbox", name=SEED).fill("7")
     draw(page, "a frog")
 

@@ -86,7 +86,7 @@ def test_what_is_painted_over_is_drawn_anew_and_nothing_else(editing: Page, stud
     expect(editing.get_by_label("Soft edge, pixels").first).to_be_visible()
     editing.click("#sf-edit-draw")
     problem = editing.locator("#sf-edit-progress [role=alert]")
-    expect(problem).to_contain_text("mask: is empty", timeout=WAIT)
+    expect(problem).to_contain_text("Paint over what is to be drawn anew first.", timeout=WAIT)
     paint(editing)
     editing.fill("#sf-edit-prompt textarea", "a rabbit on a beach")
     edited(editing)
@@ -178,6 +178,10 @@ def test_boxes_say_what_goes_where(page: Page, studio: Served) -> None:
 def test_an_empty_canvas_is_said_kindly(page: Page) -> None:
     page.get_by_role("tab", name="Edit", exact=True).click()
     page.click("#sf-edit-draw")
+    problem = page.locator("#sf-edit-progress [role=alert]")
+    expect(problem).to_contain_text("Say what you would like to see.", timeout=WAIT)
+    page.fill("#sf-edit-prompt textarea", "a frog")
+    page.click("#sf-edit-draw")
     expect(page.locator("#sf-edit-progress [role=alert]")).to_contain_text(
-        "picture: is missing", timeout=WAIT
+        "Put a picture on the canvas first.", timeout=WAIT
     )

@@ -71,7 +71,7 @@ def test_a_film_is_drawn_watched_and_taken_along(page: Page, studio: Served) -> 
 def test_what_is_missing_is_said_and_a_film_is_stopped(page: Page) -> None:
     ask(page, other="")
     film(page).click()
-    expect(page.locator(PROGRESS)).to_contain_text("other prompt: is missing", timeout=WAIT)
+    expect(page.locator(PROGRESS)).to_contain_text("what is to be mixed in.", timeout=WAIT)
     page.get_by_label("Mixed with").fill("a rabbit on a beach")
     page.get_by_label("Pictures in all").fill("120")
     film(page).click()

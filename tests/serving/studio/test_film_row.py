@@ -78,7 +78,7 @@ def test_a_film_is_drawn_and_shown(page: Page, desk: Desk) -> None:
 
 def test_what_is_missing_is_said_where_the_picture_would_be(page: Page, desk: Desk) -> None:
     for typed, reason in (
-        (("", "", "", 12, 0.5, False), "other prompt: is missing"),
+        (("", "", "", 12, 0.5, False), "Say in “Mixed with”"),
         (("a rabbit", "", "1000", 12, 0.5, False), "pictures: are too many here"),
         (("a rabbit", "<b>", "", 12, 0.5, False), "&lt;b&gt;"),
     ):

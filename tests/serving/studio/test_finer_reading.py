@@ -67,7 +67,7 @@ def test_what_is_typed_is_read(field: str, text: str, value: Any) -> None:
     [
         ("pag", "nan"),
         ("pag", "1e5"),
-        ("pag", "3,5"),
+        ("pag", "3,5,1"),
         ("pag", "٣"),
         ("hires_steps", "9.5"),
         ("hires_steps", "9" * 40),

@@ -1,4 +1,5 @@
-"""What is kept when the page is loaded again; that it comes back is tested in browser/test_live_page.py."""
+"""What is kept when the page is loaded again; that it comes back is tested in browser/test_live_page.py and
+browser/test_kept_page.py."""
 
 from typing import Any
 
@@ -19,7 +20,7 @@ def page_of(*names: str) -> tuple[gr.Blocks, dict[str, Any]]:
                     gr.HTML()
                     gr.Slider(0, 1)
                 fields |= typed(page, name, before)
-        keep(page, fields, {name: name.title() for name in names}, tabset)
+        keep(page, fields, {name: name.title() for name in names}, tabset, "Start afresh")
     return page, fields
 
 
@@ -32,22 +33,26 @@ def test_fields_have_the_same_names_in_every_order_of_tabs() -> None:
 def test_it_is_done_by_the_browser_alone() -> None:
     page, fields = page_of("create")
     config: Any = page.get_config_file()
-    kept, taken = config["dependencies"]
+    forgot, kept, changed, taken, begun = config["dependencies"]
     ids = [one._id for one in fields.values()]
     (button,) = [one for one in config["components"] if one["props"].get("elem_id") == BUTTON]
     assert button["props"]["visible"] == "hidden"
-    assert kept["inputs"] == ids
+    assert kept["inputs"] == changed["inputs"] == ids
     assert taken["outputs"][:-1] == ids
-    for one in (kept, taken):
-        assert not one["backend_fn"]
+    assert {(one, "change") for one in ids} < {(one, event) for one, event in changed["targets"]}
+    for one in (kept, changed, taken):
         assert "create.0.Textbox" in one["js"]
+    for one in (forgot, kept, changed, taken, begun):
+        assert not one["backend_fn"]
+    assert "reload" in kept["js"]
+    assert "reload" not in changed["js"]
 
 
 def test_words_of_a_look_cannot_end_the_script() -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         with gr.Tabs() as tabset:
             pass
-        keep(page, {}, {"create": "</script>"}, tabset)
+        keep(page, {}, {"create": "</script>"}, tabset, "Start afresh")
     config: Any = page.get_config_file()
     assert all("</script>" not in one["js"] for one in config["dependencies"])
 

@@ -103,7 +103,7 @@ class Area:
         except BusyError as error:
             return {self.full: problem_of(error)}
         except SfumatoError as error:
-            return {self.notice: problem_of(error)}
+            return {self.notice: problem_of(error, self.words)}
         return {self.notice: "", self.full: "", self.series: job.series}
 
     def stops(self, button: gr.Button) -> None:

@@ -88,7 +88,8 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
                 if name == next(iter(parts)):  # which is open from the beginning
                     page.load(*parts[name]["find"], **QUIET)
         links.connect(page, desk, words, parts, tabset)
-        kept = keeping.keep(page, fields, {name: _label(words, name) for name in tabs}, tabset)
+        labels = {name: _label(words, name) for name in tabs}
+        kept = keeping.keep(page, fields, labels, tabset, words("start_afresh"))
         for name in parts:
             if "shapes" in parts[name]:  # which go with the model that was taken up
                 kept.then(*parts[name]["shapes"], **QUIET)
@@ -118,5 +119,5 @@ def style() -> str:
     """Return the rules that every look has."""
     pictures = actions.STYLE + details.STYLE + comparing.STYLE + choosing.STYLE
     pictures += models_showing.STYLE
-    pictures += examples.STYLE
+    pictures += examples.STYLE + keeping.STYLE
     return STYLE + pictures + dragging.style() + LEARN_STYLE + grid_tab.STYLE + news.STYLE + reach.STYLE

@@ -47,7 +47,8 @@ def build(desk: Desk, words: Words) -> Parts:
         parts["frame"] = dragging.extension(words, sides, desk.settings.max_pixels)
         with gr.Row():
             for side, pixels in sides.items():
-                parts[side] = gr.Number(pixels, label=words(side), precision=0, minimum=0, min_width=70)
+                # Without a minimum: Gradio would refuse every task, and the field may not be shown by then.
+                parts[side] = gr.Number(pixels, label=words(side), precision=0, min_width=70)
     with gr.Column(visible=False) as parts["of_places"]:
         parts["places"] = dragging.boxes(words)
         parts["begin"] = gr.Checkbox(False, label=words("begin"))

@@ -85,7 +85,7 @@ def connect(
             if work.reel is not None:
                 yield {**place.shown(work.reel, kind)}
         except SfumatoError as error:
-            yield {shown.progress: problem_of(error)}
+            yield {shown.progress: problem_of(error, words)}
 
     inputs = [*form, *(parts[name] for name in FIELDS), place.format]
     parts["film_go"].click(film, inputs, [shown.progress, shown.job, *place.outputs], **QUIET)

@@ -48,7 +48,7 @@ KIND_OF: Final[Mapping[str, Kind]] = {
     "negative_score": "number",
 }
 YES, NO = "yes", "no"
-_NUMBER: Final = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,40})?|\.[0-9]{1,40})")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]{1,20}([.,][0-9]{0,40})?|[.,][0-9]{1,40})")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,29}")
 _PAIRS: Final[Mapping[Kind, tuple[re.Pattern[str], str]]] = {
     # People paste the sign.
@@ -113,7 +113,9 @@ def _read(name: str, kind: Kind, value: Any) -> Any:
         return None
     field = name.replace("_", "-")
     if kind == "numbers":
-        return tuple(_number(field, one) for one in re.split(r"[,;]", text))
+        # Commas stand within numbers where semicolons are between them, and points nowhere.
+        between = ";" if ";" in text and "." not in text else "[,;]"
+        return tuple(_number(field, one) for one in re.split(between, text))
     if kind == "number":
         return _number(field, text)
     if kind == "whole":
@@ -128,7 +130,7 @@ def _number(field: str, text: str) -> float:
     if _NUMBER.fullmatch(text.strip()) is None:
         hint = "Give one like 0.5, or leave it empty."
         raise RecipeError("is no number", field=field, value=text, hint=hint)
-    return float(text)
+    return float(text.replace(",", "."))
 
 
 def _pair(field: str, kind: Kind, text: str) -> tuple[int, int]:

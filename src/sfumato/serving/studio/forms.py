@@ -16,7 +16,7 @@ from sfumato.recipe.parts import VariationPart
 from sfumato.recipe.resolve import recipe_from_mapping
 from sfumato.serving.studio.finer_forms import KINDS, PLAIN, Finer, finer_of, lost_in, with_finer
 
-_NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_NUMBER: Final = re.compile(r"[0-9]{1,20}([.,][0-9]{1,20})?")
 _SIZE: Final = re.compile(r"([0-9]{1,5}) x ([0-9]{1,5})$")
 
 
@@ -165,7 +165,7 @@ def number_of(text: str, field: str) -> float | None:
     if _NUMBER.fullmatch(written) is None:
         hint = "Give one like 7.5, or leave it empty."
         raise RecipeError("is no number", field=field, value=text, hint=hint)
-    return float(written)
+    return float(written.replace(",", "."))  # many write 7,5
 
 
 def size_of(text: str) -> tuple[int, int]:

@@ -196,7 +196,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             axes, cells = cells_of_grid(form_of(dict(zip(FORM, values, strict=True))), desk.settings)
             jobs = desk.queue.submit_together([cell.recipe for cell in cells], owner)
         except SfumatoError as error:
-            yield {parts["progress"]: problem_of(error)}
+            yield {parts["progress"]: problem_of(error, words)}
             return
         newest.pop(owner, None)
         newest[owner] = Begun(layout_of(axes, cells), cells, jobs)
@@ -213,7 +213,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         try:
             yield from _followed(desk, words, parts, begun, owner)
         except SfumatoError as error:  # a picture that somebody removed meanwhile, a disk that is full
-            yield {parts["progress"]: problem_of(error)}
+            yield {parts["progress"]: problem_of(error, words)}
 
     def take_up(request: gr.Request) -> News:
         owner = visitor_of(request)
@@ -257,7 +257,8 @@ def _followed(desk: Desk, words: Words, parts: Parts, begun: Begun, owner: str) 
         elif now.state == "failed":
             shown[cell.place] = problem_of(now.problem or "")
         yield {parts["table"]: table_of(layout, shown)}
-    line = escape(words("grid_done", len(there), len(cells)))
+    done = words("grid_done", len(there), len(cells)) if there else words("grid_done_none")
+    line = escape(done)
     news: dict[Any, Any] = {parts["progress"]: f'<div class="sf-line" role="status">{line}</div>'}
     if there:
         news[parts["sheet"]] = gr.File(value=str(_sheet(desk, layout, there)), visible=True)

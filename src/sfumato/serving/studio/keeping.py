@@ -1,7 +1,8 @@
 """What is typed on the page outlives its being loaded again: kept by the browser, in this tab of it alone.
 
-Gradio's own values are what is kept, not those of the page's elements: tabs and folds that nobody opened have
-none. It is done by a button that nobody sees, which the page's script presses (see `news`).
+Gradio's own values are what is kept, not those of the elements of the page: tabs and folds that nobody opened
+have none. They are kept as they change; when the look changes, the script of the page presses a button that
+nobody sees, which keeps them and loads the page again (see `news`).
 """
 
 import json
@@ -12,7 +13,11 @@ import gradio as gr
 from gradio.events import Dependency
 
 BUTTON: Final = "sf-keep"
+AFRESH: Final = "sf-afresh"
 _STORE: Final = "sfumato-kept"
+STYLE: Final = """
+.sf-afresh { flex: 0 0 auto; width: auto; align-self: flex-end; }
+"""
 _TYPED: Final = (
     gr.Textbox,
     gr.Dropdown,
@@ -23,38 +28,71 @@ _TYPED: Final = (
     gr.Number,
 )
 
-# Only what differs from what the page began with is kept: what comes from elsewhere may have changed.
+# Only what differs from what the page began with is kept: what comes from elsewhere may have changed. It is
+# written down a little later, as people type, and at once when the page goes.
 _KEEP: Final = """(...values) => {
-  const names = %(names)s, ids = %(ids)s, kept = {};
-  const begun = Object.fromEntries(window.gradio_config.components.map((one) => [one.id, one.props.value]));
+  const state = window.sfumato_kept;
+  if (!state) { return; }
+  const names = %(names)s, ids = %(ids)s;
+  state.begun ??= Object.fromEntries(
+    window.gradio_config.components.map((one) => [one.id, JSON.stringify(one.props.value ?? "")]));
+  state.kept = {};
   names.forEach((name, place) => {
-    const same = JSON.stringify(values[place] ?? "") === JSON.stringify(begun[ids[place]] ?? "");
-    if (!same) { kept[name] = values[place]; }
+    const same = JSON.stringify(values[place] ?? "") === (state.begun[ids[place]] ?? '""');
+    if (!same) { state.kept[name] = values[place]; }
   });
-  const tabs = [...document.querySelectorAll("[role=tab]")];
-  const open = tabs.find((one) => one.getAttribute("aria-selected") === "true");
-  const place = %(tabs)s.findIndex((label) => open && open.textContent.trim() === label[1]);
-  const tab = place < 0 ? null : %(tabs)s[place][0];
-  sessionStorage.setItem("%(store)s", JSON.stringify({kept, tab}));
+  %(then)s
+}"""
+_LATER: Final = "clearTimeout(state.timer); state.timer = setTimeout(state.write, 200);"
+_RELOAD: Final = "state.write(); location.reload();"
+_AFRESH: Final = """() => {
+  const state = window.sfumato_kept;
+  if (state) { state.kept = {}; state.write(); state.write = () => {}; }
   location.reload();
 }"""
 _TAKE: Final = """() => {
-  const names = %(names)s, skip = {__type__: "update"};
-  const read = sessionStorage.getItem("%(store)s");
-  if (read === null) { return [...names.map(() => skip), skip]; }
-  sessionStorage.removeItem("%(store)s");
-  const {kept, tab} = JSON.parse(read);
-  const there = %(tabs)s.some((one) => one[0] === tab);
+  const names = %(names)s, ids = %(ids)s, tabs = %(tabs)s, skip = {__type__: "update"};
+  let read = null;
+  try { read = JSON.parse(sessionStorage.getItem("%(store)s")); } catch { /* Not written by this page. */ }
+  const {kept = {}, tab = null, of = []} = read ?? {};
+  const own = (all, name) => all.filter((one) => one.split(".")[0] === name.split(".")[0]).join();
+  const built = Object.fromEntries(window.gradio_config.components.map((one) => [one.id, one.props]));
+  // A tab may have other fields by now, and a field other choices.
+  const fits = (name, place) => {
+    if (!(name in kept) || own(of, name) !== own(names, name)) { return false; }
+    const choices = built[ids[place]]?.choices?.map((one) => one[1]);
+    return !choices || [kept[name]].flat().every((one) => one === null || choices.includes(one));
+  };
+  const taken = Object.fromEntries(names.filter(fits).map((name) => [name, kept[name]]));
+  const state = {kept: taken, timer: 0};
+  state.write = () => {
+    const open = [...document.querySelectorAll("[role=tab]")].find((one) => one.ariaSelected === "true");
+    const found = tabs.find((one) => open && open.textContent.trim() === one[1]);
+    const written = {kept: state.kept, tab: found ? found[0] : null, of: names};
+    // What is too much for the browser is not kept.
+    try { sessionStorage.setItem("%(store)s", JSON.stringify(written)); } catch { /* It is full. */ }
+  };
+  window.sfumato_taking = state;
+  const there = tabs.some((one) => one[0] === tab);
   return [
-    ...names.map((name) => name in kept ? {__type__: "update", value: kept[name]} : skip),
+    ...names.map((name) => name in taken ? {__type__: "update", value: taken[name]} : skip),
     there ? {__type__: "update", selected: tab} : skip,
   ];
 }"""
+# Not before all of it stands in the fields: until then they hold what the page began with.
+_BEGIN: Final = """() => {
+  const state = window.sfumato_kept = window.sfumato_taking;
+  window.addEventListener("pagehide", () => state.write());
+  document.addEventListener("visibilitychange", () => { if (document.hidden) { state.write(); } });
+}"""
 
 
-def keep(page: gr.Blocks, fields: Mapping[str, Any], tabs: Mapping[str, str], tabset: gr.Tabs) -> Dependency:
+def keep(
+    page: gr.Blocks, fields: Mapping[str, Any], tabs: Mapping[str, str], tabset: gr.Tabs, afresh: str
+) -> Dependency:
     """Have the page keep the values of `fields`, by name, and which of `tabs` is open (names and what stands
-    on them), and take them up when it is loaded again, which is returned as an event. Called inside the page.
+    on them), and take them up when it is loaded again, which is returned as an event. Make the button
+    `afresh`, which forgets them, in the place that is open. Called inside the page.
     """
     shape = {
         "names": _script([*fields]),
@@ -63,9 +101,16 @@ def keep(page: gr.Blocks, fields: Mapping[str, Any], tabs: Mapping[str, str], ta
         "store": _STORE,
     }
     inputs = [*fields.values()]
+    forget = gr.Button(afresh, size="sm", elem_id=AFRESH, elem_classes="sf-afresh")
+    forget.click(None, None, None, js=_AFRESH, api_visibility="private")
     button = gr.Button("keep", elem_id=BUTTON, visible="hidden")
-    button.click(None, inputs, None, js=_KEEP % shape, api_visibility="private")
-    return page.load(None, None, [*inputs, tabset], js=_TAKE % shape, api_visibility="private")
+    button.click(None, inputs, None, js=_KEEP % {**shape, "then": _RELOAD}, api_visibility="private")
+    later = _KEEP % {**shape, "then": _LATER}
+    changed = [one.change for one in inputs]
+    gr.on([*changed, tabset.change], None, inputs, None, js=later, api_visibility="private")
+    taken = page.load(None, None, [*inputs, tabset], js=_TAKE % shape, api_visibility="private")
+    taken.then(None, None, None, js=_BEGIN, api_visibility="private")
+    return taken
 
 
 def typed(page: gr.Blocks, tab: str, before: int, without: Sequence[Any] = ()) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
+from sfumato.errors import SfumatoError
 from sfumato.serving.desk import ALONE
 from sfumato.serving.jobs import Job
+from sfumato.serving.studio.saying import sentence_of
 from sfumato.serving.studio.telling import told, without_folders
 from sfumato.serving.studio.words import Words
 
@@ -78,8 +80,12 @@ def _line(text: str, kind: str = "sf-line") -> str:
     return f'<div class="{kind}" role="status">{escape(text)}</div>'
 
 
-def problem_of(problem: object) -> str:
-    """Return a friendly box with what went wrong, as its visitor may read it."""
+def problem_of(problem: object, words: Words | None = None) -> str:
+    """Return a friendly box with what went wrong, as its visitor may read it; with `words`, in sentences that
+    name fields as the page does.
+    """
+    if words is not None and isinstance(problem, SfumatoError):
+        problem = sentence_of(problem, words)
     return f'<div class="sf-problem" role="alert">{escape(told(problem))}</div>'
 
 

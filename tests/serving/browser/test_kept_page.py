@@ -1,0 +1,88 @@
+"""What is typed outlives loading the page again, in this tab of the browser, until somebody starts afresh."""
+
+from playwright.sync_api import Page, expect
+
+from served_studio import Served
+from studio_pages import WAIT, OpenPage, draw, go_to, open_advanced
+
+
+def opened_again(page: Page) -> None:
+    page.reload()
+    page.wait_for_selector("#sf-generate", state="attached")
+
+
+def test_the_form_and_the_tab_are_there_again(page: Page) -> None:
+    prompt = page.locator("#sf-prompt textarea")
+    chip = page.locator(".sf-examples button").first
+    chip.click()
+    expect(prompt).to_have_value(chip.inner_text(), timeout=WAIT)
+    open_advanced(page)
+    page.get_by_label("Steps").fill("7")
+    go_to(page, "Grid")
+    page.fill("#sf-grid-prompt textarea", "a <b>castle</b>")
+    opened_again(page)
+    grid = page.get_by_role("tab", name="Grid", exact=True)
+    expect(grid).to_have_attribute("aria-selected", "true", timeout=WAIT)
+    expect(page.locator("#sf-grid-prompt textarea")).to_have_value("a <b>castle</b>", timeout=WAIT)
+    go_to(page, "Create")
+    expect(prompt).to_have_value(chip.inner_text(), timeout=WAIT)
+    opened_again(page)  # once more: what was taken up is kept
+    expect(prompt).to_have_value(chip.inner_text(), timeout=WAIT)
+    open_advanced(page)
+    expect(page.get_by_label("Steps")).to_have_value("7", timeout=WAIT)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Start afresh").click()
+    expect(prompt).to_have_value("", timeout=WAIT)
+    open_advanced(page)
+    expect(page.get_by_label("Steps")).to_have_value("")
+    go_to(page, "Grid")
+    expect(page.locator("#sf-grid-prompt textarea")).to_have_value("")
+
+
+def test_what_a_tab_shows_is_looked_for_when_it_is_open_from_the_beginning(page: Page) -> None:
+    draw(page, "a frog")
+    go_to(page, "Gallery")
+    expect(page.locator("#sf-gallery img").first).to_be_visible(timeout=WAIT)
+    opened_again(page)
+    gallery = page.get_by_role("tab", name="Gallery", exact=True)
+    expect(gallery).to_have_attribute("aria-selected", "true", timeout=WAIT)
+    expect(page.locator("#sf-gallery img").first).to_be_visible(timeout=WAIT)
+
+
+def test_another_tab_of_the_browser_begins_afresh(studio: Served, open_page: OpenPage) -> None:
+    page = open_page(studio)
+    page.fill("#sf-prompt textarea", "a castle")
+    opened_again(page)
+    expect(page.locator("#sf-prompt textarea")).to_have_value("a castle", timeout=WAIT)
+    other = open_page(studio)
+    expect(other.locator("#sf-generate")).to_be_visible()
+    expect(other.locator("#sf-prompt textarea")).to_have_value("")
+
+
+def test_without_words_the_page_asks_for_some(page: Page) -> None:
+    page.click("#sf-generate")
+    said = page.locator("#sf-create-progress [role=alert]")
+    expect(said).to_have_text("Say what you would like to see, or take an example.", timeout=WAIT)
+    prompt = page.locator("#sf-prompt textarea")
+    page.click("#sf-surprise")
+    expect(prompt).not_to_have_value("", timeout=WAIT)
+    first = prompt.input_value()
+    page.click("#sf-surprise")
+    expect(prompt).not_to_have_value(first, timeout=WAIT)
+
+
+def test_a_negative_side_is_named_and_blocks_nothing_else(page: Page) -> None:
+    draw(page, "a frog")
+    page.get_by_role("button", name="Edit this").first.click()
+    expect(page.locator("#sf-canvas .empty")).to_have_count(0, timeout=WAIT)
+    expect(page.locator("#sf-edit-prompt textarea")).to_have_value("a frog", timeout=WAIT)
+    page.get_by_label("More around it").check()
+    left = page.get_by_label("Left", exact=True)
+    left.fill("-5")
+    left.blur()
+    page.click("#sf-edit-draw")
+    problem = page.locator("#sf-edit-progress [role=alert]")
+    expect(problem).to_have_text("“Left” must be at least 0, not -5.", timeout=WAIT)
+    page.get_by_label("Change it").check()
+    page.click("#sf-edit-draw")
+    expect(page.locator("#sf-edit-progress")).to_contain_text("Done in", timeout=3 * WAIT)
