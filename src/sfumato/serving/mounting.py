@@ -9,11 +9,11 @@ import gradio as gr
 from fastapi import FastAPI
 
 from sfumato.serving.streams import OpenStreams
-from sfumato.serving.studio import reach
+from sfumato.serving.studio import reach, slots
 from sfumato.serving.studio.build import KEYS, style
 from sfumato.serving.studio.look import Dressed
 from sfumato.serving.studio.news import script_of
-from sfumato.serving.studio.theme import style_of, theme_of
+from sfumato.serving.studio.theme import mode_script, style_of, theme_of
 
 MAX_UPLOAD: Final = 50 * 2**20
 
@@ -38,7 +38,7 @@ def mounted(page: gr.Blocks, dressed: Dressed, made: str, *, css: str, outside: 
         app_kwargs={"openapi_url": None},
         theme=theme_of(dressed),
         css=style() + style_of(dressed) + css,
-        head=KEYS + reach.SCRIPT + script_of(dressed, made),
+        head=mode_script(look.mode) + KEYS + reach.SCRIPT + slots.SCRIPT + script_of(dressed, made),
         root_path=outside,
     )
     mounted.add_middleware(OpenStreams, page=page)

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from serving.studio.test_colours import colours
 from sfumato.errors import RecipeError
-from sfumato.serving.studio.colours import Colour, contrast
+from sfumato.serving.studio.colours import AA, AA_PARTS, BLACK, WHITE, Colour, contrast
 from sfumato.serving.studio.look import Look, built_in, names
 from sfumato.serving.studio.palette import palette_of
 
@@ -48,3 +48,21 @@ def test_a_look_with_a_mode_of_its_own_is_the_same_in_both(
 ) -> None:
     own = Look(mode=mode)
     assert palette_of(own, dark=True) == palette_of(own, dark=False) == palette_of(Look(), dark=dark)
+
+
+def test_fields_lie_on_the_veil_and_the_veil_on_the_picture() -> None:
+    palette = palette_of(Look(background="sea.png", veil=0.5, ground="#000000", text="#ffffff"), dark=True)
+    darkest, brightest = palette.seen(palette.panel)
+    assert (darkest, brightest) == (palette.panel.mixed(BLACK, 0.5), palette.panel.mixed(WHITE, 0.5))
+    assert palette.seen(palette.field)[1] == palette.field.mixed(brightest, 0.1)
+    assert palette.under.endswith(", 0.5)")
+    assert palette.typed.endswith(", 0.9)")
+
+
+@given(colours, colours)
+def test_what_stands_outside_of_panels_is_measured_on_the_ground(accent: Colour, ground: Colour) -> None:
+    for dark in (False, True):
+        palette = palette_of(Look(accent=str(accent), ground=str(ground)), dark=dark)
+        assert contrast(palette.link, palette.ground) >= AA
+        assert contrast(palette.mark, palette.ground) >= AA_PARTS
+        assert "links on the ground" in {what for what, *_ in palette.pairs()}

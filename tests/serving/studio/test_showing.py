@@ -137,3 +137,8 @@ def test_what_went_wrong_in_a_series_is_told_once_and_not_without_end() -> None:
     assert series(*[same] * 5) == "no"
     many: list[dict[str, object]] = [{"state": "failed", "problem": f"{one};"} for one in range(20)]
     assert series(*many) == "".join(f"{one};" for one in range(20 - MOST_PROBLEMS, 20))
+
+
+def test_the_line_and_the_bar_stand_above_the_previews() -> None:
+    html = progress_of(replace(JOB, state="running", previews={0: b"one"}), WORDS)
+    assert html.index("sf-line") < html.index("sf-bar") < html.index("sf-previews")

@@ -8,7 +8,16 @@ from PIL import ImageFont
 
 from sfumato.errors import RecipeError
 from sfumato.serving.studio.look import Dressed, Look, built_in, names
-from sfumato.serving.studio.theme import FONTS, THEMES, ShippedFont, fonts_of_machine, style_of, theme_of
+from sfumato.serving.studio.palette import palette_of
+from sfumato.serving.studio.theme import (
+    FONTS,
+    THEMES,
+    ShippedFont,
+    fonts_of_machine,
+    mode_script,
+    style_of,
+    theme_of,
+)
 
 HERE = Path("/nonexistent")
 
@@ -44,8 +53,12 @@ def test_the_accent_is_that_of_the_buttons() -> None:
 def test_before_a_picture_panels_let_it_shine_through(tmp_path: Path) -> None:
     (tmp_path / "sea.png").write_bytes(b"picture")
     dressed = Dressed(Look(background="sea.png", veil=0.5), tmp_path)
-    assert theme_of(dressed).to_dict()["theme"]["block_background_fill"].startswith("rgba(")
+    values = theme_of(dressed).to_dict()["theme"]
+    assert values["block_background_fill"] == values["block_title_background_fill"] == "transparent"
+    assert values["background_fill_primary"].startswith("#")  # of what lies over other things
+    assert values["input_background_fill"].startswith("rgba(")
     sheet = style_of(dressed)
+    assert f"main.contain {{ background: {palette_of(dressed.look, dark=False).under};" in sheet
     assert "data:image/png;base64,cGljdHVyZQ==" in sheet
     assert "!important" in sheet
 
@@ -125,3 +138,10 @@ def test_a_mode_of_its_own_is_that_of_a_theme_of_gradio_in_both() -> None:
     assert plain[fill] != plain[f"{fill}_dark"]
     assert light[fill] == light[f"{fill}_dark"] == plain[fill]
     assert dark[fill] == dark[f"{fill}_dark"] == plain[f"{fill}_dark"]
+
+
+def test_only_a_mode_of_its_own_is_asked_of_gradio() -> None:
+    assert mode_script("auto") == ""
+    assert '"__theme", "dark"' in mode_script("dark")
+    assert "color-scheme: dark" in style_of(Dressed(Look(mode="dark"), HERE))
+    assert "color-scheme" not in style_of(Dressed(Look(), HERE))

@@ -34,8 +34,8 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 STYLE: Final = """
 .sf-actions { gap: .5rem 1.1rem; }
 .sf-actions .html-container { padding: 0 !important; }
-/* Without a picture there is nothing to be done with it. */
-:not(:has(img)) + .sf-actions { display: none !important; }
+/* Without a picture there is nothing to be done with it; its place is kept, so that nothing moves. */
+:not(:has(.sf-results img)) + .sf-actions { visibility: hidden; }
 .sf-actions > .sf-group-of { gap: .3rem; flex: 0 1 auto !important; width: auto; min-width: 0 !important; }
 .sf-actions .sf-group-of .row { gap: .4rem; flex-wrap: wrap; }
 .sf-actions .sf-group-of button, .sf-actions .sf-group-of a { flex: 0 1 auto; width: auto;

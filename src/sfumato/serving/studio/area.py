@@ -189,20 +189,21 @@ class Area:
 
 def build(desk: Desk, words: Words, name: str) -> Area:
     """Make an area, in the place that is open; `name` tells it from those of other tabs."""
-    with gr.Column(elem_id=f"sf-{name}-progress", elem_classes="sf-progress"):
-        line, progress, notice, full = (gr.HTML("", padding=False) for _ in range(4))
-        stop_all = gr.Button(words("stop_all"), variant="stop", size="sm", elem_classes="sf-stop-all")
-    results = gr.Gallery(
-        label=words("results"),
-        format="png",
-        columns=2,
-        object_fit="contain",
-        height="auto",
-        buttons=["download", "fullscreen"],
-        interactive=False,
-        elem_id=f"sf-{name}-results",
-        elem_classes="sf-results",
-    )
+    with gr.Column(elem_classes="sf-slot"):
+        with gr.Column(elem_id=f"sf-{name}-progress", elem_classes="sf-progress"):
+            line, progress, notice, full = (gr.HTML("", padding=False) for _ in range(4))
+            stop_all = gr.Button(words("stop_all"), variant="stop", size="sm", elem_classes="sf-stop-all")
+        results = gr.Gallery(
+            label=words("results"),
+            format="png",
+            columns=2,
+            object_fit="contain",
+            height="auto",
+            buttons=["download", "fullscreen"],
+            interactive=False,
+            elem_id=f"sf-{name}-results",
+            elem_classes="sf-results",
+        )
     series, job, pictures, picked, chosen = (gr.State(one) for one in ("", "", (), 0, 0))
     made = actions.build(Above(desk, words, progress, job, chosen), name)
     area = Area(

@@ -24,6 +24,7 @@ from sfumato.serving.studio import (
     models_showing,
     news,
     reach,
+    slots,
 )
 from sfumato.serving.studio.area import QUIET
 from sfumato.serving.studio.learn_look import STYLE as LEARN_STYLE
@@ -118,6 +119,6 @@ def title_of(dressed: Dressed) -> str:
 def style() -> str:
     """Return the rules that every look has."""
     pictures = actions.STYLE + details.STYLE + comparing.STYLE + choosing.STYLE
-    pictures += models_showing.STYLE
-    pictures += examples.STYLE + keeping.STYLE
+    pictures += models_showing.STYLE + examples.STYLE + keeping.STYLE
+    pictures += slots.STYLE
     return STYLE + pictures + dragging.style() + LEARN_STYLE + grid_tab.STYLE + news.STYLE + reach.STYLE

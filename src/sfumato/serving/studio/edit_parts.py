@@ -51,7 +51,7 @@ def build(desk: Desk, words: Words) -> Parts:
                 parts[side] = gr.Number(pixels, label=words(side), precision=0, min_width=70)
     with gr.Column(visible=False) as parts["of_places"]:
         parts["places"] = dragging.boxes(words)
-        parts["begin"] = gr.Checkbox(False, label=words("begin"))
+        parts["begin"] = gr.Checkbox(False, label=words("begin"), elem_id="sf-begin")
     with gr.Group(visible=True) as parts["of_image"]:
         parts["strength"] = gr.Slider(
             0, 1, value=0.75, step=0.05, label=words("strength"), info=words("strength_info")

@@ -57,7 +57,7 @@ class Look(BaseModel):
     welcome: Words = ""
     logo: Short | None = None
     background: Short | None = None
-    veil: float = Field(default=0.86, ge=0, le=1)
+    veil: float = Field(default=0.72, ge=0, le=1)
     mode: Literal["auto", "light", "dark"] = "auto"
     accent: Short | None = None
     text: Short | None = None

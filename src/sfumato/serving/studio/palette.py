@@ -21,6 +21,7 @@ _TEXTS: Final = {False: Colour(38, 34, 30), True: Colour(237, 235, 230)}
 _ACCENT: Final = Colour(47, 111, 94)
 _ROOM: Final = 6.0  # contrast of white on a panel that quieter words can be read on too
 _DANGER: Final = Colour(176, 42, 48)
+_COVERED: Final = 0.9  # of what lies behind, by fields: more than by panels, so that what is typed stands out
 
 
 @dataclass(frozen=True)
@@ -49,19 +50,42 @@ class Palette:
         shows through panels, both the darkest and the brightest that it can make of them count.
         """
         for name, text in (("text", self.text), ("soft text", self.soft), ("links", self.link)):
-            for place, ground in (("panels", self.panel), ("fields", self.field)):
-                for seen in self.seen(ground):
+            for place, grounds in self._places().items():
+                for seen in grounds:
                     yield f"{name} on {place}", text, seen, AA
         yield "words on buttons", self.on_accent, self.accent, AA
         yield "words on warnings", self.on_danger, self.danger, AA
-        for seen in self.seen(self.panel):
-            yield "marks on panels", self.mark, seen, AA_PARTS
+        for place in ("panels", "the ground"):
+            for seen in self._places().get(place, ()):
+                yield f"marks on {place}", self.mark, seen, AA_PARTS
+
+    def _places(self) -> dict[str, tuple[Colour, ...]]:
+        places = {"panels": self.seen(self.panel), "fields": self.seen(self.field)}
+        # Before a picture, all that is said stands on the veil.
+        return places if self.veil < 1 else {**places, "the ground": (self.ground,)}
 
     def seen(self, ground: Colour) -> tuple[Colour, ...]:
-        """Return what a panel painted with `ground` looks like before any picture."""
-        if self.veil >= 1:
-            return (ground,)
-        return tuple(ground.mixed(behind, 1 - self.veil) for behind in (BLACK, WHITE))
+        """Return what `panel` or `field` looks like before any picture: the veil lies over the picture, and
+        fields lie on the veil.
+        """
+        return _seen(ground, self.panel, self.veil, field=ground == self.field)
+
+    @property
+    def under(self) -> str:
+        """The veil, for CSS."""
+        return self.panel.veiled(self.veil) if self.veil < 1 else str(self.panel)
+
+    @property
+    def typed(self) -> str:
+        """What is under fields, for CSS."""
+        return str(self.field) if self.veil >= 1 else self.field.veiled(max(self.veil, _COVERED))
+
+
+def _seen(ground: Colour, panel: Colour, veil: float, *, field: bool) -> tuple[Colour, ...]:
+    if veil >= 1:
+        return (ground,)
+    veils = tuple(panel.mixed(behind, 1 - veil) for behind in (BLACK, WHITE))
+    return tuple(ground.mixed(one, 1 - max(veil, _COVERED)) for one in veils) if field else veils
 
 
 def palette_of(look: Look, *, dark: bool) -> Palette:
@@ -84,7 +108,9 @@ def palette_of(look: Look, *, dark: bool) -> Palette:
         panel = ground.mixed(WHITE, 0.65)
     field = ground.mixed(BLACK, 0.25) if end == WHITE else ground.mixed(WHITE, 0.9)
     veil = look.veil if look.background is not None else 1.0
-    panels = [one.mixed(behind, 1 - veil) for one in (panel, field) for behind in (BLACK, WHITE)]
+    panels = [*_seen(panel, panel, veil, field=False), *_seen(field, panel, veil, field=True)]
+    if veil >= 1:
+        panels.append(ground)
     text = readable(_TEXTS[end == WHITE], *panels) if asked_text is None else asked_text
     return Palette(
         dark=dark,

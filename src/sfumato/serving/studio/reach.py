@@ -47,6 +47,12 @@ a.download-link, button.icon-button { min-width: 24px; min-height: 24px; display
   .overflow-menu > button, button.icon-button { min-width: 44px; }
   .tab-like-container { height: auto !important; }  /* a slider's number, and what sets it back */
   input:is([role=listbox], [role=combobox]) { min-height: 32px; }  /* with the frame around it, 44 and more */
+  .label-wrap { align-items: center; }  /* Gradio's arrow is as wide as it is high */
+  .label-wrap.open { margin-bottom: 0; }
+  /* The canvas: its label, below it the row of buttons, and the tools within it. */
+  #sf-canvas .top-panel { top: 27px !important; max-width: 100%; }
+  #sf-canvas .top-panel button.icon-button { min-width: 40px; }
+  #sf-canvas .toolbar-wrap { top: auto !important; bottom: 8px; transform: none; }
   .sf-slide label { order: 3; min-width: 100%; }
   .sf-slide output { min-width: 0; }
 }

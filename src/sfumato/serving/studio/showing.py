@@ -43,9 +43,9 @@ def progress_of(job: Job, words: Words, total: int = 1, more: int = 0) -> str:
         line += f" · {words('one_waits') if more == 1 else words('more_wait', more)}"
     pictures = "".join(_picture(job.previews[index], job) for index in sorted(job.previews))
     return (
-        f'<div class="sf-previews">{pictures}</div>'
-        f'<div class="sf-bar"><div style="width:{share:.1%}"></div></div>'
         f"{_line(line, 'sf-line sf-more' if more else 'sf-line')}"
+        f'<div class="sf-bar"><div style="width:{share:.1%}"></div></div>'
+        f'<div class="sf-previews">{pictures}</div>'
     )
 
 
@@ -101,11 +101,7 @@ STYLE = """
 .sf-quiet { color: var(--body-text-color-subdued); }
 #sf-picture .image-frame { width: 100%; }
 #sf-picture img { width: 100%; height: auto; object-fit: contain; }
-/* Gradio would show a picture's upper half. */
-.sf-results .grid-wrap { max-height: max(42rem, 85vh) !important; }
-.sf-previews { display: flex; flex-wrap: wrap; gap: 8px; justify-content: center; }
-.sf-previews img { width: min(100%, 384px); image-rendering: auto; border-radius: var(--block-radius); }
-.sf-bar { height: 6px; margin: 10px 0 6px; border-radius: 3px; overflow: hidden;
+.sf-bar { height: 6px; margin: 4px 0 6px; flex: none; border-radius: 3px; overflow: hidden;
           background: var(--border-color-primary); }
 .sf-bar div { height: 100%; background: var(--slider-color); transition: width .2s; }
 .sf-line { color: var(--body-text-color); font-variant-numeric: tabular-nums; }
@@ -117,8 +113,19 @@ STYLE = """
 .sf-progress .sf-stop-all { margin: 8px 12px 0; align-self: flex-start; flex: 0 0 auto; width: auto; }
 .sf-problem { color: var(--body-text-color); border-left: 4px solid var(--error-border-color);
               padding: 8px 12px; }
-/* What Gradio writes into empty places is one grey for all grounds. */
-.empty.wrap, .empty.wrap > div { color: var(--body-text-color-subdued) !important; }
+/* What Gradio writes into empty places is one grey for all grounds; the canvas is white in every look. */
+.empty.wrap:not(.image-container *), .empty.wrap:not(.image-container *) > div {
+  color: var(--body-text-color-subdued) !important; }
+/* Words in the colour that marks have would ask for more contrast than marks do. */
+.tab-container button.selected { color: var(--link-text-color) !important; }
+/* Of a slider, what is set stands out, and what is left does not. */
+input[type=range]::-webkit-slider-runnable-track { background: linear-gradient(to right,
+  var(--slider-color) var(--range_progress), var(--sf-track) var(--range_progress)) !important; }
+input[type=range]::-webkit-slider-thumb { background-color: var(--slider-color) !important;
+  box-shadow: 0 0 0 2px var(--block-background-fill) !important; }
+input[type=range]::-moz-range-track { background: var(--sf-track) !important; }
+input[type=range]::-moz-range-thumb { background-color: var(--slider-color) !important; }
+input[type=range] { --sf-track: color-mix(in srgb, var(--border-color-primary) 45%, transparent); }
 /* Gradio takes the browser's ring away where people type and choose; a name in the list outweighs it. */
 :is(button, input, textarea, select, a, summary, [tabindex], #sf-ring):focus-visible,
 label:has(> input:is([type=radio], [type=checkbox]):focus-visible) {

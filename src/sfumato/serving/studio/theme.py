@@ -63,6 +63,29 @@ class ShippedFont(fonts.LocalFont):
         return {"url": None, "css": "\n".join(rules)}
 
 
+def mode_script(mode: str) -> str:
+    """Return what has Gradio show a look in its own `mode` where the browser is set to the other one: what
+    Gradio paints itself, as the canvas, follows the browser. It asks but once, before scripts of ours run, so
+    that the page is opened again the way Gradio can be asked. Nothing for `auto`.
+    """
+    if mode == "auto":
+        return ""
+    return f"""
+<script>
+{{
+  const here = new URL(window.location), asked = here.searchParams.get("__theme");
+  if (asked === "{mode}") {{
+    here.searchParams.delete("__theme");
+    window.history.replaceState(null, "", here);
+  }} else if (asked === null && !window.matchMedia("(prefers-color-scheme: {mode})").matches) {{
+    here.searchParams.set("__theme", "{mode}");
+    window.location.replace(here);
+  }}
+}}
+</script>
+"""
+
+
 def theme_of(dressed: Dressed) -> gr.themes.Base:
     """Return the theme of a look. Raises RecipeError for colours and themes that are none."""
     look = dressed.look
@@ -90,6 +113,8 @@ def style_of(dressed: Dressed) -> str:
     named = look.theme is not None or dressed.theme is not None
     ground = None if named else palette_of(look, dark=look.mode == "dark").ground
     rules: list[str] = []
+    if look.mode != "auto":
+        rules.append(f":root {{ color-scheme: {look.mode}; }}")
     background = dressed.file("background")
     if background is not None:
         rules.append(
@@ -97,8 +122,14 @@ def style_of(dressed: Dressed) -> str:
             "no-repeat fixed !important; }"
         )
         rules.append("gradio-app, .gradio-container { background: transparent !important; }")
-        # Words stand outside of panels as well.
-        rules.append("main.contain { background: var(--block-background-fill); padding: 0 16px 16px; }")
+        # Words stand outside of panels as well: one veil lies under all, and panels lay on no second.
+        veil = "#0009" if named else palette_of(look, dark=look.mode == "dark").under
+        over = (
+            ".icon-button-wrapper, .toolbar-wrap { background: var(--background-fill-primary) !important; }"
+        )
+        rules.append(over)
+        rules.append(".form, .gr-group { background: transparent !important; }")
+        rules.append(f"main.contain {{ background: {veil}; padding: 0 16px 16px; }}")
     if look.heading_font is not None:
         shipped = FONTS.get(look.heading_font)
         if shipped is not None:
@@ -110,10 +141,11 @@ def style_of(dressed: Dressed) -> str:
 
 def _values(palette: Palette) -> dict[str, str]:
     """Return Gradio's variables for one mode."""
-    veil, panel, field = palette.veil, palette.panel, palette.field
+    veil, panel = palette.veil, str(palette.panel)
     text, soft, accent = str(palette.text), str(palette.soft), str(palette.accent)
-    under = panel.veiled(veil) if veil < 1 else str(panel)
-    typed = field.veiled(max(veil, 0.9)) if veil < 1 else str(field)
+    # The veil lies under all of the page: another one on top would hide the picture behind.
+    under = panel if veil >= 1 else "transparent"
+    typed = palette.typed
     border = str(palette.border)
     hover = str(palette.accent.mixed(palette.text, 0.12))
     words = dict.fromkeys(
@@ -136,17 +168,13 @@ def _values(palette: Palette) -> dict[str, str]:
     )
     panels = dict.fromkeys(
         (
-            "background_fill_primary",
+            "background_fill_primary",  # of what lies over other things
             "background_fill_secondary",
-            "block_background_fill",
-            "block_label_background_fill",
-            "block_title_background_fill",
-            "panel_background_fill",
+            "block_label_background_fill",  # in a corner of what may be a picture
             "stat_background_fill",
-            "table_even_background_fill",
         ),
-        under,
-    )
+        panel,
+    ) | dict.fromkeys(("block_background_fill", "panel_background_fill", "table_even_background_fill"), under)
     fields = dict.fromkeys(
         (
             "input_background_fill",
@@ -206,8 +234,9 @@ def _values(palette: Palette) -> dict[str, str]:
         "button_cancel_text_color": str(palette.on_danger),
         "button_cancel_text_color_hover": str(palette.on_danger),
         "error_text_color": text,
-        "error_background_fill": under,
+        "error_background_fill": panel,
         "error_border_color": str(palette.danger),
+        "block_title_background_fill": "transparent",
         "body_background_fill": str(palette.ground),
         "color_accent_soft": typed,
         "input_border_width": "1px",
