@@ -151,23 +151,6 @@ def test_a_bad_number_in_between_is_said_and_disturbs_nothing(busy: Page) -> Non
     assert alts(busy)[1:] == ["an owl", "a fox"]
 
 
-def test_who_looks_at_a_picture_keeps_it_while_others_come(page: Page) -> None:
-    open_advanced(page)
-    ask(page, "a frog", "2")
-    ask(page, "a fox", "1000")
-    ask(page, "an owl", "2")
-    says(page, "of 1000")
-    page.locator("#sf-create-results .grid-container button").first.click(timeout=WAIT)
-    large = page.locator("#sf-create-results .preview .media-button img")
-    expect(large).to_have_attribute("alt", re.compile("^a frog"), timeout=WAIT)
-    page.click("#sf-stop")
-    says(page, "Done in")
-    expect(page.locator(f'{RESULTS}[alt^="an owl"]').first).to_be_attached(timeout=WAIT)
-    expect(large).to_have_attribute("alt", re.compile("^a frog"), timeout=WAIT)
-    page.get_by_role("button", name="How it was made").first.click()
-    expect(page.locator("#sf-create-about dl")).to_contain_text("a frog", timeout=WAIT)
-
-
 def test_larger_and_variations_wait_as_well(page: Page, studio: Served) -> None:
     open_advanced(page)
     ask(page, "a frog")
