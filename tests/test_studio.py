@@ -16,6 +16,7 @@ import sfumato
 from served_studio import bundled_settings
 from sfumato.errors import InputError, RecipeError
 from sfumato.serving.studio.look import Look, built_in
+from sfumato.serving.studio.theme import theme_of
 from sfumato.studio import NOTEBOOKS, Frame, Studio, build, look_of
 from sfumato.studio import open as open_studio
 
@@ -185,6 +186,21 @@ def test_themes_are_looks_of_ours_of_gradio_and_folders(tmp_path: Path) -> None:
     assert look_of(None, settings) == built_in("paper")
     with pytest.raises(InputError, match=r"theme: is no look \(got 'nihgt'\)"):
         look_of("nihgt", settings)
+    with pytest.raises(InputError, match=r"Did you mean soft\? .*monochrome.*, or a folder") as caught:
+        look_of("softt", settings)
+    assert "Did you mean night?" not in str(caught.value)
+    with pytest.raises(InputError, match=r"theme: is no look \(got 'int'\)"):
+        look_of(7, settings)  # pyright: ignore[reportArgumentType]
     (tmp_path / "studio.toml").write_text("veil = 2\n", encoding="utf-8")
     with pytest.raises(RecipeError, match="veil"):
         look_of(tmp_path, settings)
+
+
+def test_a_theme_of_gradio_may_be_given_itself(tmp_path: Path) -> None:
+    settings = bundled_settings(tmp_path)
+    theme = gr.themes.Soft(primary_hue="rose", font=[gr.themes.GoogleFont("Quicksand"), "Arial"])
+    theme.set(button_primary_background_fill="#123456")
+    worn = theme_of(look_of(theme, settings))
+    assert vars(worn)["button_primary_background_fill"] == "#123456"
+    assert vars(worn)["primary_500"] == vars(theme)["primary_500"]
+    assert worn._stylesheets == []

@@ -24,9 +24,9 @@ from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sfumato.errors import InputError, MissingExtraError
+from sfumato.errors import InputError, MissingExtraError, closest
 from sfumato.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from sfumato.serving.guard import Guard
     from sfumato.serving.server import Address
     from sfumato.serving.studio.look import Dressed
+
+    Theme: TypeAlias = str | Path | gradio.themes.ThemeClass
 
 _INSTALL: Final = 'Run: pip install "sfumato[studio]"'
 _PATIENCE: Final = 60.0  # seconds for a server to open, on the busiest machine
@@ -169,15 +171,16 @@ class Studio:
         self._closing.push(stack)
 
 
-def build(settings: Settings | None = None, *, theme: str | Path | None = None, css: str = "") -> Studio:
+def build(settings: Settings | None = None, *, theme: "Theme | None" = None, css: str = "") -> Studio:
     """Return the studio, not yet open.
 
     `settings` are those of the environment where they are left out; pictures are kept in its data folder.
     `theme` is the name of a look of ours ("night"), of a theme of Gradio ("soft") or of one on Hugging Face
-    ("JohnSmith9982/small_and_pretty", which is fetched once and kept), or the folder of a studio.toml;
-    without it, the person's own look. `css` are rules of one's own, after all others. Raises
-    MissingExtraError without Gradio, RecipeError for a look that cannot be used, InputError for a folder
-    without one, and OutputError for a data folder that cannot be used.
+    ("JohnSmith9982/small_and_pretty", which is fetched once and kept), a theme of Gradio itself
+    (`gr.themes.Soft()`), or the folder of a studio.toml; without it, the person's own look. `css` are rules
+    of one's own, after all others. Raises MissingExtraError without Gradio, RecipeError for a look that
+    cannot be used, InputError for a folder without one, and OutputError for a data folder that cannot be
+    used.
     """
     try:
         from sfumato.serving.studio.build import build as build_page
@@ -195,14 +198,14 @@ def build(settings: Settings | None = None, *, theme: str | Path | None = None, 
     return studio
 
 
-def open(settings: Settings | None = None, *, theme: str | Path | None = None, css: str = "") -> Studio:
+def open(settings: Settings | None = None, *, theme: "Theme | None" = None, css: str = "") -> Studio:
     """Return a studio as `build` does, open in the background at any free port; `show` is for notebooks."""
     studio = build(settings, theme=theme, css=css)
     studio.open()
     return studio
 
 
-def look_of(theme: str | Path | None, settings: Settings) -> "Dressed":
+def look_of(theme: "Theme | None", settings: Settings) -> "Dressed":
     """Return the look that `theme` names: see `build`. Raises RecipeError and InputError; a theme of Hugging
     Face's that cannot be had gives way to one that comes near, with a note that says so.
     """
@@ -211,13 +214,15 @@ def look_of(theme: str | Path | None, settings: Settings) -> "Dressed":
     return with_theme(_look_of(theme, settings), settings, os.environ.get("HF_ENDPOINT") or None)
 
 
-def _look_of(theme: str | Path | None, settings: Settings) -> "Dressed":
-    from sfumato.serving.studio.hub_theme import is_hub_name
+def _look_of(theme: "Theme | None", settings: Settings) -> "Dressed":
+    from sfumato.serving.studio.hub_theme import is_hub_name, values_of
     from sfumato.serving.studio.look import FILE, Dressed, Look, built_in, names, read_look
     from sfumato.serving.studio.theme import THEMES
 
     if theme is None:
         return read_look(settings.data_dir / "studio")
+    if not isinstance(theme, (str, Path)):
+        return Dressed(Look(), Path(), theme=values_of(theme))
     if isinstance(theme, str) and theme in names():
         return built_in(theme)
     if isinstance(theme, str) and theme.lower() in THEMES:
@@ -226,7 +231,10 @@ def _look_of(theme: str | Path | None, settings: Settings) -> "Dressed":
     if isinstance(theme, str) and is_hub_name(theme) and not folder.exists():
         return Dressed(Look(theme=theme), Path())
     if not (folder / FILE).is_file():
-        hint = f"Name one of {', '.join(names())}, or a folder with a {FILE}."
+        near = closest(str(theme), (*names(), *THEMES))
+        guess = "" if near is None else f"Did you mean {near}? "
+        themes = f"a theme of Gradio ({', '.join(sorted(THEMES))})"
+        hint = f"{guess}Name one of {', '.join(names())}, {themes}, or a folder with a {FILE}."
         raise InputError("is no look", field="theme", value=str(theme), hint=hint)
     return read_look(folder)
 
@@ -243,7 +251,7 @@ class Door(ModuleType):
         self,
         settings: Settings | None = None,
         *,
-        theme: str | Path | None = None,
+        theme: "Theme | None" = None,
         blocks_css: str = "",
         css: str = "",
     ) -> Studio:

@@ -57,6 +57,13 @@ def test_a_look_that_cannot_be_read_is_named_with_its_line(bad: Bad, here: Path)
     assert "line 2" in said
 
 
+def test_names_that_were_mistyped_are_no_folders_to_begin(bad: Bad, here: Path) -> None:
+    for typed, meant in (("softt", "soft"), ("nigth", "night")):
+        said = bad("studio", "--theme", typed)
+        assert f"Did you mean {meant}?" in said
+        assert "theme new" not in said
+
+
 def test_looks_that_are_not_ours_are_named(bad: Bad) -> None:
     assert "Did you mean night?" in bad("studio", "--look", "nigt")
 

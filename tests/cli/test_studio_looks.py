@@ -49,6 +49,10 @@ def test_what_cannot_be_read_or_found_is_all_said(sfumato: Command, here: Path) 
     assert ran.code == 2
     assert "none.png" in ran.err
     assert "too little, 4.5 is asked for" in ran.err
+    lines = ran.err.splitlines()
+    assert len([one for one in lines if one.startswith("problem: ")]) > 2
+    assert any(one.startswith("light: ") and one.endswith("(ok)") for one in lines)
+    assert lines[-1].startswith("error: theme: this look has ")
     assert ran.out == ""
 
 

@@ -144,6 +144,7 @@ def test_a_look_that_is_broken_from_the_start_is_not_worn(desk: Desk, tmp_path: 
     with TestClient(application(desk, unusable(caught.value, source), Address()), base_url=HERE) as client:
         broken = news(client)
         assert f"{FILE}, line 2: titel: no such field" in broken["notes"][0]
+        assert "wears a plain one" in broken["notes"][0]
         assert title(client) == "Sfumato"
         write(tmp_path, 'title = "First"')
         assert news_after(client, broken)["notes"] == []

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
 from sfumato.cli.console import result, result_json, talk
 from sfumato.cli.serving import INSTALL
-from sfumato.errors import InputError, OutputError, closest
+from sfumato.errors import InputError, OutputError, SfumatoError, closest
 from sfumato.imaging.writing import make_folder, write_file
 from sfumato.serving.studio.check import Reading, notes_of, problems_of, readings_of
 from sfumato.serving.studio.hub_theme import is_hub_name, with_theme
@@ -91,7 +92,11 @@ def _folder(folder: Path | None, settings: Settings) -> Path:
     if folder is None:
         return settings.data_dir / "studio"
     if not (folder / FILE).is_file():
+        # A name that was mistyped is no folder to begin.
+        near = None if folder.exists() else closest(folder.as_posix(), (*names(), *_themes()))
         hint = f"Begin one: sfumato studio theme new {folder}"
+        if near is not None:
+            hint = f"Did you mean {near}? See: sfumato studio theme list"
         raise InputError(f"there is no {FILE} in it", field="theme", value=str(folder), hint=hint)
     return folder
 
@@ -139,8 +144,18 @@ def _new(folder: Path) -> Path:
 
 
 def _check(folder: Path) -> tuple[Reading, ...]:
+    """Return how well a look can be read. Raises InputError where something is wrong with it, after a line
+    for each problem, and for each pair of colours that was measured all the same.
+    """
     dressed = chosen(None, folder, Settings(folder))
     problems = problems_of(dressed)
-    if problems:
-        raise InputError("\n".join(("this look has problems:", *problems)), field="theme")
-    return readings_of(dressed)
+    if not problems:
+        return readings_of(dressed)
+    for one in problems:
+        talk(f"problem: {one}")
+    with suppress(SfumatoError):  # colours that are none are among the problems
+        for reading in readings_of(dressed):
+            if reading.passes:  # and so are those that do not
+                talk(str(reading))
+    many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+    raise InputError(f"this look has {many}", field="theme", value=str(folder))

@@ -76,7 +76,7 @@ class Live:
                 raise
             self._worn = self._make(unusable(error, dressed.source), None)
         if self._worn.dressed.broken is not None:
-            self._say(self._worn.dressed, self._worn.dressed.broken)
+            self._say(self._worn.dressed, self._worn.dressed.broken, "look_plain")
         self._tell(self._worn.dressed.notes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,9 +171,9 @@ class Live:
             await worn.open.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _say(self, dressed: Dressed, problem: str) -> None:
+    def _say(self, dressed: Dressed, problem: str, what: str = "look_kept") -> None:
         """Have the page, in the words of `dressed`, and the terminal say that the look cannot be used."""
-        self._broken = (words_of(dressed.look)("look_kept", without_folders(problem)),)
+        self._broken = (words_of(dressed.look)(what, without_folders(problem)),)
         self._tell(self._broken)
 
     def _tell(self, lines: tuple[str, ...]) -> None:

@@ -29,6 +29,7 @@ _SCHEMA: Final = re.compile(r"themes/theme_schema@(\d{1,6})\.(\d{1,6})\.(\d{1,6}
 _VALUE: Final = re.compile(r"[\w\s#%.,()*+/'\"-]{1,400};?", re.ASCII)
 _FETCHING: Final = re.compile(r"url|image|import|expression|src|/[/*]", re.IGNORECASE)
 _MAX_VALUES: Final = 2000
+_FONTS: Final = ("font", "font_mono")
 _PATIENCE: Final = 10.0  # seconds for a hub to answer
 
 #: What comes near to a theme that is not here: fields of a look. Made by eye after what the theme is known
@@ -167,7 +168,7 @@ def checked(written: bytes, repo: str) -> Mapping[str, Any]:
     try:
         given: Any = json.loads(written)["theme"]
         items = [*given.items()]
-        fonts = {name: [*(given.get(f"_{name}") or ())] for name in ("font", "font_mono")}
+        fonts = {name: [*(given.get(f"_{name}") or ())] for name in _FONTS}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise broken from error
     if len(items) > _MAX_VALUES:
@@ -180,6 +181,25 @@ def checked(written: bytes, repo: str) -> Mapping[str, Any]:
     for name, listed in fonts.items():
         values[name] = tuple(found for one in listed if (found := _font(one)) is not None)
     return values
+
+
+def values_of(theme: object) -> Mapping[str, Any]:
+    """Return the plain values of a theme of Gradio that somebody made in Python, as `checked` does: rules and
+    fonts that would be fetched are left out. Raises InputError for what is no theme.
+    """
+    import gradio as gr
+    from gradio.themes.utils.fonts import Font
+
+    if not isinstance(theme, gr.themes.ThemeClass):
+        hint = "Give a name, a folder, or a theme of gradio.themes."
+        raise InputError("is no look", field="theme", value=type(theme).__name__, hint=hint)
+    given: dict[str, Any] = theme.to_dict()["theme"]
+    values = {name: value for name, value in given.items() if isinstance(value, str)}
+    fonts = {
+        f"_{name}": [one.name if isinstance(one, Font) else str(one) for one in given[f"_{name}"]]
+        for name in _FONTS
+    }
+    return checked(json.dumps({"theme": {**values, **fonts}}).encode(), type(theme).__name__)
 
 
 def _is_plain(name: str, value: object) -> bool:

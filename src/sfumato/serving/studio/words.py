@@ -120,6 +120,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "private": "Nothing leaves this machine.",
     "look_close": "Close",
     "look_kept": "The look was not changed, as it cannot be used. {0}",
+    "look_plain": "The look cannot be used: the page wears a plain one until that is mended. {0}",
     "look_changed": "The look was changed. What is on the canvas would be lost by showing it now.",
     "look_show": "Show it",
     "look_font": "The font {0} does not come along, and is not on this machine: another stands in for it.",
