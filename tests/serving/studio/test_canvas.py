@@ -4,15 +4,17 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import Any, cast
 
 import gradio as gr
 import numpy as np
 import pytest
-from gradio.data_classes import FileData
+from gradio.components.image_editor import AcceptBlobs, EditorData
+from gradio.data_classes import DataWithFiles, FileData
 from PIL import Image
 
 from sfumato.errors import PictureError
-from sfumato.serving.studio.canvas import Canvas, check_canvas
+from sfumato.serving.studio.canvas import MOST_CANVASES, MOST_LAYERS, Canvas, check_canvas
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -80,3 +82,42 @@ def test_the_limit_is_the_one_that_is_given(tmp_path: Path) -> None:
     check_canvas(data, 32 * 24)
     with pytest.raises(PictureError, match="more than 767 pixels"):
         check_canvas(data, 32 * 24 - 1)
+
+
+def sent(
+    canvas: gr.ImageEditor, name: str, data: bytes, kind: str = "background", index: Any = "null"
+) -> None:
+    """Give the canvas what Gradio's route for it makes of a request."""
+    what = {"type": kind, "index": index, "id": name}
+    canvas.accept_blobs(cast(AcceptBlobs, DataWithFiles(data=what, files=[("file", data)])))
+
+
+def test_pictures_of_a_canvas_wait_until_it_is_drawn_with() -> None:
+    canvas = Canvas(type="numpy", image_mode="RGBA")
+    assert [one.__name__ for one in canvas.server_fns] == ["accept_blobs"]
+    sent(canvas, "a", encoded("PNG"))
+    sent(canvas, "a", encoded("PNG"), "layer", "0")
+    given = canvas.preprocess(EditorData(background=None, layers=[], composite=None, id="a"))
+    assert given is not None
+    assert isinstance(given["background"], np.ndarray)
+    assert len(given["layers"]) == 1
+    assert not canvas.blob_storage
+
+
+@pytest.mark.parametrize("index", [str(MOST_LAYERS), "1000000000", "9" * 5000, "-1", "x", "٣", "1e9"])
+def test_a_layer_that_no_canvas_has_takes_no_memory(index: str) -> None:
+    canvas = Canvas(type="numpy")
+    with pytest.raises(gr.Error, match="layer: no canvas has so many"):
+        sent(canvas, "a", encoded("PNG"), "layer", index)
+    assert not canvas.blob_storage
+
+
+def test_canvases_that_nobody_draws_with_go() -> None:
+    canvas = Canvas(type="numpy")
+    for number in range(MOST_CANVASES + 5):
+        sent(canvas, str(number), b"a picture")
+    assert [*canvas.blob_storage] == [str(number) for number in range(5, MOST_CANVASES + 5)]
+    large = bytes(60 * 2**20)
+    for name in "abcdef":
+        sent(canvas, name, large)
+    assert [*canvas.blob_storage] == [*"cdef"]

@@ -8,6 +8,8 @@ from typing import Final
 
 import gradio as gr
 import numpy as np
+from gradio.components.base import server
+from gradio.components.image_editor import AcceptBlobs, EditorDataBlobs
 from gradio.data_classes import FileData
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,6 +18,9 @@ from sfumato.errors import PictureError
 from sfumato.imaging.decode import FORMATS, opened
 
 MOST: Final = 16_777_216  # pixels, where nothing else is said
+MOST_LAYERS: Final = 16  # of one canvas
+MOST_CANVASES: Final = 100  # that were sent and that nobody has drawn with yet
+MOST_BYTES: Final = 2**28  # of them all
 
 
 def _checked(
@@ -30,6 +35,30 @@ def _checked(
     return gr.ImageEditor.convert_and_format_image(self, file, flatten_on_white)
 
 
+@server
+def accept_blobs(self: gr.ImageEditor, data: AcceptBlobs) -> None:
+    """Keep one picture of a canvas until somebody draws with it. Raises gradio's Error for a layer that no
+    canvas has.
+
+    Gradio makes room for as many layers as somebody says there are, and keeps what is never drawn with: here
+    the oldest go.
+    """
+    place = str(data.data.get("index") or "null")
+    if place != "null" and not (place.isascii() and place.isdigit() and int(place[:9]) < MOST_LAYERS):
+        raise gr.Error(f"layer: no canvas has so many (got {place[:20]}).", print_exception=False)
+    gr.ImageEditor.accept_blobs(self, data)
+    waiting = self.blob_storage
+    for oldest in [*waiting][:-1]:  # the one that was just sent stays
+        if len(waiting) <= MOST_CANVASES and sum(map(_bytes_of, [*waiting.values()])) <= MOST_BYTES:
+            break
+        waiting.pop(oldest, None)
+
+
+def _bytes_of(canvas: EditorDataBlobs) -> int:
+    pictures = [canvas.background, canvas.composite, *canvas.layers]
+    return sum(len(one) for one in pictures if isinstance(one, bytes))
+
+
 #: Gradio's editor of pictures. It takes PNG, JPEG and WebP of up to `MOST` pixels, and says of all else, in
 #: one line, what is wrong with it: Gradio's own decodes whatever Pillow can read, of any size. No class
 #: statement makes it, as Gradio would write a file of stubs beside this one whenever it is imported.
@@ -41,6 +70,7 @@ Canvas: type[gr.ImageEditor] = ABCMeta.__new__(
         "__module__": __name__,
         "is_template": True,  # to the page it is the editor that it is made of
         "convert_and_format_image": _checked,
+        "accept_blobs": accept_blobs,
     },
 )
 
