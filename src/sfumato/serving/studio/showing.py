@@ -114,8 +114,8 @@ STYLE = """
 .sf-problem { color: var(--body-text-color); border-left: 4px solid var(--error-border-color);
               padding: 8px 12px; }
 /* What Gradio writes into empty places is one grey for all grounds; the canvas is white in every look. */
-.empty.wrap:not(.image-container *), .empty.wrap:not(.image-container *) > div {
-  color: var(--body-text-color-subdued) !important; }
+.empty.wrap, .empty.wrap > div { color: var(--body-text-color-subdued) !important; }
+#sf-canvas .empty.wrap > div { background: var(--background-fill-primary); padding: 0 8px; }
 /* Words in the colour that marks have would ask for more contrast than marks do. */
 .tab-container button.selected { color: var(--link-text-color) !important; }
 /* Of a slider, what is set stands out, and what is left does not. */

@@ -33,16 +33,18 @@ STYLE: Final = """
 .sf-slot:not(:has(.sf-results img)) .block:has(.sf-previews img) .html-container,
 .sf-slot:not(:has(.sf-results img)) .prose:has(.sf-previews img) { height: 100%; display: flex;
   flex-direction: column; }
-.sf-slot:not(:has(.sf-results img)) .sf-previews { flex: 1 1 0; min-height: 0; padding: 9px; }
+.sf-slot:not(:has(.sf-results img)) .sf-previews { flex: 1 1 0; height: auto; min-height: 0; padding: 9px; }
 /* Then it is beside them, small. */
 .sf-slot:has(.sf-results img) .sf-previews { height: 5rem; }
 /* As many in a row in either: the more, the smaller. */
-.sf-previews, .sf-slot .sf-results .grid-container { display: grid !important; gap: 8px; --sf-across: 1;
+.sf-previews:has(img), .sf-slot .grid-container { display: grid !important; gap: 8px; --sf-across: 1;
   grid: auto-flow minmax(6rem, 1fr) / repeat(var(--sf-across), minmax(0, 1fr)) !important; }
 .sf-previews:has(> :nth-child(2)), .sf-slot .grid-container:has(> :nth-child(2)) { --sf-across: 2; }
 .sf-previews:has(> :nth-child(5)), .sf-slot .grid-container:has(> :nth-child(5)) { --sf-across: 3; }
 .sf-previews:has(> :nth-child(10)), .sf-slot .grid-container:has(> :nth-child(10)) { --sf-across: 4; }
-.sf-previews { overflow-y: auto; }
+.sf-previews { overflow-y: auto; height: 10rem; width: min(100%, 24rem); }
+.sf-slot .sf-previews { width: 100%; }
+.sf-previews:not(:has(img)) { display: none; }
 .sf-previews img { width: 100%; height: 100%; min-height: 0; margin: 0 !important; object-fit: contain;
   border-radius: var(--block-radius); }
 .sf-slot .grid-wrap { height: 100%; max-height: none !important; min-height: 0 !important; overflow-y: auto; }
@@ -75,5 +77,4 @@ STYLE: Final = """
 [role=tabpanel]:not(:has(.sf-bar)) .row > button.stop.lg { background: none; box-shadow: none;
   color: var(--body-text-color); border: 1px solid var(--border-color-primary); }
 .sf-slot .caption-label { border: 0; }
-#sf-canvas .empty .or { color: inherit; }
 """

@@ -128,8 +128,8 @@ def style_of(dressed: Dressed) -> str:
             ".icon-button-wrapper, .toolbar-wrap { background: var(--background-fill-primary) !important; }"
         )
         rules.append(over)
-        rules.append(".form, .gr-group { background: transparent !important; }")
-        rules.append(f"main.contain {{ background: {veil}; padding: 0 16px 16px; }}")
+        rules.append(".form, .gr-group, .styler { background: transparent !important; }")
+        rules.append(f"main.contain {{ background: {veil}; padding: 12px 16px 16px; }}")
     if look.heading_font is not None:
         shipped = FONTS.get(look.heading_font)
         if shipped is not None:
