@@ -66,10 +66,50 @@ def test_pictures_are_searched_favoured_and_thrown_away(page: Page) -> None:
     expect(tiles).to_have_count(1)
     page.get_by_role("button", name="Into the bin").click()
     expect(tiles).to_have_count(0)
+    nothing_is_chosen(page)
     page.get_by_label("Bin").check()
     expect(tiles).to_have_count(1)
+    page.locator("#sf-gallery button").first.click()
     page.get_by_role("button", name="Out of the bin").click()
     expect(tiles).to_have_count(0)
+    nothing_is_chosen(page)
+
+
+def nothing_is_chosen(page: Page) -> None:
+    """See that nothing is left of a picture that went, and nothing to be done with it."""
+    expect(page.locator("#sf-picture img")).to_have_count(0, timeout=WAIT)
+    expect(page.locator("#sf-details")).to_have_text("", timeout=WAIT)
+    for name in ("Use these settings", "Edit this", "Compare with another", "Into the bin"):
+        expect(page.get_by_role("button", name=name).locator("visible=true")).to_have_count(0)
+
+
+def test_the_bin_is_emptied_after_a_question(
+    other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage
+) -> None:
+    with other_studio() as served:
+        page = open_page(served)
+        go_to(page, "Gallery")
+        expect(page.locator("#sf-found")).to_have_text("Nothing here yet.", timeout=WAIT)
+        nothing_is_chosen(page)
+        go_to(page, "Create")
+        open_advanced(page)
+        page.get_by_label("Steps").fill("2")
+        draw(page, "a frog")
+        choose_newest(page)
+        page.get_by_role("button", name="Into the bin").click()
+        page.get_by_label("Bin").check()
+        tiles = page.locator("#sf-gallery img")
+        expect(tiles).to_have_count(1, timeout=WAIT)
+        page.get_by_role("button", name="Empty the bin").click()
+        expect(page.locator("#sf-empty-sure")).to_contain_text("Pictures: 1.", timeout=WAIT)
+        page.get_by_role("button", name="Keep them").click()
+        expect(page.locator("#sf-empty-sure")).to_be_hidden(timeout=WAIT)
+        expect(tiles).to_have_count(1)
+        page.get_by_role("button", name="Empty the bin").click()
+        page.get_by_role("button", name="Delete for good").click()
+        expect(tiles).to_have_count(0, timeout=WAIT)
+        assert served.desk.gallery.search(ALONE, binned=True) == ()
+        page.close()
 
 
 def test_several_are_chosen_by_mouse_and_keys_packed_and_thrown_away(

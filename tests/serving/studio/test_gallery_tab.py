@@ -192,7 +192,11 @@ def test_favourites_and_the_bin(tab: Any, desk: Desk) -> None:
     assert call(tab, "delete", kept.id) == WORDS("delete")
     assert search(tab, *ALL) == (kept.id,)
     call(tab, "delete", kept.id)
-    call(tab, "empty_bin")
+    line, column = call(tab, "empty_bin")
+    assert "Pictures: 1." in line
+    assert column.visible
+    assert desk.gallery.get(kept.id, "me").binned is not None  # only asked for so far
+    assert not call(tab, "empty_yes").visible
     assert not kept.path.exists()
     assert search(tab, "", "", "newest", False, True) == ()
 

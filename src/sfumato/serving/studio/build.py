@@ -18,6 +18,7 @@ from sfumato.serving.studio import (
     details,
     dragging,
     examples,
+    gallery_tab,
     grid_tab,
     keeping,
     links,
@@ -119,6 +120,6 @@ def title_of(dressed: Dressed) -> str:
 def style() -> str:
     """Return the rules that every look has."""
     pictures = actions.STYLE + details.STYLE + comparing.STYLE + choosing.STYLE
-    pictures += models_showing.STYLE + examples.STYLE + keeping.STYLE
+    pictures += models_showing.STYLE + examples.STYLE + keeping.STYLE + gallery_tab.STYLE
     pictures += slots.STYLE
     return STYLE + pictures + dragging.style() + LEARN_STYLE + grid_tab.STYLE + news.STYLE + reach.STYLE

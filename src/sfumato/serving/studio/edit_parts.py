@@ -1,6 +1,7 @@
 """The fields of the tab Edit that belong to one thing to do each: groups, of which one or two are shown."""
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any, Final
 
 import gradio as gr
@@ -58,6 +59,7 @@ def build(desk: Desk, words: Words) -> Parts:
         )
         parts["keep_colour"] = gr.Checkbox(False, label=words("keep_colour"))
     with gr.Group(visible=False) as parts["of_mask"]:
+        gr.HTML(f'<p class="sf-quiet">{escape(words("mask_hint"))}</p>', padding=True)
         parts["feather"] = gr.Slider(
             0, 64, value=4, step=1, label=words("feather"), info=words("feather_info")
         )

@@ -5,7 +5,8 @@ from typing import Final
 
 EDIT: Final[Mapping[str, str]] = {
     "go_on": "Go on with this",
-    "strength_info": "0 gives it back as it is, 1 keeps next to nothing; with a mask, of what is marked",
+    "strength_info": "0 gives it back as it is, 1 keeps next to nothing",
+    "mask_hint": "Paint over what is to be drawn anew; how much of it is told above.",
     "feather_info": "How far the border of what is marked runs out",
     "weight_info": "0: not at all, 1: as it was trained",
     "control": "It is shown to",

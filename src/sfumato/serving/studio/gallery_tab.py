@@ -36,6 +36,10 @@ _SHOWN: Final = (
 _TO_PICTURE: Final = """() => {
   if (window.innerWidth < 700) document.getElementById("sf-picture")?.scrollIntoView({block: "start"});
 }"""
+STYLE: Final = """
+/* Without a picture there is nothing to be done with it. */
+#sf-picture:not(:has(img)) ~ .sf-of-picture { display: none !important; }
+"""
 _SEEN: Final = ("pages", "marked", "several")
 
 
@@ -97,6 +101,11 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 parts["newer"] = gr.Button(words("newer"), visible=False)
                 parts["older"] = gr.Button(words("older"), visible=False)
             parts["empty_bin"] = gr.Button(words("empty_bin"), variant="stop", visible=False)
+            with gr.Column(visible=False, elem_id="sf-empty-sure") as parts["sure"]:
+                parts["sure_line"] = gr.HTML("", padding=False)
+                with gr.Row():
+                    parts["empty_yes"] = gr.Button(words("empty_yes"), variant="stop")
+                    parts["empty_no"] = gr.Button(words("empty_no"))
         with gr.Column(scale=4, min_width=320):
             parts["picture"] = gr.Image(
                 label=words("details"),
@@ -106,10 +115,11 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 buttons=["download", "fullscreen"],
                 elem_id="sf-picture",
             )
-            with gr.Row():
+            with gr.Row(elem_classes="sf-of-picture"):
                 parts["reuse"] = gr.Button(words("reuse"), variant="primary")
+                parts["edit_this"] = gr.Button(words("edit_this"))
                 parts["compare"] = gr.Button(words("compare"))
-            with gr.Row():
+            with gr.Row(elem_classes="sf-of-picture"):
                 parts["favourite"] = gr.Button(words("favourite"))
                 parts["delete"] = gr.Button(words("delete"))
             parts["details"] = gr.HTML("", elem_id="sf-details")
@@ -257,8 +267,18 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         return words("delete")
 
     @kindly
-    def empty(request: gr.Request) -> None:
+    def sure(request: gr.Request) -> tuple[str, Any]:
+        number = desk.gallery.count(visitor_of(request), binned=True)
+        return problem_of(words("empty_sure", f"{number:,}")), gr.Column(visible=True)
+
+    @kindly
+    def empty(request: gr.Request) -> Any:
         desk.gallery.empty_bin(visitor_of(request))
+        return gr.Column(visible=False)
+
+    def none_shown() -> tuple[Any, ...]:
+        """Return what stands in Details when no picture is chosen: one that went is not acted on."""
+        return None, "", 0
 
     quiet: dict[str, Any] = {"queue": False, **CLICK}
     changes = [one.change for one in asked[1:]] + [parts["search"].submit, parts["search"].blur]
@@ -275,8 +295,14 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     comparing = [parts["first"], parts["compared"], parts["compare"]]
     parts["compare"].click(compare, two, comparing, **quiet)
     parts["favourite"].click(mark, parts["chosen"], parts["favourite"], **quiet).then(*here, **quiet)
-    parts["delete"].click(bin_or_restore, parts["chosen"], parts["delete"], **quiet).then(*here, **quiet)
-    parts["empty_bin"].click(empty, None, None, **quiet).then(*again, **quiet)
+    deleted = parts["delete"].click(bin_or_restore, parts["chosen"], parts["delete"], **quiet)
+    parts["empty_bin"].click(sure, None, [parts["sure_line"], parts["sure"]], **quiet)
+    emptied = parts["empty_yes"].click(empty, None, parts["sure"], **quiet)
+    for gone, then in ((deleted, here), (emptied, again)):
+        # Through Gradio's queue: see above.
+        gone.success(none_shown, None, about[:3], **QUIET).then(*then, **quiet)
+    closing = [parts["empty_no"].click, parts["bin"].input]
+    gr.on(closing, lambda: gr.Column(visible=False), None, parts["sure"], **quiet)
     parts["find"], parts["here"] = again, here
 
 

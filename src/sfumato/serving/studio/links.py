@@ -47,8 +47,11 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
         page.load(*parts["grid"]["take_up"], **QUIET)
     if "edit" in parts:
         _to_edit(desk, words, parts, tabs)
-    elif "create" in parts:
-        parts["create"]["area"].buttons["edit_this"].visible = False
+    else:
+        if "create" in parts:
+            parts["create"]["area"].buttons["edit_this"].visible = False
+        if "gallery" in parts:
+            parts["gallery"]["edit_this"].visible = False
     if "models" in parts:
         refreshes(page, desk, parts)
     finer.refreshes(page, desk, words, parts)
@@ -122,3 +125,5 @@ def _to_edit(desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs
         if tab in parts:
             one: Area = parts[tab]["area"]
             one.buttons["edit_this"].click(edit_this, one.chosen, changed, **QUIET)
+    if "gallery" in parts:
+        parts["gallery"]["edit_this"].click(edit_this, parts["gallery"]["chosen"], changed, **QUIET)

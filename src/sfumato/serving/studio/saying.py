@@ -10,7 +10,7 @@ from sfumato.serving.studio.words import Words
 #: What the page calls fields that have another name there.
 _CALLED: Final[Mapping[str, str]] = {
     "mask": "name_mask",
-    "picture": "name_picture",
+    "picture": "canvas",
     "other prompt": "other",
     "width": "size",
     "height": "size",

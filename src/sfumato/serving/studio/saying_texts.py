@@ -8,7 +8,6 @@ SAYING: Final[Mapping[str, str]] = {
     "prompt_needed_edit": "Say what you would like to see.",
     "surprise": "🎲 Surprise me",
     "name_mask": "Mask",
-    "name_picture": "Picture",
     "say_mask": "Paint over what is to be drawn anew first.",
     "say_other": "Say in “Mixed with” what is to be mixed in.",
     "say_sides": "Give at least one side some pixels.",
@@ -16,6 +15,9 @@ SAYING: Final[Mapping[str, str]] = {
     "say_whole": "{0} must be a whole number, or be empty; {1} is none.",
     "say_at_least": "{0} must be at least {2}, not {1}.",
     "say_at_most": "{0} must be at most {2}, not {1}.",
+    "empty_sure": "All that is in the bin is deleted for good. Pictures: {0}.",
+    "empty_yes": "Delete for good",
+    "empty_no": "Keep them",
     "grid_done_none": "No picture was drawn.",
     "start_afresh": "Start afresh: empty all fields",
 }

@@ -93,7 +93,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "task_follow": "Follow its lines",
     "task_place": "Say what goes where",
     "task_mix": "Mix two prompts",
-    "canvas": "Picture: paint over what is to be drawn anew",
+    "canvas": "Picture",
     "strength": "How much of it to draw anew",
     "feather": "Soft edge, pixels",
     "only_masked": "Draw only what is marked, enlarged",
