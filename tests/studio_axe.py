@@ -117,6 +117,7 @@ def fill(page: Page) -> None:
     draw(page, "a lighthouse")
     page.get_by_role("button", name="Edit this", exact=True).first.click()
     expect(page.get_by_role("tab", name="Edit", exact=True)).to_have_attribute("aria-selected", "true")
+    page.wait_for_timeout(2000)  # until the canvas has sent the picture that it was given
     page.click("#sf-edit-draw")
     page.wait_for_selector("#sf-edit-results img", timeout=WAIT)
     go_to(page, "Grid")
