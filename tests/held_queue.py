@@ -10,7 +10,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
 from tiny_studio import followed
 
-WAIT: Final = 60.0  # seconds
+WAIT: Final = 240.0  # seconds: a loaded machine takes long to ask for hundreds
 
 
 @contextmanager

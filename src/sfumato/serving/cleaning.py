@@ -118,15 +118,16 @@ class CleanUploads:
 
     def _written_anew(self, paths: list[Path]) -> list[str]:
         """Return where files are that stand for those at `paths`, which are gone then. Raises OSError."""
-        left: set[Path] = set()
-        try:
-            with self._lock:
+        # The same file has one place, whoever uploads it: nobody may remove it while another reads it.
+        with self._lock:
+            left: set[Path] = set()
+            try:
                 new = [self._one(path) for path in paths]
-            left = {*new}
-        finally:
-            for path in paths:
-                if path not in left:
-                    _remove(path)
+                left = {*new}
+            finally:
+                for path in paths:
+                    if path not in left:
+                        _remove(path)
         return [str(path) for path in new]
 
     def _one(self, path: Path) -> Path:

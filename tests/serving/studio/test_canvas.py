@@ -84,6 +84,17 @@ def test_the_limit_is_the_one_that_is_given(tmp_path: Path) -> None:
         check_canvas(data, 32 * 24 - 1)
 
 
+def test_a_picture_that_is_damaged_further_in_is_said_to_be(tmp_path: Path) -> None:
+    written = BytesIO()
+    Image.effect_noise((64, 64), 80).save(written, "PNG")
+    data = written.getvalue()
+    canvas = Canvas(type="numpy", image_mode="RGBA")
+    for one in (kept(tmp_path, data[: len(data) // 2]), data[: len(data) // 2]):
+        with pytest.raises(gr.Error, match="picture: is damaged") as found:
+            canvas.convert_and_format_image(one)
+        assert "secret" not in str(found.value)
+
+
 def sent(
     canvas: gr.ImageEditor, name: str, data: bytes, kind: str = "background", index: Any = "null"
 ) -> None:

@@ -171,8 +171,10 @@ class Area:
                 if numbers != newest_first(jobs):
                     numbers = newest_first(jobs)
                     trouble = self._handed(numbers, owner, tiles)
-                    news[self.pictures] = tuple(one for one in numbers if one in tiles)
-                    news[self.results] = [tiles[one] for one in news[self.pictures]]
+                    shown = tuple(one for one in numbers if one in tiles)
+                    news[self.results] = [tiles[one] for one in shown]
+                    if shown:  # until then the buttons are about what was shown before
+                        news[self.pictures] = shown
                 news[self.line] = trouble + series_of(jobs, self.words)
                 yield news
 

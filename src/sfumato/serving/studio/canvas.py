@@ -32,7 +32,14 @@ def _checked(
             check_canvas(Path(file.path) if isinstance(file, FileData) else file, MOST)
         except PictureError as error:
             raise gr.Error(str(error), print_exception=False) from None
-    return gr.ImageEditor.convert_and_format_image(self, file, flatten_on_white)
+    try:
+        # Gradio leaves a file open whose picture it cannot read.
+        data = Path(file.path).read_bytes() if isinstance(file, FileData) else file
+        return gr.ImageEditor.convert_and_format_image(self, data, flatten_on_white)
+    except Exception as error:  # the bytes may be hostile: see `opened`
+        hint = "Put it on the canvas again."
+        damaged = PictureError("is damaged", field="picture", hint=hint)
+        raise gr.Error(str(damaged), print_exception=False) from error
 
 
 @server
