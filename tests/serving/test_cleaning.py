@@ -4,6 +4,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,21 @@ def test_the_same_has_the_same_place(client: TestClient) -> None:
     assert first.is_file()
 
 
+def test_the_same_is_uploaded_many_times_at_once(client: TestClient) -> None:
+    pixels = np.random.default_rng(2).integers(0, 255, (400, 400, 3), np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "JPEG", quality=95)
+
+    def one(_: int) -> Path:
+        return upload(client, "a.jpg", written.getvalue())
+
+    for _ in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            paths = [*pool.map(one, range(8))]
+        assert len({*paths}) == 1
+        assert read_upload(paths[0], Settings(Path())).shape == pixels.shape
+
+
 def test_what_a_canvas_sends_stays_as_it_is(client: TestClient) -> None:
     sent = encode_picture(PIXELS, ".png")
     path = upload(client, "background.png", sent)
@@ -193,6 +209,10 @@ def test_what_lies_there_goes_with_the_studio(desk: Desk, folder: Path) -> None:
     assert not path.parent.exists()
 
 
+def files_in(folder: Path) -> list[Path]:
+    return [one for one in folder.rglob("*") if one.is_file()]
+
+
 class Clock:
     """Seconds that pass when they are told to."""
 
@@ -248,7 +268,12 @@ def test_old_ones_make_room_and_what_was_broken_off_goes(
     assert all(one.is_file() for one in others)
     clock.seconds += cleaning.LIFE
     client.get("/config")
-    assert [*tmp_path.rglob("*")] == []
+    assert files_in(tmp_path) == []
+    for one in tmp_path.iterdir():
+        os.utime(one, (long_ago, long_ago))
+    clock.seconds += 90
+    client.get("/config")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_what_cannot_be_written_is_said_and_nothing_is_left_of_it(
@@ -258,7 +283,7 @@ def test_what_cannot_be_written_is_said_and_nothing_is_left_of_it(
     app = uploading(tmp_path, "x" * 253)  # with ".png" that is more than a file system names
     answer = TestClient(CleanUploads(app, 10_000)).post("/gradio_api/upload", content=photo("PNG"))  # type: ignore[arg-type]
     assert (answer.status_code, answer.text) == (507, "The upload cannot be kept: File name too long.")
-    assert [*tmp_path.rglob("*")] == []
+    assert files_in(tmp_path) == []
 
 
 def test_a_canvas_says_that_its_picture_is_gone(tmp_path: Path) -> None:

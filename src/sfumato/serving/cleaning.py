@@ -85,6 +85,8 @@ class CleanUploads:
             finally:
                 for path in [*self._kept]:
                     self._forget(path)
+                    with suppress(OSError):
+                        path.parent.rmdir()
         elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith(PATH):
             await self._take(scope, receive, send)
         else:
@@ -166,8 +168,13 @@ class CleanUploads:
             self._make_room(0, 0)
         for path in Path(get_upload_folder()).glob(_PARTIAL):
             with suppress(OSError):
-                if path.is_file() and time.time() - path.stat().st_mtime > STALE:
+                if path.is_file() and _is_stale(path):
                     path.unlink()
+        # Not as a file goes: Gradio may be about to put the same one there again.
+        for folder in Path(get_upload_folder()).glob("*/"):
+            with suppress(OSError):  # it is not empty
+                if _is_stale(folder):
+                    folder.rmdir()
 
     def _make_room(self, more: int, more_bytes: int) -> None:
         """Remove what is old, and then the oldest until there is room."""
@@ -279,5 +286,7 @@ def _paths_in(said: list[Message]) -> list[Path]:
 def _remove(path: Path) -> None:
     with suppress(OSError):
         path.unlink()
-    with suppress(OSError):
-        path.parent.rmdir()  # which is its own
+
+
+def _is_stale(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > STALE
