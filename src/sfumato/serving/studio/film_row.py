@@ -74,7 +74,8 @@ def connect(
     def film(request: gr.Request, *values: Any) -> News:
         owner = visitor_of(request)
         *typed, kind = values
-        asked, more = typed[: len(form)], dict(zip(FIELDS, typed[len(form) :], strict=True))
+        asked = typed[: len(form)]
+        more: dict[str, Any] = dict(zip(FIELDS, typed[len(form) :], strict=True))
         try:
             wish = wish_of(film_of(edit_of_values(asked), more))
             work = Filming(desk.settings, desk.models, wish, desk.handed)
