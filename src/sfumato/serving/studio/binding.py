@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 import gradio as gr
 
 from sfumato.errors import SfumatoError
-from sfumato.serving.studio.telling import told
+from sfumato.serving.studio.visitors import told
 
 _Given = ParamSpec("_Given")
 _Told = TypeVar("_Told")

@@ -15,7 +15,7 @@ from sfumato.recipe.image import Resolved
 from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
-from sfumato.serving.studio.telling import told
+from sfumato.serving.studio.visitors import told
 from sfumato.serving.studio.words import Words
 from sfumato.serving.timing import Took
 

@@ -31,8 +31,7 @@ from sfumato.serving.studio.edit_seeing import annotated_of, compared_of, seen_o
 from sfumato.serving.studio.forms import seed_of, size_of
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.sizes import sizes_of
-from sfumato.serving.studio.telling import told
-from sfumato.serving.studio.visitors import visitor_of
+from sfumato.serving.studio.visitors import told, visitor_of
 from sfumato.serving.studio.words import Words
 from sfumato.serving.uploads import keep_upload
 

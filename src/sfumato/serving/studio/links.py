@@ -19,8 +19,7 @@ from sfumato.serving.studio.binding import kindly
 from sfumato.serving.studio.finer_library import here
 from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
-from sfumato.serving.studio.telling import told
-from sfumato.serving.studio.visitors import visitor_of
+from sfumato.serving.studio.visitors import told, visitor_of
 from sfumato.serving.studio.words import Words
 
 Parts = dict[str, Any]

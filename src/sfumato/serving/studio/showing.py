@@ -8,7 +8,8 @@ from sfumato.errors import SfumatoError
 from sfumato.serving.desk import ALONE
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio.saying import sentence_of
-from sfumato.serving.studio.telling import told, without_folders
+from sfumato.serving.studio.telling import without_folders
+from sfumato.serving.studio.visitors import told
 from sfumato.serving.studio.words import Words
 
 MOST_PROBLEMS: int = 3  # of drawings that failed, told at once

@@ -4,25 +4,13 @@ import re
 from pathlib import PurePath
 from typing import Final
 
-from gradio.context import LocalContext
-
 from sfumato.errors import SfumatoError
-from sfumato.serving.desk import ALONE
-from sfumato.serving.studio.visitors import visitor_of
 
 _PLACE: Final = r"(?:[A-Za-z]:)?[\\/]"
 #: A place in quotes may have blanks in it; one that was cut short ends in the middle of a folder's name.
 _QUOTED: Final = re.compile(rf"(['\"])({_PLACE}.*?)\1(\.\.\. \d+ characters)?")
 _BARE: Final = re.compile(rf"(?<![^\s'\"(=]){_PLACE}(?:[^\s'\"\\/]+[\\/])+")  # before a file's name
 _WHOLE: Final = re.compile(rf"(?<![^\s'\"(=]){_PLACE}[^\s'\"]+")
-
-
-def told(problem: object) -> str:
-    """Return what went wrong as the visitor may read it whose request this is: with folders of this machine
-    where nobody else can ask, and without them for those whom a password let in.
-    """
-    alone = visitor_of(LocalContext.request.get(None)) == ALONE
-    return str(problem) if alone else without_folders(problem)
 
 
 def without_folders(problem: object) -> str:
