@@ -14,6 +14,7 @@ from gradio.data_classes import DataWithFiles, FileData
 from PIL import Image
 
 from sfumato.errors import PictureError
+from sfumato.serving.studio import canvas as canvas_module
 from sfumato.serving.studio.canvas import MOST_CANVASES, MOST_LAYERS, Canvas, check_canvas
 
 
@@ -115,7 +116,9 @@ def test_pictures_of_a_canvas_wait_until_it_is_drawn_with() -> None:
     assert not canvas.blob_storage
 
 
-@pytest.mark.parametrize("index", [str(MOST_LAYERS), "1000000000", "9" * 5000, "-1", "x", "٣", "1e9"])
+@pytest.mark.parametrize(
+    "index", [str(MOST_LAYERS), "1000000000", "9" * 5000, "00000000099999", "-1", "x", "٣", "1e9"]
+)
 def test_a_layer_that_no_canvas_has_takes_no_memory(index: str) -> None:
     canvas = Canvas(type="numpy")
     with pytest.raises(gr.Error, match="layer: no canvas has so many"):
@@ -132,3 +135,23 @@ def test_canvases_that_nobody_draws_with_go() -> None:
     for name in "abcdef":
         sent(canvas, name, large)
     assert [*canvas.blob_storage] == [*"cdef"]
+
+
+def test_a_canvas_that_is_sent_again_is_the_newest() -> None:
+    canvas = Canvas(type="numpy")
+    for number in range(MOST_CANVASES):
+        sent(canvas, str(number), b"a picture")
+    sent(canvas, "0", b"a layer", "layer", "0")
+    sent(canvas, "new", b"a picture")
+    assert [*canvas.blob_storage] == [*map(str, range(2, MOST_CANVASES)), "0", "new"]
+    assert canvas.blob_storage["0"].background == b"a picture"
+
+
+def test_one_canvas_alone_has_no_more_than_all_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canvas_module, "MOST_BYTES", 1000)
+    canvas = Canvas(type="numpy")
+    sent(canvas, "other", bytes(200))
+    sent(canvas, "large", bytes(600))
+    with pytest.raises(gr.Error, match=r"canvas: more than 1000 bytes \(got 1001\)"):
+        sent(canvas, "large", bytes(401), "layer", "0")
+    assert [*canvas.blob_storage] == ["other"]

@@ -45,16 +45,25 @@ def _checked(
 @server
 def accept_blobs(self: gr.ImageEditor, data: AcceptBlobs) -> None:
     """Keep one picture of a canvas until somebody draws with it. Raises gradio's Error for a layer that no
-    canvas has.
+    canvas has, and for a canvas of more than `MOST_BYTES`, which is forgotten.
 
     Gradio makes room for as many layers as somebody says there are, and keeps what is never drawn with: here
     the oldest go.
     """
     place = str(data.data.get("index") or "null")
-    if place != "null" and not (place.isascii() and place.isdigit() and int(place[:9]) < MOST_LAYERS):
+    # Gradio takes all of it for the number.
+    is_layer = len(place) <= 2 and place.isascii() and place.isdigit() and int(place) < MOST_LAYERS
+    if place != "null" and not is_layer:
         raise gr.Error(f"layer: no canvas has so many (got {place[:20]}).", print_exception=False)
     gr.ImageEditor.accept_blobs(self, data)
     waiting = self.blob_storage
+    name = data.data["id"]
+    newest = waiting.pop(name, None)
+    if newest is None:  # it was drawn with at the same moment
+        return
+    if (size := _bytes_of(newest)) > MOST_BYTES:
+        raise gr.Error(f"canvas: more than {MOST_BYTES} bytes (got {size}).", print_exception=False)
+    waiting[name] = newest
     for oldest in [*waiting][:-1]:  # the one that was just sent stays
         if len(waiting) <= MOST_CANVASES and sum(map(_bytes_of, [*waiting.values()])) <= MOST_BYTES:
             break
