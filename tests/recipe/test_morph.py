@@ -148,6 +148,8 @@ def test_seeds_are_numbers_and_ranges() -> None:
     for text, reason in (("1,,2", "whole number"), ("3..1", "no range"), ("1..5000", "no range")):
         with pytest.raises(RecipeError, match=f"seeds: .*{reason}"):
             seeds_of(text)
+    with pytest.raises(RecipeError, match="seeds: are more than a film has frames"):
+        seeds_of(",".join(["1..1000"] * 100_000))
 
 
 def test_nobody_has_to_say_how_many_frames() -> None:

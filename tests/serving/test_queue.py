@@ -312,6 +312,30 @@ def test_a_job_may_be_drawn_in_a_way_of_its_own(
     assert drawing.begun == [1, 2]
 
 
+def test_a_way_that_falls_over_as_it_is_stopped_ends_its_job_once(
+    queue: JobQueue, drawing: Drawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sfumato.serving.queue.MOST_REMEMBERED", 1)
+    begun = threading.Event()
+
+    def fragile(recipe: Recipe, preview_every: int) -> Events:
+        try:
+            for event in drawing(recipe, preview_every):
+                begun.set()
+                yield event
+        finally:
+            raise RuntimeError("it cannot even be closed")
+
+    first, *others = [queue.submit(frog(seed=1), ME, fragile), *(queue.submit(frog(), ME) for _ in range(3))]
+    queue.start()
+    assert begun.wait(WAIT)
+    queue.cancel(first.id, ME)
+    drawing.gate.set()
+    assert end(queue, first).state == "cancelled"
+    assert end(queue, others[-1]).state == "done"
+    assert [one.state for one in queue.of(ME)] == ["done"]
+
+
 def test_a_way_of_its_own_ends_with_the_queue(drawing: Drawing, gallery: Gallery, store: Store) -> None:
     first = JobQueue(drawing, gallery, store)
     job = first.submit(frog(), ME, drawing)

@@ -85,6 +85,9 @@ def seeds_of(text: str) -> tuple[int, ...]:
     """Return the seeds that are written with commas, and as ranges: 1,2,3 or 1..3. Raises RecipeError."""
     seeds: list[int] = []
     for entry in text.split(","):
+        if len(seeds) > MAX_FRAMES:  # before thousands are counted
+            hint = f"A film has {MAX_FRAMES} frames at most."
+            raise RecipeError("are more than a film has frames", field="seeds", hint=hint)
         counted = _RANGE.fullmatch(entry)
         if counted is None:
             seeds.append(whole("seeds", entry))

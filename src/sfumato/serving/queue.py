@@ -362,6 +362,8 @@ class JobQueue:
 
     def _end(self, job: Job, state: Any, problem: str | None = None) -> None:
         self._ways.pop(job.id, None)
+        if self._jobs[job.id].finished:
+            return  # it was stopped, and what draws it fell over as it closed
         self._settle(job.id, state, problem)
         self._change(job.id, state=state, problem=problem, previews={}, position=0, seconds_left=None)
         self._reorder()

@@ -160,6 +160,29 @@ def test_what_is_full_is_said_until_there_is_room(tab: Tab, desk: Desk) -> None:
     assert len(shown[tab.area.pictures]) == MOST_EACH
 
 
+def test_what_is_full_is_said_after_an_earlier_drawing_as_well(tab: Tab, desk: Desk) -> None:
+    first = tab.area.asked(lambda: frog(), asked_by("me"))
+    last(clicked(tab, first))
+    before = [desk.queue.submit(frog(steps=1000), "me", tab="grid") for _ in range(MOST_EACH + 1)]
+    shown = tab.area.asked(lambda: frog(), asked_by("me"))
+    for news in clicked(tab, first):  # of the page's own series, which is over
+        shown |= news
+    assert "are waiting" in shown[tab.area.full]
+    for one in before:
+        desk.queue.cancel(one.id, "me")
+
+
+def test_pictures_of_a_long_series_are_handed_over_again(tab: Tab, desk: Desk) -> None:
+    kept = desk.gallery.get(followed(desk, desk.queue.submit(frog(), "me")).pictures[0], "me")
+    tiles: dict[int, tuple[str, str]] = {}
+    assert tab.area._handed([kept.id], "me", tiles) == ""
+    before = tiles[kept.id][0]
+    Path(before).unlink()  # what was shown long ago goes
+    assert tab.area._handed([kept.id], "me", tiles) == ""
+    assert tiles[kept.id][0] != before
+    assert Path(tiles[kept.id][0]).is_file()
+
+
 def test_a_drawing_that_fails_says_why_and_the_next_is_drawn(tab: Tab) -> None:
     first = tab.area.asked(lambda: frog(model="nothing-of-this-name"), asked_by("me"))
     tab.area.asked(lambda: frog(), asked_by("me"))

@@ -31,9 +31,20 @@ def test_every_accent_and_ground_makes_a_page_that_can_be_read(accent: Colour, g
 def test_a_picture_behind_counts_at_its_darkest_and_brightest() -> None:
     look = Look(background="sea.png", veil=0.86, ground="#10203a", text="#ffffff")
     palette = palette_of(look, dark=True)
-    assert len(palette.seen(palette.panel)) == 2
+    assert len(palette.panels_seen) == 2
     thin = palette_of(look.model_copy(update={"veil": 0.1}), dark=True)
     assert any(contrast(one, behind) < least for _, one, behind, least in thin.pairs())
+
+
+def test_white_panels_are_measured_as_panels() -> None:
+    thin = Look(background="sea.png", veil=0.3, ground="#ffffff", text="#555555")
+    palette = palette_of(thin, dark=False)
+    assert palette.panel == palette.field
+    assert min(contrast(palette.text, seen) for seen in palette.panels_seen) < 1.2
+    assert any(
+        what == "text on panels" and contrast(one, behind) < least
+        for what, one, behind, least in palette.pairs()
+    )
 
 
 def test_colours_that_are_none_are_named() -> None:
@@ -52,9 +63,9 @@ def test_a_look_with_a_mode_of_its_own_is_the_same_in_both(
 
 def test_fields_lie_on_the_veil_and_the_veil_on_the_picture() -> None:
     palette = palette_of(Look(background="sea.png", veil=0.5, ground="#000000", text="#ffffff"), dark=True)
-    darkest, brightest = palette.seen(palette.panel)
+    darkest, brightest = palette.panels_seen
     assert (darkest, brightest) == (palette.panel.mixed(BLACK, 0.5), palette.panel.mixed(WHITE, 0.5))
-    assert palette.seen(palette.field)[1] == palette.field.mixed(brightest, 0.1)
+    assert palette.fields_seen[1] == palette.field.mixed(brightest, 0.1)
     assert palette.under.endswith(", 0.5)")
     assert palette.typed.endswith(", 0.9)")
 

@@ -35,6 +35,12 @@ def test_the_oldest_makes_way(tmp_path: Path) -> None:
     assert len(list((tmp_path / "traces").iterdir())) == 3
 
 
+def test_there_are_as_many_as_may_be(tmp_path: Path) -> None:
+    traces = Traces(tmp_path, most=8)
+    kept = [len([filled(traces.new()).parent, *tmp_path.iterdir()]) - 1 for _ in range(12)]
+    assert kept == [1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8]
+
+
 def test_what_lies_beside_a_trace_goes_with_it(tmp_path: Path) -> None:
     traces = Traces(tmp_path, most=2)
     old = filled(traces.new())

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import gradio as gr
@@ -166,7 +166,7 @@ class Area:
                 before, left = left, sum(not one.finished for one in jobs)
                 if before is None and left == len(jobs):
                     news[self.progress] = ""  # a fresh one: what was drawn otherwise before is over
-                if before is None or left < before:
+                if left if before is None else left < before:
                     news[self.full] = ""  # there is room again
                 if numbers != newest_first(jobs):
                     numbers = newest_first(jobs)
@@ -181,7 +181,8 @@ class Area:
     def _handed(self, numbers: Sequence[int], owner: str, tiles: dict[int, tuple[str, str]]) -> str:
         """Put into `tiles` what is new of the pictures `numbers` and still there; return what went wrong."""
         try:
-            new = [one for one in numbers if one not in tiles]
+            # Copies that were shown long ago go, and this may take long.
+            new = [one for one in numbers if one not in tiles or not Path(tiles[one][0]).is_file()]
             for kept in self.desk.gallery.get_all(new, owner):
                 tiles[kept.id] = (str(self.desk.hand_over(kept)), called(kept))
         except SfumatoError as error:  # the disk is full

@@ -147,7 +147,13 @@ def said(finer: Finer, words: Words) -> str:
 
 
 def late(parts: Parts) -> list[Any]:
-    """Return the choices that are filled in later."""
+    """Return what is not taken up when the page is loaded again: choices that are filled in later, and what
+    means nothing without them.
+    """
+    return [*_lists(parts), parts[f"{_FIRST}refine_from"]]
+
+
+def _lists(parts: Parts) -> list[Any]:
     return [parts[f"{_FIRST}refiner"], parts[f"{_FIRST}vae"]]
 
 
@@ -157,7 +163,7 @@ def refreshes(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Par
     """
     if "create" not in parts and "edit" not in parts:
         return
-    lists = [one for name in ("create", "edit") if name in parts for one in late(parts[name])]
+    lists = [one for name in ("create", "edit") if name in parts for one in _lists(parts[name])]
 
     def now(*values: str) -> list[gr.Dropdown]:
         both = _refiners(desk, words), _vaes(desk, words)

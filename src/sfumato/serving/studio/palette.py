@@ -60,15 +60,19 @@ class Palette:
                 yield f"marks on {place}", self.mark, seen, AA_PARTS
 
     def _places(self) -> dict[str, tuple[Colour, ...]]:
-        places = {"panels": self.seen(self.panel), "fields": self.seen(self.field)}
+        places = {"panels": self.panels_seen, "fields": self.fields_seen}
         # Before a picture, all that is said stands on the veil.
         return places if self.veil < 1 else {**places, "the ground": (self.ground,)}
 
-    def seen(self, ground: Colour) -> tuple[Colour, ...]:
-        """Return what `panel` or `field` looks like before any picture: the veil lies over the picture, and
-        fields lie on the veil.
-        """
-        return _seen(ground, self.panel, self.veil, field=ground == self.field)
+    @property
+    def panels_seen(self) -> tuple[Colour, ...]:
+        """What panels look like before any picture, at its darkest and brightest: the veil lies over it."""
+        return _seen(self.panel, self.panel, self.veil, field=False)
+
+    @property
+    def fields_seen(self) -> tuple[Colour, ...]:
+        """What fields look like before any picture: they lie on the veil."""
+        return _seen(self.field, self.panel, self.veil, field=True)
 
     @property
     def under(self) -> str:

@@ -41,7 +41,7 @@ class Traces:
             make_folder(self.folder)
             ours = [one for one in self.folder.iterdir() if _NAME.fullmatch(one.name) and one.is_dir()]
             by_age = sorted(ours, key=lambda one: one.stat().st_mtime)
-            for old in by_age[: len(by_age) - self.most + 1]:
+            for old in by_age[: max(0, len(by_age) - self.most + 1)]:
                 own_trace_folder(old).clear()
                 with suppress(OSError):  # what is not ours stays
                     old.rmdir()
