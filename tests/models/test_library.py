@@ -38,7 +38,7 @@ def test_kind_and_family_come_from_the_header_whatever_file_and_folder_are_calle
     there = listed(settings)
     assert next(iter(there)) == "bundled"
     assert {name: (one.kind, one.facts.family if one.facts else None) for name, one in there.items()} == {
-        "bundled": ("diffusers folder", None),
+        "bundled": ("diffusers folder", "sfumato"),
         "sd15": ("checkpoint", "ssd-1b"),
         "ink": ("LoRA", "sd1"),
         "not-a-lora": ("embedding", "sd1"),

@@ -358,12 +358,11 @@ class JobQueue:
     def _finish(self, number: str, state: Any, problem: str | None = None) -> None:
         with self._news:
             self._stopped.discard(number)
-            self._end(self._jobs[number], state, problem)
+            if not self._jobs[number].finished:  # it was stopped, and fell over as it closed
+                self._end(self._jobs[number], state, problem)
 
     def _end(self, job: Job, state: Any, problem: str | None = None) -> None:
         self._ways.pop(job.id, None)
-        if self._jobs[job.id].finished:
-            return  # it was stopped, and what draws it fell over as it closed
         self._settle(job.id, state, problem)
         self._change(job.id, state=state, problem=problem, previews={}, position=0, seconds_left=None)
         self._reorder()
