@@ -202,6 +202,35 @@ def test_parts_of_somebodys_own_take_files_as_they_come(desk: Desk, folder: Path
         assert holding(folder, SECRET) == []
 
 
+@pytest.mark.parametrize("damage", ["too large", "far too large", "torn", "cut short"])
+def test_pictures_that_cannot_be_had_are_not_left_as_they_came_there(
+    desk: Desk, folder: Path, damage: str
+) -> None:
+    sent = photo("JPEG")
+    frame = sent.index(b"\xff\xc0")  # it says the size
+    side = {"too large": b"\x20\x00", "far too large": b"\xff\xff"}.get(damage)
+    if side is not None:
+        sent = sent[: frame + 5] + 2 * side + sent[frame + 9 :]
+    else:
+        sent = sent[: 300 if damage == "torn" else len(sent) // 2]
+    assert SECRET in sent
+    dressed = built_in("paper")
+    with TestClient(application(desk, dressed, Address(), build(desk, dressed)), base_url=HERE) as client:
+        path = upload(client, "garden.jpg", sent)
+        assert path.is_file()
+        assert holding(folder, SECRET) == []
+        with pytest.raises(PictureError):
+            read_upload(path, desk.settings)
+
+
+def test_files_of_somebodys_own_go_with_the_studio(desk: Desk) -> None:
+    dressed = built_in("paper")
+    with TestClient(application(desk, dressed, Address(), build(desk, dressed)), base_url=HERE) as client:
+        path = upload(client, "table.csv", b"c,d\n1,2\n")
+        assert path.is_file()
+    assert not path.exists()
+
+
 def test_what_lies_there_goes_with_the_studio(desk: Desk, folder: Path) -> None:
     with TestClient(application(desk, built_in("paper"), Address()), base_url=HERE) as client:
         path = upload(client, "garden.jpg", photo("JPEG"))
@@ -274,6 +303,18 @@ def test_old_ones_make_room_and_what_was_broken_off_goes(
     clock.seconds += 90
     client.get("/config")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_of_junk_that_becomes_the_same_the_newest_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(cleaning, "MOST", 3)
+    clean = CleanUploads(uploading(tmp_path), 10_000)  # type: ignore[arg-type]
+    client = TestClient(clean)
+    places = {client.post("/gradio_api/upload", content=b"junk %d" % one).json()[0] for one in range(9)}
+    assert len(places) == 1
+    assert clean.remembered == 3
 
 
 def test_what_cannot_be_written_is_said_and_nothing_is_left_of_it(

@@ -60,7 +60,8 @@ class CleanUploads:
 
     Pictures have up to `max_pixels`. What is none that can be read is emptied, and of one that is too large
     or damaged the size alone is kept, so that who asks for it can say why it is refused; with `others`, where
-    somebody's own parts may take files of any kind, they are left as they came. `now` tells seconds.
+    somebody's own parts may take files of any kind, what is no picture is left as it came. `now` tells
+    seconds.
     """
 
     def __init__(
@@ -75,8 +76,13 @@ class CleanUploads:
         self._seed = secrets.token_bytes(32)
         self._lock = threading.Lock()  # one is decoded at a time: each takes memory
         self._kept: dict[Path, _Kept] = {}
-        self._became: dict[Path, Path] = {}
+        self._became: dict[Path, Path] = {}  # the oldest first, `MOST` at most
         self._looked = now()
+
+    @property
+    def remembered(self) -> int:
+        """Uploads of which it is known what became of them."""
+        return len(self._became)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -140,7 +146,7 @@ class CleanUploads:
             return self._keep(path)
         data = clean(path, self._max_pixels, left=self._others)
         if data is None:
-            return path
+            return self._keep(path)
         # The same file has the same place each time, as with Gradio: its canvas takes another for a change.
         name = hmac.digest(self._seed, data, "sha256").hex()
         new = path.parent.parent / name / f"{path.stem or 'picture'}.png"
@@ -152,7 +158,10 @@ class CleanUploads:
         except OSError:
             _remove(temporary)
             raise
+        self._became.pop(path, None)
         self._became[path] = new
+        if len(self._became) > MOST:
+            del self._became[next(iter(self._became))]
         return self._keep(new)
 
     def _keep(self, path: Path) -> Path:
@@ -166,15 +175,15 @@ class CleanUploads:
     def _tidy(self) -> None:
         with self._lock:
             self._make_room(0, 0)
+            # Not as a file goes: Gradio may be about to put the same one there again.
+            for folder in Path(get_upload_folder()).glob("*/"):
+                with suppress(OSError):  # it is not empty
+                    if _is_stale(folder):
+                        folder.rmdir()
         for path in Path(get_upload_folder()).glob(_PARTIAL):
             with suppress(OSError):
                 if path.is_file() and _is_stale(path):
                     path.unlink()
-        # Not as a file goes: Gradio may be about to put the same one there again.
-        for folder in Path(get_upload_folder()).glob("*/"):
-            with suppress(OSError):  # it is not empty
-                if _is_stale(folder):
-                    folder.rmdir()
 
     def _make_room(self, more: int, more_bytes: int) -> None:
         """Remove what is old, and then the oldest until there is room."""
@@ -188,8 +197,6 @@ class CleanUploads:
 
     def _forget(self, path: Path) -> None:
         del self._kept[path]
-        for raw in [raw for raw, new in self._became.items() if new == path]:
-            del self._became[raw]
         _remove(path)
 
 
@@ -213,26 +220,33 @@ def has_only_pixels(path: Path) -> bool:
 
 def clean(path: Path, max_pixels: int, *, left: bool = False) -> bytes | None:
     """Return the bytes of a PNG with the pixels of the picture at `path`, upright, and the recipe or the
-    parameters in it; for one that cannot be had, of a PNG that has nothing but its size, or no bytes. With
-    `left`, None for both.
+    parameters in it; for one that cannot be had, of a PNG that has nothing but its size. For what is no
+    picture no bytes, and None with `left`.
     """
     try:
         with opened(path) as image:
             width, height = image.size
             profile: object = image.info.get("icc_profile")
     except PictureError:
-        return None if left else b""
+        return None if left and not _begins_as_picture(path) else b""
     texts = _texts_of(path)
     try:
         pixels = _pixels_of(path, max_pixels)
     except PictureError:
-        return None if left else _only_size(width, height, texts)
+        return _only_size(width, height, texts)
     kept = profile if isinstance(profile, bytes) and 0 < len(profile) <= _MAX_PROFILE else None
     buffer = BytesIO()
     # Made of its array, as a picture takes along what its file said.
     fresh = Image.fromarray(pixels)
     fresh.save(buffer, "PNG", compress_level=1, pnginfo=texts, icc_profile=kept)
     return buffer.getvalue()
+
+
+def _begins_as_picture(path: Path) -> bool:
+    """Tell whether a file that cannot be read is a picture all the same: damaged, or far too large."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head.startswith((b"\xff\xd8\xff", _SIGNATURE)) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
 def _pixels_of(path: Path, max_pixels: int) -> NDArray[np.uint8]:
