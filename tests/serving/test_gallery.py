@@ -1,6 +1,7 @@
 """The gallery: everything kept, found again, and nobody else's."""
 
 import shutil
+import sqlite3
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -18,7 +19,7 @@ from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.recipe.values import MAX_SEED
 from sfumato.serving.gallery import ORDERS, Gallery
-from sfumato.serving.store import Store
+from sfumato.serving.store import MIGRATIONS, Store
 from sfumato.serving.timing import Took
 from tiny_models import tiny_folder, tiny_settings
 
@@ -184,6 +185,40 @@ def test_the_bin_gives_back_until_it_is_emptied(gallery: Gallery) -> None:
     assert not second.path.exists()
     assert not thumbnail.exists()
     assert prompts(gallery) == ["one"]
+
+
+def test_a_number_is_never_given_again(gallery: Gallery, store: Store, tmp_path: Path) -> None:
+    numbers = []
+    for _ in range(3):
+        numbers.append(gallery.add(PIXELS, run(), "b", ME).id)
+        gallery.bin(numbers, ME)
+        assert gallery.empty_bin(ME) == 1
+    assert numbers == [1, 2, 3]
+    kept = gallery.add(PIXELS, run(), "b", ME)
+    with pytest.raises(OutputError, match="UNIQUE"):  # nothing of it is remembered
+        gallery._remember(kept.path, run(), (8, 8), ME, 0.0)
+    later = Store(tmp_path / "studio.db")
+    assert Gallery(gallery.folder, later).add(PIXELS, run(), "b", OTHER).id == 5
+    later.close()
+    assert store.read("SELECT highest FROM picture_numbers")[0]["highest"] == 5
+
+
+def test_numbers_go_on_where_a_database_of_before_ended(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "before.db") as connection:
+        for script in MIGRATIONS[:4]:
+            connection.executescript(script)
+        connection.execute("PRAGMA user_version = 4")
+        connection.executemany(
+            "INSERT INTO pictures (id, name, owner, created, prompt, model, seed, width, height) "
+            "VALUES (?, ?, 'me', 1, '', 'm', 7, 8, 8)",
+            [(3, "a.png"), (41, "b.png")],
+        )
+    connection.close()
+    store = Store(tmp_path / "before.db")
+    gallery = Gallery(tmp_path / "pictures", store)
+    assert gallery.count(ME) == 2
+    assert gallery.add(PIXELS, run(), "b", ME).id == 42
+    store.close()
 
 
 def test_thumbnails_are_small_and_made_once(gallery: Gallery) -> None:

@@ -46,6 +46,7 @@ def test_a_file_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
     assert store.read("SELECT count(*) AS number FROM presets")[0]["number"] == 0
     (picture,) = store.read("SELECT seed, binned, seconds, batch FROM pictures")
     assert tuple(picture) == (7, 5, None, None)
+    assert store.read("SELECT highest FROM picture_numbers")[0]["highest"] == 1
     assert store.read("PRAGMA user_version")[0][0] == len(MIGRATIONS)
     store.close()
 

@@ -266,11 +266,16 @@ class Gallery:
         prompt = "" if resolved.text is None else resolved.text.prompt
         seed = resolved.picture_seed
         measured = (None, None) if took is None else (took.seconds, took.pictures)
-        (row,) = self._store.write(
-            "INSERT INTO pictures (name, owner, created, prompt, model, seed, width, height, job, seconds, "
-            f"batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
-            (self._name(path), owner, created, prompt, resolved.model, seed, *size, job, *measured),
-        )
+        values = (self._name(path), owner, created, prompt, resolved.model, seed, *size, job, *measured)
+        with self._store.writing() as connection:
+            ((number,),) = connection.execute(
+                "UPDATE picture_numbers SET highest = highest + 1 RETURNING highest"
+            ).fetchall()
+            (row,) = connection.execute(
+                "INSERT INTO pictures (id, name, owner, created, prompt, model, seed, width, height, job, "
+                f"seconds, batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+                (number, *values),
+            ).fetchall()
         return self._kept(row)
 
     def _change(self, what: str, value: float | None, numbers: Iterable[int], owner: str) -> None:

@@ -64,6 +64,11 @@ MIGRATIONS: Final[Sequence[str]] = (
     CREATE INDEX pictures_of_job ON pictures (job) WHERE job IS NOT NULL;
     """,
     "ALTER TABLE jobs ADD COLUMN tab TEXT NOT NULL DEFAULT ''",
+    # The highest number that a picture ever had: a page may still hold that of one that was removed.
+    """
+    CREATE TABLE picture_numbers (highest INTEGER NOT NULL) STRICT;
+    INSERT INTO picture_numbers SELECT coalesce(max(id), 0) FROM pictures;
+    """,
 )
 
 
