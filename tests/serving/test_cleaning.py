@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from starlette.testclient import TestClient
 
 from sfumato.errors import PictureError
@@ -140,6 +140,48 @@ def test_what_a_canvas_sends_stays_as_it_is(client: TestClient) -> None:
         sent[:8] + sent[8:].replace(b"IDAT", b"eXIf"),
     ):
         assert upload(client, "background.png", hidden) != path
+
+
+def swapped(profile: bytes) -> bytes:
+    """Return a profile whose red and blue are those of `profile` swapped, and that names a device."""
+    assert profile.count(b"rXYZ") == profile.count(b"bXYZ") == 1
+    other = profile.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
+    return other + SECRET
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_of_a_profile_are_told_without_it(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "a.png"
+    red = (255, 0, 0, 90)[: len(mode)]
+    Image.new(mode, (8, 8), red).save(path, "PNG", icc_profile=swapped(SRGB))
+    assert SECRET not in path.read_bytes()  # it is deflated
+    path.write_bytes(clean(path, MOST) or b"")
+    with Image.open(path) as shown:
+        assert shown.info == {}
+        assert shown.mode == mode
+        pixel = np.asarray(shown)[0, 0]
+        assert pixel[2] > 250 > 5 > pixel[0]
+        assert [*pixel[3:]] == [*red[3:]]
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [SECRET, SRGB[:200], SRGB[:128] + bytes(400), SRGB + bytes(2**14), SRGB.replace(b"RGB ", b"CMYK")],
+)
+def test_profiles_that_say_nothing_leave_pixels_as_they_are(tmp_path: Path, profile: bytes) -> None:
+    for mode in ("RGB", "RGBA", "L", "CMYK"):
+        path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+        image = Image.new(mode, (8, 8), 90 if mode == "L" else (90, 20, 200, 30)[: len(mode)])
+        image.save(path, icc_profile=profile)
+        with Image.open(path) as came:
+            pixels = np.asarray(came.convert("RGBA" if mode == "RGBA" else "RGB"))
+        path.write_bytes(clean(path, MOST) or b"")
+        with Image.open(path) as shown:
+            assert shown.info == {}
+            assert np.array_equal(np.asarray(shown), pixels)
 
 
 def test_what_is_transparent_stays_so(client: TestClient) -> None:

@@ -26,7 +26,7 @@ from typing import Final
 import numpy as np
 from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from sfumato.errors import PictureError
@@ -234,12 +234,24 @@ def clean(path: Path, max_pixels: int, *, left: bool = False) -> bytes | None:
         pixels = _pixels_of(path, max_pixels)
     except PictureError:
         return _only_size(width, height, texts)
-    kept = profile if isinstance(profile, bytes) and 0 < len(profile) <= _MAX_PROFILE else None
-    buffer = BytesIO()
     # Made of its array, as a picture takes along what its file said.
     fresh = Image.fromarray(pixels)
-    fresh.save(buffer, "PNG", compress_level=1, pnginfo=texts, icc_profile=kept)
+    if isinstance(profile, bytes) and 0 < len(profile) <= _MAX_PROFILE:
+        fresh = _in_srgb(fresh, profile)
+    buffer = BytesIO()
+    fresh.save(buffer, "PNG", compress_level=1, pnginfo=texts, icc_profile=None)
     return buffer.getvalue()
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Return the same colours without a profile, which names the device: `image` where that says nothing of
+    RGB, or nothing that can be read.
+    """
+    try:
+        source, ours = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, ours) or image
+    except Exception:  # the bytes may be hostile
+        return image
 
 
 def _begins_as_picture(path: Path) -> bool:
