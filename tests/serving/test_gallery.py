@@ -187,6 +187,42 @@ def test_the_bin_gives_back_until_it_is_emptied(gallery: Gallery) -> None:
     assert prompts(gallery) == ["one"]
 
 
+def test_what_is_taken_out_of_the_bin_while_it_is_emptied_stays(gallery: Gallery) -> None:
+    kept = gallery.add(PIXELS, run(), "b", ME)
+    gallery.bin([kept.id], ME)
+    (found,) = gallery.search(ME, binned=True)
+    assert not gallery._remove(found, OTHER)
+    gallery.restore([kept.id], ME)
+    assert not gallery._remove(found, ME)
+    assert kept.path.is_file()
+    assert gallery.get(kept.id, ME).binned is None
+
+
+def test_a_picture_whose_file_stays_is_still_in_the_bin(gallery: Gallery) -> None:
+    kept = gallery.add(PIXELS, run(), "b", ME)
+    gallery.bin([kept.id], ME)
+    data = kept.path.read_bytes()
+    kept.path.unlink()
+    kept.path.mkdir()  # what nobody can unlink
+    with pytest.raises((IsADirectoryError, PermissionError)):
+        gallery._remove(kept, ME)
+    kept.path.rmdir()
+    kept.path.write_bytes(data)
+    assert [one.id for one in gallery.search(ME, binned=True)] == [kept.id]
+
+
+def test_what_was_removed_from_the_folder_is_forgotten_with_the_bin(gallery: Gallery) -> None:
+    gone, lost, theirs = (gallery.add(PIXELS, run(), "b", owner) for owner in (ME, ME, OTHER))
+    gallery.bin([gone.id], ME)
+    gallery.bin([theirs.id], OTHER)
+    for one in (gone, lost, theirs):
+        one.path.unlink()
+    assert gallery.count(ME, binned=True) == 1
+    assert gallery.empty_bin(ME) == 0
+    assert gallery.count(ME, binned=True) == 0
+    assert (gallery.count(ME), gallery.count(OTHER, binned=True)) == (1, 1)  # may come back
+
+
 def test_a_number_is_never_given_again(gallery: Gallery, store: Store, tmp_path: Path) -> None:
     numbers = []
     for _ in range(3):

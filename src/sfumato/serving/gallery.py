@@ -203,15 +203,32 @@ class Gallery:
         self._change("binned = ?", None, numbers, owner)
 
     def empty_bin(self, owner: str) -> int:
-        """Remove the files of the pictures in the bin of `owner`, and return how many there were."""
+        """Remove the files of the pictures in the bin of `owner`, and return how many there were. What is
+        taken out of it meanwhile stays; what somebody removed from the folder is forgotten.
+        """
         removed = 0
         while binned := self.search(owner, binned=True, limit=MOST_FOUND):
-            for one in binned:
-                one.path.unlink(missing_ok=True)
-                self._thumbnail(one.id).unlink(missing_ok=True)
-                self._store.write("DELETE FROM pictures WHERE id = ?", (one.id,))
-            removed += len(binned)
+            removed += sum(self._remove(one, owner) for one in binned)
+        with self._store.writing() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM pictures WHERE owner = ? AND (binned IS NULL) = 0", (owner,)
+            ).fetchall()
+            there = {one.id for one in self._there(rows)}
+            gone = [(row["id"],) for row in rows if row["id"] not in there]
+            connection.executemany("DELETE FROM pictures WHERE id = ?", gone)
         return removed
+
+    def _remove(self, kept: Kept, owner: str) -> bool:
+        """Remove a picture of `owner` if it is in the bin by now, and return whether it was."""
+        with self._store.writing() as connection:
+            query = "DELETE FROM pictures WHERE id = ? AND owner = ? AND binned IS NOT NULL RETURNING name"
+            if not connection.execute(query, (kept.id, owner)).fetchall():
+                return False
+            # The file before the row is gone for good: what falls over in between is forgotten the next time,
+            # where a file without a row would come back as somebody's.
+            kept.path.unlink(missing_ok=True)
+            self._thumbnail(kept.id).unlink(missing_ok=True)
+        return True
 
     def thumbnail(self, kept: Kept) -> Path:
         """Return a small JPEG of a picture, made when it is first asked for. Raises PictureError for a
