@@ -1,5 +1,6 @@
 """Pictures as one ZIP: the same bytes, names of their own, and nothing where it cannot be written."""
 
+import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from sfumato.errors import OutputError, RecipeError
 from sfumato.serving import zipping
 from sfumato.serving.gallery import Kept
-from sfumato.serving.zipping import write_zip
+from sfumato.serving.zipping import write_zip, zip_for
 
 
 def kept(folder: Path, number: int, name: str, created: float = 1_700_000_000.0, size: int = 100) -> Kept:
@@ -66,3 +67,27 @@ def test_what_cannot_be_read_leaves_nothing_half_written(tmp_path: Path) -> None
     with pytest.raises(OutputError):
         write_zip([fine, folder], tmp_path / "all.zip")
     assert [one.name for one in tmp_path.iterdir()] == ["1"]
+
+
+def test_of_each_owner_one_is_kept_and_old_ones_go(tmp_path: Path) -> None:
+    picture, folder = kept(tmp_path, 1, "a.png"), tmp_path / "handed"
+    folder.mkdir()
+    (folder / "picture").mkdir()
+    first, count = zip_for("me", [picture], folder)
+    theirs, _ = zip_for("somebody/../else", [picture], folder)
+    assert (count, first.name, theirs.parent.parent) == (1, "sfumato.zip", folder)
+    second, _ = zip_for("me", [picture], folder)
+    assert [one.is_file() for one in (first, theirs, second)] == [False, True, True]
+    os.utime(theirs.parent, (0, 0))
+    third, _ = zip_for("me", [picture], folder)
+    assert sorted(one.name for one in folder.iterdir()) == ["picture", third.parent.name]
+
+
+def test_what_is_refused_leaves_no_folder_and_a_missing_one_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "handed"
+    with pytest.raises(OutputError, match="the folder does not exist"):
+        zip_for("me", [kept(tmp_path, 1, "a.png")], folder)
+    folder.mkdir()
+    with pytest.raises(RecipeError, match="there is none to pack"):
+        zip_for("me", [], folder)
+    assert list(folder.iterdir()) == []

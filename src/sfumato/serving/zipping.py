@@ -1,6 +1,8 @@
 """Several pictures of the gallery as one ZIP file."""
 
+import hashlib
 import shutil
+import tempfile
 import time
 import zipfile
 from collections.abc import Sequence
@@ -9,13 +11,37 @@ from pathlib import Path
 from typing import Final
 
 from sfumato.errors import OutputError, RecipeError
-from sfumato.imaging.writing import replacing
+from sfumato.imaging.writing import output_error, replacing
+from sfumato.serving.desk import OLD
 from sfumato.serving.gallery import Kept
 
 MOST_PICTURES: Final = 500
 MOST_BYTES: Final = 512 * 2**20
 SPARE: Final = 300 * 10**6  # bytes that stay free on the disk
+NAME: Final = "sfumato.zip"
+_FOLDER: Final = "zip-"
 _FIRST_YEAR: Final = (1980, 1, 1, 0, 0, 0)  # that a ZIP file knows
+
+
+def zip_for(owner: str, pictures: Sequence[Kept], folder: Path) -> tuple[Path, int]:
+    """Write `pictures` as one ZIP file of `owner` somewhere in `folder`, where nobody guesses it, and return
+    its path and how many there are in it. The one before of the same owner goes, and anybody's that is old:
+    the page has copies of its own. Raises what `write_zip` raises; then nothing is left behind.
+    """
+    mine = f"{_FOLDER}{hashlib.sha256(owner.encode()).hexdigest()[:16]}-"
+    try:
+        for one in folder.glob(f"{_FOLDER}*"):
+            with suppress(FileNotFoundError):  # another thread does the same
+                if one.name.startswith(mine) or time.time() - one.stat().st_mtime > OLD:
+                    shutil.rmtree(one, ignore_errors=True)
+        place = Path(tempfile.mkdtemp(prefix=mine, dir=folder))
+    except OSError as error:
+        raise output_error(folder / NAME, error.errno) from error
+    try:
+        return place / NAME, write_zip(pictures, place / NAME)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
 def write_zip(pictures: Sequence[Kept], path: Path) -> int:

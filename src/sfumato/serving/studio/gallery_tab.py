@@ -1,9 +1,7 @@
 """The tab Gallery: everything that was made, found again."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
@@ -21,11 +19,10 @@ from sfumato.serving.studio.models_showing import size_of
 from sfumato.serving.studio.showing import problem_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
-from sfumato.serving.zipping import write_zip
+from sfumato.serving.zipping import zip_for
 
 Parts = dict[str, Any]
 PAGE: int = 48  # pictures at a time
-ZIP: Final = "sfumato.zip"
 #: What is looked for, and what a page of it is shown with.
 FORM: Final = ("search", "model", "order", "favourites", "bin")
 _SHOWN: Final = (
@@ -349,9 +346,8 @@ def _connect_several(desk: Desk, words: Words, parts: Parts) -> None:
 
     @kindly
     def pack(request: gr.Request, now: tuple[int, ...]) -> gr.DownloadButton:
-        pictures = there(visitor_of(request), now)
-        path = Path(tempfile.mkdtemp(dir=desk.handed)) / ZIP
-        packed = write_zip(pictures, path)
+        owner = visitor_of(request)
+        path, packed = zip_for(owner, there(owner, now), desk.handed)
         label = words("zip_save", packed, size_of(path.stat().st_size))
         return gr.DownloadButton(label, value=str(path), visible=True)
 
