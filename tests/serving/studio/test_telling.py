@@ -42,8 +42,45 @@ def test_places_in_messages_go_as_well() -> None:
     assert without_folders(r"got C:\Users\ada\frog.png") == "got frog.png"
 
 
+@pytest.mark.parametrize("before", [":", "[", "\u2039", ",", "`", '"', "(", "=", " ", "'"])
 @pytest.mark.parametrize(
-    "line", ["model: unknown (got 'tiny'). Did you mean toy/tiny?", "see https://huggingface.co/a/b", "1/2"]
+    "place",
+    [
+        "/srv/ada/frog.png",
+        "file:///srv/ada/frog.png",
+        r"\\srv\ada\frog.png",
+        r"\\\\srv\\ada\\frog.png",
+        r"C:\srv\ada\frog.png",
+        "//srv/ada/frog.png",
+    ],
+)
+def test_places_are_found_after_any_mark(before: str, place: str) -> None:
+    assert without_folders(f"got{before}{place} there") == f"got{before}frog.png there"
+    hinted = without_folders(f"folder: unusable (got 'x'). Try{before}{place} there")
+    assert hinted == "folder: unusable (got 'x')"
+
+
+def test_folders_are_not_cut_from_other_names() -> None:
+    error = OutputError("/home/u/secret is no folder of /home/u/s", field="data", value="/home/u/s")
+    said = without_folders(error)
+    assert said == "data: secret is no folder of s (got 's')"
+    error = OutputError(
+        "not /home/u/s, but /home/u/s-old. And /home/u/t/x, /home/u/s", field="data", value="/home/u/s"
+    )
+    assert without_folders(error) == "data: not s, but s-old. And x, s (got 's')"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "model: unknown (got 'tiny'). Did you mean toy/tiny?",
+        "see https://huggingface.co/a/b",
+        "1/2",
+        "at:https://a.b/c/d",
+        "http://a.b/c",
+        "a:1/2",
+        "and/or",
+    ],
 )
 def test_what_is_no_place_stays(line: str) -> None:
     assert without_folders(line) == line

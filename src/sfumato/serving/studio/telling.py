@@ -6,11 +6,15 @@ from typing import Final
 
 from sfumato.errors import SfumatoError
 
-_PLACE: Final = r"(?:[A-Za-z]:)?[\\/]"
+_PLACE: Final = r"(?:file:|[A-Za-z]:)?[\\/]+"
+#: Before a place: nothing that makes it a part of a word, of a fraction or of an address.
+_BEFORE: Final = r"(?<![^\s'\"(\[,`=:;|\u2018\u2039\u201c\u201e\u00ab])(?<!\bhttp:)(?<!\bhttps:)"
 #: A place in quotes may have blanks in it; one that was cut short ends in the middle of a folder's name.
-_QUOTED: Final = re.compile(rf"(['\"])({_PLACE}.*?)\1(\.\.\. \d+ characters)?")
-_BARE: Final = re.compile(rf"(?<![^\s'\"(=]){_PLACE}(?:[^\s'\"\\/]+[\\/])+")  # before a file's name
-_WHOLE: Final = re.compile(rf"(?<![^\s'\"(=]){_PLACE}[^\s'\"]+")
+_QUOTED: Final = re.compile(rf"(['\"`])({_PLACE}.*?)\1(\.\.\. \d+ characters)?")
+_BARE: Final = re.compile(rf"{_BEFORE}{_PLACE}(?:[^\s'\"\\/]+[\\/]+)+")  # before a file's name
+_WHOLE: Final = re.compile(rf"{_BEFORE}{_PLACE}[^\s'\"]+")
+_END: Final = r"(?![\w-]|\.\w)"  # after a name that ends here: another may begin with the same letters
+_DEEPER: Final = r"(?:[\\/]+(?:[^\s'\"\\/]+[\\/]+)*)?"  # and what is below it, up to a file's name
 
 
 def without_folders(problem: object) -> str:
@@ -27,10 +31,11 @@ def _line(error: SfumatoError) -> str:
     value, said = error.value, error.message
     place = str(value) if isinstance(value, (str, PurePath)) else ""
     if re.match(_PLACE, place):
-        value = _last(place)
-        for folder in (place, *map(str, PurePath(place).parents)):
+        value = name = _last(place)
+        said = re.sub(re.escape(place) + _END, lambda _: name, said) if len(place) > 1 else said
+        for folder in map(str, PurePath(place).parents):
             if len(folder) > 1:
-                said = said.replace(folder, _last(folder) if folder == place else "")
+                said = re.sub(re.escape(folder) + _END + _DEEPER, "", said)
     hint = None if error.hint is None or _WHOLE.search(error.hint) else error.hint
     return _plain(str(SfumatoError(said, field=error.field, value=value, hint=hint)))
 
