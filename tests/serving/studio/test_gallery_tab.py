@@ -48,7 +48,7 @@ def search(tab: tuple[gr.Blocks, gallery_tab.Parts], *asked: Any) -> tuple[int, 
 
 def page_of(told: tuple[Any, ...]) -> dict[str, Any]:
     """Return what a page shows, by names."""
-    return dict(zip((*gallery_tab._SHOWN, "model"), told, strict=False))
+    return dict(zip((*gallery_tab._SHOWN, "model", "sought"), told, strict=False))
 
 
 def picked(index: int) -> gr.SelectData:
@@ -227,23 +227,23 @@ def test_a_damaged_picture_says_so(tab: Any, desk: Desk) -> None:
 def test_several_are_chosen_over_pages_favoured_and_thrown_away(tab: Any, desk: Desk) -> None:
     drawn(desk, frog(count=3))
     page = tuple(one.id for one in desk.gallery.search("me"))
-    marked, marks, save, bar = handler(tab[0], tab[1]["several"], "change")(True, page)
-    assert (marked, bar.visible, save.visible) == ((), True, False)
+    marked, marks, save, bar, clicks = handler(tab[0], tab[1]["several"], "change")(True, page)
+    assert (marked, bar.visible, save.visible, clicks) == ((), True, False, 0)
     assert WORDS("several_about") in marks
     told = gr.EventData(None, {"places": [0, 2], "sent": 3})
-    marked, marks, _ = handler(tab[0], tab[1]["marks"], "select")(told, page, (999,))
-    assert marked == (999, page[0], page[2])
+    marked, marks, _, clicks = handler(tab[0], tab[1]["marks"], "select")(told, page, (999,), 2)
+    assert (marked, clicks) == ((999, page[0], page[2]), 3)
     assert 'data-sent="3"' in marks
     assert handler(tab[0], tab[1]["all_page"])(page, (999,))[0] == (999, *page)
     assert handler(tab[0], tab[1]["all_none"])(page)[0] == ()
     assert "Chosen: 3" in page_of(call(tab, "search", marked, True, *ALL, event="submit"))["marks"]
-    call(tab, "all_favourite", marked)
+    call(tab, "all_favourite", marked, 0)
     assert search(tab, "", "", "newest", True, False) == (page[0], page[2])
-    call(tab, "all_favourite", marked)
+    call(tab, "all_favourite", marked, 0)
     assert search(tab, "", "", "newest", True, False) == ()
-    assert call(tab, "all_bin", marked, page, False)[0] == ()
+    assert call(tab, "all_bin", marked, page, False, 0)[0] == ()
     assert search(tab, *ALL) == (page[1],)
-    call(tab, "all_bin", marked, page, True)
+    call(tab, "all_bin", marked, page, True, 0)
     assert search(tab, *ALL) == page
 
 
@@ -255,8 +255,52 @@ def test_several_are_taken_away_as_a_zip_and_nobody_elses(tab: Any, desk: Desk) 
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == [mine.path.name]
         assert archive.read(mine.path.name) == mine.path.read_bytes()
-    for part, more in (("zip", ()), ("all_favourite", ()), ("all_bin", ((), False))):
+    for part, more in (("zip", ()), ("all_favourite", (0,)), ("all_bin", ((), False, 0))):
         for marked in ((), (yours.id,)):
             with pytest.raises(gr.Error, match="Choose some pictures first"):
                 call(tab, part, marked, *more)
     assert not desk.gallery.get(yours.id, "somebody else").favourite
+
+
+def test_no_quick_click_is_dropped_and_one_that_was_overtaken_is_ignored(tab: Any) -> None:
+    for part in ("marks", "grid"):
+        (bound,) = [one for one in tab[0].fns.values() if (tab[1][part]._id, "select") in one.targets]
+        assert bound.trigger_mode == "multiple"
+    click = handler(tab[0], tab[1]["marks"], "select")
+    third, second = (gr.EventData(None, {"places": [0], "sent": sent}) for sent in (3, 2))
+    marked, _, _, last = click(third, (11, 12), (), 0)
+    assert (marked, last) == ((11,), 3)
+    assert click(second, (11, 12), marked, last) == gr.skip()
+    assert click(gr.EventData(None, {"places": "?"}), (11, 12), marked, last) == gr.skip()
+
+
+def test_who_leaves_the_words_as_they_were_stays_where_they_are(tab: Any, desk: Desk) -> None:
+    kept = drawn(desk)
+    page = page_of(call(tab, "search", *NONE, "frog", *ALL[1:], event="submit"))
+    assert page["sought"] == "frog"
+    assert call(tab, "search", "frog", *NONE, "frog", *ALL[1:], event="blur") == gr.skip()
+    assert call(tab, "search", "", *NONE, None, *ALL[1:], event="blur") == gr.skip()
+    page = page_of(call(tab, "search", "fox", *NONE, "frog", *ALL[1:], event="blur"))
+    assert (page["numbers"], page["sought"]) == ((kept.id,), "frog")
+
+
+def test_details_say_nothing_that_changed_with_several(tab: Any, desk: Desk) -> None:
+    one, two = drawn(desk), drawn(desk)
+    assert call(tab, "all_favourite", (one.id,), one.id) == WORDS("unfavourite")
+    assert call(tab, "all_favourite", (one.id,), one.id) == WORDS("favourite")
+    assert call(tab, "all_favourite", (one.id,), two.id) == gr.skip()
+    marked, _, _, *about = call(tab, "all_bin", (one.id,), (), False, two.id)
+    assert (marked, about) == ((), [gr.skip()] * 3)
+    *_, picture, details, chosen = call(tab, "all_bin", (two.id,), (), False, two.id)
+    assert (picture, details, chosen) == (None, "", 0)
+
+
+def test_a_bin_of_pictures_without_files_can_be_emptied(tab: Any, desk: Desk) -> None:
+    kept = drawn(desk)
+    desk.gallery.bin([kept.id], "me")
+    kept.path.unlink()
+    asked = ("", "", "newest", False, True)
+    page = page_of(call(tab, "search", *NONE, *asked, event="submit"))
+    assert (page["numbers"], page["empty_bin"].visible) == ((), True)
+    call(tab, "empty_yes")
+    assert not page_of(call(tab, "search", *NONE, *asked, event="submit"))["empty_bin"].visible

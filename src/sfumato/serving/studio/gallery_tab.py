@@ -126,6 +126,8 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
     parts["chosen"] = gr.State(0)
     parts["first"] = gr.State(0)  # of two that are compared
     parts["marked"] = gr.State(())
+    parts["clicks"] = gr.State(0)  # the number of the last click that marked
+    parts["sought"] = gr.State("")  # the words that were looked for last
     _connect(desk, words, parts)
     _connect_several(desk, words, parts)
     # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
@@ -178,7 +180,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             pages,
             gr.Button(visible=bool(pages)),
             gr.Button(visible=len(pictures) > PAGE),
-            gr.Button(visible=form.binned and bool(here)),
+            gr.Button(visible=form.binned and bool(total)),
             marks_of(numbers, marked, words) if several else "",
             words("restore" if form.binned else "delete"),
         )
@@ -195,7 +197,11 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         models = [(words("all_models"), ""), *((name, name) for name in desk.gallery.models(owner))]
         chosen = values[1] if any(values[1] == value for _, value in models) else ""
         shown = found(owner, (), marked, several, *values)
-        return (*shown, gr.Dropdown(choices=models, value=chosen))
+        return (*shown, gr.Dropdown(choices=models, value=chosen), str(values[0] or ""))
+
+    def left(request: gr.Request, sought: str, *more: Any) -> Any:
+        """Look again when the words are left, but only for others: nobody is led away from a page."""
+        return gr.skip() if sought == str(more[2] or "") else search(request, *more)
 
     @kindly
     def older(
@@ -278,16 +284,19 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         return None, "", 0
 
     quiet: dict[str, Any] = {"queue": False, **CLICK}
-    changes = [one.change for one in asked[1:]] + [parts["search"].submit, parts["search"].blur]
-    again = (search, [*seen[1:], *asked], [*page, parts["model"]])
+    changes = [one.change for one in asked[1:]] + [parts["search"].submit]
+    again = (search, [*seen[1:], *asked], [*page, parts["model"], parts["sought"]])
     here = (stay, [*seen, *asked], page)  # what changed is seen, and nobody is led away
     gr.on(changes, *again, **quiet)
+    parts["search"].blur(left, [parts["sought"], *again[1]], again[2], **quiet)
     parts["older"].click(older, [parts["end"], *seen, *asked], page, **quiet)
     parts["newer"].click(newer, [*seen, *asked], page, **quiet)
     about = [parts[name] for name in ("picture", "details", "chosen", "favourite", "delete")]
     two = [parts["chosen"], parts["first"]]
     # Through Gradio's queue: without it, nobody is told that a state changed (Gradio 6.31).
-    parts["grid"].select(choose, parts["numbers"], about, **QUIET).then(None, js=_TO_PICTURE, **CLICK)
+    # Gradio drops a second click while the first is answered, unless several are let through.
+    choosing_one = parts["grid"].select(choose, parts["numbers"], about, trigger_mode="multiple", **QUIET)
+    choosing_one.then(None, js=_TO_PICTURE, **CLICK)
     parts["chosen"].change(other, two, parts["compared"], **quiet)
     comparing = [parts["first"], parts["compared"], parts["compare"]]
     parts["compare"].click(compare, two, comparing, **quiet)
@@ -305,18 +314,21 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
 
 def _connect_several(desk: Desk, words: Words, parts: Parts) -> None:
     marked, numbers, save = parts["marked"], parts["numbers"], parts["zip_save"]
-    shown = [marked, parts["marks"], save]
+    shown, clicks = [marked, parts["marks"], save], parts["clicks"]
+    about = [parts[name] for name in ("picture", "details", "chosen")]
 
     def told(now: tuple[int, ...], page: Sequence[int], sent: int | None = None) -> tuple[Any, ...]:
         return now, marks_of(page, now, words, sent), gr.DownloadButton(value=None, visible=False)
 
     def begin(several: bool, page: tuple[int, ...]) -> tuple[Any, ...]:
         now, marks, closed = told((), page)
-        return now, marks if several else "", closed, gr.Column(visible=bool(several))
+        return now, marks if several else "", closed, gr.Column(visible=bool(several)), 0
 
-    def click(event: gr.EventData, page: tuple[int, ...], now: tuple[int, ...]) -> tuple[Any, ...]:
+    def click(event: gr.EventData, page: tuple[int, ...], now: tuple[int, ...], last: int) -> Any:
         chosen, sent = clicked(event, page, now)
-        return told(chosen, page, sent)
+        if sent < last:  # overtaken by a click that came after it
+            return gr.skip()
+        return *told(chosen, page, sent), sent
 
     def whole_page(page: tuple[int, ...], now: tuple[int, ...]) -> tuple[Any, ...]:
         return told(with_all(page, now), page)
@@ -332,17 +344,24 @@ def _connect_several(desk: Desk, words: Words, parts: Parts) -> None:
         return pictures
 
     @kindly
-    def favour(request: gr.Request, now: tuple[int, ...]) -> None:
+    def favour(request: gr.Request, now: tuple[int, ...], chosen: int) -> Any:
         pictures = there(visitor_of(request), now)
         favourite = not all(one.favourite for one in pictures)
         desk.gallery.mark([one.id for one in pictures], visitor_of(request), favourite=favourite)
+        if chosen not in {one.id for one in pictures}:
+            return gr.skip()
+        return words("unfavourite" if favourite else "favourite")
 
     @kindly
-    def throw(request: gr.Request, now: tuple[int, ...], page: tuple[int, ...], binned: bool) -> Any:
+    def throw(
+        request: gr.Request, now: tuple[int, ...], page: tuple[int, ...], binned: bool, chosen: int
+    ) -> tuple[Any, ...]:
         owner = visitor_of(request)
         change = desk.gallery.restore if binned else desk.gallery.bin
-        change([one.id for one in there(owner, now)], owner)
-        return told((), page)
+        gone = [one.id for one in there(owner, now)]
+        change(gone, owner)
+        # Details show none that went: its buttons would say what was true before.
+        return *told((), page), *((None, "", 0) if chosen in gone else (gr.skip(),) * 3)
 
     @kindly
     def pack(request: gr.Request, now: tuple[int, ...]) -> gr.DownloadButton:
@@ -352,12 +371,17 @@ def _connect_several(desk: Desk, words: Words, parts: Parts) -> None:
         return gr.DownloadButton(label, value=str(path), visible=True)
 
     quiet: dict[str, Any] = {"queue": False, **CLICK}
-    parts["several"].change(begin, [parts["several"], numbers], [*shown, parts["bar"]], **quiet)
-    parts["marks"].select(click, [numbers, marked], shown, **quiet)
+    parts["several"].change(begin, [parts["several"], numbers], [*shown, parts["bar"], clicks], **quiet)
+    # None may be dropped while another is answered: what is deleted is what the page shows.
+    all_of_them: dict[str, Any] = {"trigger_mode": "multiple", **quiet}
+    parts["marks"].select(click, [numbers, marked, clicks], [*shown, clicks], **all_of_them)
     parts["all_page"].click(whole_page, [numbers, marked], shown, **quiet)
     parts["all_none"].click(none, numbers, shown, **quiet)
-    parts["all_favourite"].click(favour, marked, None, **quiet).then(*parts["here"], **quiet)
-    thrown = parts["all_bin"].click(throw, [marked, numbers, parts["bin"]], shown, **quiet)
+    favoured = parts["all_favourite"].click(favour, [marked, parts["chosen"]], parts["favourite"], **quiet)
+    favoured.then(*parts["here"], **quiet)
+    throwing = [marked, numbers, parts["bin"], parts["chosen"]]
+    # Through Gradio's queue: without it, nobody is told that a state changed (Gradio 6.31).
+    thrown = parts["all_bin"].click(throw, throwing, [*shown, *about], **QUIET)
     thrown.success(*parts["here"], **quiet)
     # One after the other, whoever asks: each may be half a gigabyte.
     parts["zip"].click(pack, marked, save, **{**CLICK, "concurrency_limit": 1})
