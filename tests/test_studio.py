@@ -1,5 +1,6 @@
 """The studio for Python: built, gone on with, opened in the background, shown in a notebook."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -177,6 +178,36 @@ def test_open_is_build_and_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             studio.open()
     finally:
         studio.close()
+
+
+def test_uploads_are_kept_where_no_other_program_does(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from served_studio import bundled_settings
+from sfumato.studio import build
+first = build(bundled_settings(Path(sys.argv[1]) / "a"))
+folder = os.environ["GRADIO_TEMP_DIR"]
+second = build(bundled_settings(Path(sys.argv[1]) / "b"))
+assert os.environ["GRADIO_TEMP_DIR"] == folder
+(Path(folder) / "copy.png").write_bytes(b"a picture")
+first.close()  # the other goes on
+assert (Path(folder) / "copy.png").is_file()
+print(folder)
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("GRADIO_TEMP_DIR", None)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    folder = Path(ran.stdout.strip().splitlines()[-1])
+    assert folder.parent == tmp_path
+    assert folder.name.startswith("sfumato-copies-")
+    assert not folder.exists()
 
 
 def test_themes_are_looks_of_ours_of_gradio_and_folders(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from time import monotonic, sleep
 from types import ModuleType, TracebackType
@@ -190,12 +191,24 @@ def build(settings: Settings | None = None, *, theme: "Theme | None" = None, css
 
     settings = Settings.from_environment(os.environ) if settings is None else settings
     dressed = look_of(theme, settings)
+    _keep_apart()
     with ExitStack() as stack:
         desk = stack.enter_context(open_desk(settings))
         studio = Studio(desk, dressed, build_page(desk, dressed), css)
         studio._closes(stack.pop_all())
     atexit.register(studio.close)
     return studio
+
+
+def _keep_apart() -> None:
+    """Have Gradio keep uploads, and its copies of what is shown, where no other program does: what is old
+    there is removed. One folder for all studios of this process, which goes with it: the variable is read at
+    each call, for all that Gradio shows here.
+    """
+    if not os.environ.get("GRADIO_TEMP_DIR"):
+        folder = TemporaryDirectory(prefix="sfumato-copies-")
+        atexit.register(folder.cleanup)  # after the studios, which are registered later
+        os.environ["GRADIO_TEMP_DIR"] = folder.name
 
 
 def open(settings: Settings | None = None, *, theme: "Theme | None" = None, css: str = "") -> Studio:
