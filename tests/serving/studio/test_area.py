@@ -296,6 +296,11 @@ def test_a_picture_is_chosen_by_a_click(tab: Tab) -> None:
         assert pick(event, (11, 22), asked_by("me")) == (number, number)
 
 
+def test_of_two_quick_clicks_none_is_dropped(tab: Tab) -> None:
+    (bound,) = [one for one in tab.page.fns.values() if (tab.area.results._id, "select") in one.targets]
+    assert bound.trigger_mode == "multiple"
+
+
 def test_the_picture_that_was_clicked_is_meant_whatever_came_before_it_since(tab: Tab, desk: Desk) -> None:
     old, new = drawn(desk), drawn(desk, frog(seed=8))
     value = {"image": {"path": f"/copies/of/gradio/{old.path.name}"}, "caption": None}

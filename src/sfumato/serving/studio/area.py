@@ -242,7 +242,9 @@ def _connect(area: Area) -> None:
         return {area.chosen: numbers[0] if numbers else 0, area.picked: 0}
 
     # Through Gradio's queue: without it, nobody is told that a state changed (Gradio 6.31).
-    area.results.select(pick, area.pictures, [area.picked, area.chosen], **QUIET)
+    # Of two quick clicks the second counts: Gradio would drop it while the first is answered.
+    picks = [area.picked, area.chosen]
+    area.results.select(pick, area.pictures, picks, trigger_mode="multiple", **QUIET)
     area.results.preview_close(lambda: 0, None, area.picked, **QUIET)
     of_pictures = [area.pictures, area.picked], [area.chosen, area.picked, area.results]
     area.pictures.change(settle, *of_pictures, trigger_mode="always_last", **QUIET)
