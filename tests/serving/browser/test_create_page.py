@@ -152,7 +152,3 @@ def test_what_is_left_empty_behind_advanced_is_left_to_the_model(page: Page, tmp
     resolved = from_json(read_metadata(tmp_path / "saved.png").resolved_json, Resolved)
     defaults = find_model("bundled", bundled_settings(tmp_path)).defaults
     assert (resolved.steps, resolved.guidance) == (defaults.steps, defaults.guidance)
-
-
-def test_no_prompt_is_a_prompt(page: Page) -> None:
-    draw(page, "")

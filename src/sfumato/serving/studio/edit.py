@@ -66,7 +66,7 @@ FORM: Final = (
     *sampling_fields.FORM,
     *finer.FORM,
 )
-_LOOKED_AT: Final = ("task", "canvas", "model", "size", "begin", "control", "annotator")
+LOOKED_AT: Final = ("task", "canvas", "model", "size", "begin", "control", "annotator")
 
 
 def build(desk: Desk, words: Words, look: Look) -> Parts:
@@ -234,7 +234,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
 
     def look(*values: Any) -> tuple[Any, Any]:
         """Return what frames show now, and what a ControlNet would be shown."""
-        now = dict(zip(_LOOKED_AT, values, strict=True))
+        now = dict(zip(LOOKED_AT, values, strict=True))
         task, model = now["task"], now["model"]
         if task not in ("extend", "follow", "place"):
             return gr.skip(), gr.skip()
@@ -258,6 +258,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         sizes = [*sizes_of(find_model(model, desk.settings, paths=False).defaults)]
         return [gr.Radio(choices=sizes, value=sizes[0]), *finer.shown_for(model, refiner, desk)]
 
+    parts["look"] = look
     shown.draws([parts["draw"].click], recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
     form = [parts[name] for name in FORM]
@@ -276,9 +277,9 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     parts["shapes"] = (taken_up, *of_model)
     frames = [parts["frame"], parts["places"]]
     gr.on(
-        [*(parts[name].change for name in _LOOKED_AT), parts["canvas"].upload, parts["canvas"].clear],
+        [*(parts[name].change for name in LOOKED_AT), parts["canvas"].upload, parts["canvas"].clear],
         look,
-        [parts[name] for name in _LOOKED_AT],
+        [parts[name] for name in LOOKED_AT],
         [parts["seen"], parts["annotated"]],
         trigger_mode="always_last",
         **QUIET,

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from sfumato.errors import PictureError, RecipeError, SfumatoError
+from sfumato.imaging.io import open_picture
 from sfumato.imaging.metadata import read_metadata, read_parameters
 from sfumato.models.folders import is_known
 from sfumato.recipe.again import recipe_of, single
@@ -14,8 +16,9 @@ from sfumato.recipe.codec import from_json, parse_parameters
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio import create, finer
-from sfumato.serving.studio.area import QUIET, Area, recipe_of_picture
+from sfumato.serving.studio.area import QUIET, recipe_of_picture
 from sfumato.serving.studio.binding import kindly
+from sfumato.serving.studio.edit import LOOKED_AT
 from sfumato.serving.studio.finer_library import here
 from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
@@ -119,10 +122,26 @@ def _to_edit(desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs
         shown_now = {"background": str(desk.hand_over(kept)), "layers": [], "composite": None}
         return shown_now, kept.prompt, gr.Tabs(selected="edit")
 
-    changed = [parts["edit"]["canvas"], parts["edit"]["prompt"], tabs]
-    for tab in ("create", "edit"):
-        if tab in parts:
-            one: Area = parts[tab]["area"]
-            one.buttons["edit_this"].click(edit_this, one.chosen, changed, **QUIET)
+    @kindly
+    def look(request: gr.Request, number: int, *values: Any) -> tuple[Any, Any]:
+        kept = desk.gallery.get(number, visitor_of(request))
+        taken = {"background": np.asarray(open_picture(kept.path, desk.settings.max_pixels))}
+        made = edit["look"](
+            *(taken if name == "canvas" else one for name, one in zip(LOOKED_AT, values, strict=True))
+        )
+        return made
+
+    edit = parts["edit"]
+    changed = [edit["canvas"], edit["prompt"], tabs]
+    # A canvas that is given a picture does not always say that it changed, where uploads take their time.
+    seen = [edit["seen"], edit["annotated"]]
+    buttons = [
+        (parts[tab]["area"].buttons["edit_this"], parts[tab]["area"].chosen)
+        for tab in ("create", "edit")
+        if tab in parts
+    ]
     if "gallery" in parts:
-        parts["gallery"]["edit_this"].click(edit_this, parts["gallery"]["chosen"], changed, **QUIET)
+        buttons.append((parts["gallery"]["edit_this"], parts["gallery"]["chosen"]))
+    for button, chosen in buttons:
+        looked_at = [chosen, *(gr.State() if name == "canvas" else edit[name] for name in LOOKED_AT)]
+        button.click(edit_this, chosen, changed, **QUIET).success(look, looked_at, seen, **QUIET)

@@ -69,6 +69,11 @@ STYLE: Final = """
 /* The button that draws is at hand however long the form is. */
 .row:has(> #sf-edit-draw) { position: sticky; bottom: 0; z-index: 45; padding: 8px 0;
   background: var(--body-background-fill); }
+/* But for boxes, each of which has fields of its own that it would cover. */
+.column:has(#sf-task input[value=place]:checked) > .row:has(> #sf-edit-draw) { position: static; }
+/* The handle of a slider over two pictures has letters for arrows. */
+.icon-wrap:has(> .icon.left) { color: var(--body-text-color) !important;
+  background: var(--block-background-fill) !important; border: 1px solid var(--border-color-primary); }
 /* A canvas stands where a picture is asked for; what was put on it stays. */
 .column:has(#sf-task input[value=mix]:checked) > #sf-canvas,
 .column:has(#sf-task input[value=place]:checked):not(:has(#sf-begin input:checked)) > #sf-canvas {
