@@ -84,6 +84,7 @@ def test_experiments_and_files(lesson: Page) -> None:
 
 def test_a_lesson_is_taken_up_after_a_reload(lesson: Page, request: pytest.FixtureRequest) -> None:
     slider = lesson.locator("#sf-learn-steps input[type=range]")
+    go_to(lesson, "Create")
     lesson.reload()
     lesson.wait_for_selector("#sf-generate")
     assert slider.count() == 0  # nothing of it is asked for before the tab is opened
@@ -111,7 +112,7 @@ def test_what_was_tried_out_is_there_after_a_reload(lesson: Page) -> None:
     lesson.click("#sf-learn-compare-go")
     expect(lesson.locator("#sf-learn-compare .sf-line, #sf-learn-compare h3").first).to_be_visible()
     lesson.reload()
-    lesson.wait_for_selector("#sf-generate")
+    lesson.wait_for_selector("#sf-generate", state="attached")
     go_to(lesson, "Learn")
     expect(lesson.locator("#sf-learn-steps")).to_be_visible(timeout=WAIT)
     lesson.get_by_role("button", name="Begin with this picture").click()

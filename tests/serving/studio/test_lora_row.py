@@ -45,9 +45,10 @@ def made(desk: Desk) -> tuple[gr.Blocks, create.Parts]:
     return page, parts
 
 
-def opened(page: gr.Blocks) -> Any:
-    """Return what is called when Advanced is opened."""
-    (found,) = [one.fn for one in page.fns.values() if any(event == "expand" for _, event in one.targets)]
+def opened(page: gr.Blocks, parts: create.Parts) -> Any:
+    """Return what is called for the row of adapters when Advanced is opened."""
+    expands = [one for one in page.fns.values() if any(event == "expand" for _, event in one.targets)]
+    (found,) = [one.fn for one in expands if parts["lora_row"] in one.outputs]
     return found
 
 
@@ -55,7 +56,7 @@ def test_without_adapters_nothing_of_them_is_shown(tmp_path: Path) -> None:
     with open_tiny_desk(tmp_path) as desk:
         page, parts = made(desk)
         assert not parts["lora_row"].visible
-        row, dropdown = opened(page)("")
+        row, dropdown = opened(page, parts)("")
         assert not row.visible
         assert [value for _, value in dropdown.choices] == [""]
 
@@ -63,7 +64,7 @@ def test_without_adapters_nothing_of_them_is_shown(tmp_path: Path) -> None:
 def test_those_of_the_library_are_laid_over_the_model(tmp_path: Path) -> None:
     with with_adapters(tmp_path) as desk:
         page, parts = made(desk)
-        row, dropdown = opened(page)("gone")
+        row, dropdown = opened(page, parts)("gone")
         assert row.visible
         assert [value for _, value in dropdown.choices] == ["", "Ink"]
         assert dropdown.value == ""
