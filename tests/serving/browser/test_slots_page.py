@@ -67,7 +67,8 @@ def test_what_draws_is_at_hand_on_edit_and_the_canvas_where_it_is_used(page: Pag
     ):
         page.locator("#sf-task").get_by_label(task).click()
         expect(page.locator("#sf-canvas")).to_be_visible(visible=canvas)
-        expect(page.locator("#sf-edit-draw")).to_be_in_viewport(ratio=1)
+        if task != "Say what goes where":  # the fields of its boxes would be covered
+            expect(page.locator("#sf-edit-draw")).to_be_in_viewport(ratio=1)
     page.locator("#sf-task").get_by_label("Say what goes where").click()
     page.locator("#sf-begin input").click()
     expect(page.locator("#sf-canvas")).to_be_visible()
