@@ -88,7 +88,7 @@ def served(settings: Settings, draw: Timed) -> Iterator[str]:
         queue = JobQueue(draw, opened.gallery, store)
         desk = replace(opened, queue=queue)
         address = Address(port=listening.getsockname()[1])
-        server: uvicorn.Server = server_of(application(desk, built_in(names()[0]), address), address)
+        server: uvicorn.Server = server_of(application(desk, built_in(names()[0]), address))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         queue.start()
         thread.start()

@@ -15,7 +15,7 @@ import pytest
 
 import sfumato
 from served_studio import bundled_settings
-from sfumato.errors import InputError, RecipeError
+from sfumato.errors import InputError, RecipeError, SfumatoError
 from sfumato.serving.studio.look import Look, built_in
 from sfumato.serving.studio.theme import theme_of
 from sfumato.studio import NOTEBOOKS, Frame, Studio, build, look_of
@@ -163,8 +163,47 @@ def test_the_module_is_opened_by_calling_it(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_port_that_is_taken_is_said(studio: Studio) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="port: cannot be"):
-        studio.open(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            InputError, match=f"port: cannot be listened at: .*127.0.0.1:{port}.*Choose another"
+        ):
+            studio.open(port)
+    assert studio.url is None
+    assert studio.open(port) == f"http://127.0.0.1:{port}/"
+
+
+def test_a_server_that_does_not_open_is_said(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Gradio asks for such examples before it opens; the port is free again afterwards."""
+    monkeypatch.chdir(tmp_path)
+
+    def fails(text: str) -> str:
+        raise RuntimeError(f"the example {text} has burst")
+
+    with studio:
+        box = gr.Textbox()
+        gr.Examples([["frog"]], box, box, fails, cache_examples=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(SfumatoError, match=r"studio: could not be opened\. The lines above say why"):
+        studio.open(port)
+    assert studio.url is None
+    assert "the example frog has burst" in capfd.readouterr().err
+    with socket.create_server(("127.0.0.1", port)):
+        studio.wait()  # for nothing: none is open
+
+
+@pytest.mark.parametrize(
+    "outside", ["studio.example", "https://studio.example/a", "https://a@studio.example"]
+)
+def test_an_address_outside_is_checked_before_anything_is_opened(studio: Studio, outside: str) -> None:
+    with pytest.raises(InputError) as caught:
+        studio.open(outside=outside)
+    assert caught.value.field == "outside"
+    assert studio.url is None
+    assert studio.open(outside="https://Studio.example:443/") == "https://studio.example/"
 
 
 def test_open_is_build_and_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

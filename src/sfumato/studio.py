@@ -16,7 +16,7 @@ import atexit
 import os
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Theme: TypeAlias = str | Path | gradio.themes.ThemeClass
 
 _INSTALL: Final = 'Run: pip install "sfumato[studio]"'
-_PATIENCE: Final = 60.0  # seconds for a server to open, on the busiest machine
+_PATIENCE: Final = 60.0  # seconds for a server to open, and to close, on the busiest machine
 #: Pages that show the studio in a frame: notebooks on this machine, and Colab's: the notebook, and the frame
 #: of a cell's output, which is between the two.
 NOTEBOOKS: Final = ("http://localhost:*", "http://127.0.0.1:*")
@@ -77,7 +77,7 @@ class Studio:
         self.desk, self.dressed, self.page, self._css = desk, dressed, page, css
         self.url: str | None = None
         self._closing = ExitStack()
-        self._serving: tuple[uvicorn.Server, Thread, socket.socket] | None = None
+        self._serving: tuple[uvicorn.Server, Thread, ExitStack] | None = None
 
     def __enter__(self) -> "Studio":
         self.page.__enter__()
@@ -101,31 +101,28 @@ class Studio:
 
         `port` 0 takes any that is free. `outside` is the address, such as https://name, at which a proxy of
         one's own shows it, `frames` are the pages that may show it in a frame. Raises InputError for a port
-        that is taken, and for a studio that is open.
+        that is taken, an `outside` that is no such address, and a studio that is open, and SfumatoError where
+        the server does not open.
         """
-        from sfumato.serving.server import HERE, Address, server_of
+        from sfumato.serving.server import Address, listening_at, not_opened, server_of
 
         if self._serving is not None:
             raise InputError("is open already", field="studio", hint="Close it first: close()")
-        try:
-            listening = socket.create_server((HERE, port))
-        except OSError as error:
-            hint = "Is a studio open already? Another port: 0 takes any that is free."
-            raise InputError(
-                f"cannot be listened at: {error.strerror}", field="port", value=port, hint=hint
-            ) from error
-        outside = None if outside is None else outside.rstrip("/")
-        address = Address(port=listening.getsockname()[1], outside=outside, frames=frames)
-        server = server_of(self.application(address), address)
-        # Its own thread, as the cells of a notebook have to go on.
-        thread = Thread(
-            target=server.run, kwargs={"sockets": [listening]}, name="sfumato-studio", daemon=True
-        )
-        thread.start()
-        self._serving = server, thread, listening
+        address, sockets = listening_at(Address(port=port, outside=outside, frames=frames))
+        with ExitStack() as listening:
+            for one in sockets:
+                listening.enter_context(one)
+            server = server_of(self.application(address))
+            # Its own thread, as the cells of a notebook have to go on.
+            thread = Thread(target=_serve, args=(server, sockets), name="sfumato-studio", daemon=True)
+            thread.start()
+            self._serving = server, thread, listening.pop_all()
         give_up = monotonic() + _PATIENCE
         while not server.started and thread.is_alive() and monotonic() < give_up:
             sleep(0.02)
+        if not server.started:
+            self._stop()
+            raise not_opened()
         self.url = address.url
         return address.url
 
@@ -164,12 +161,17 @@ class Studio:
         if self._serving is not None:
             server, thread, listening = self._serving
             server.should_exit = True
-            thread.join()
+            thread.join(_PATIENCE)
             listening.close()
             self._serving = self.url = None
 
     def _closes(self, stack: ExitStack) -> None:
         self._closing.push(stack)
+
+
+def _serve(server: "uvicorn.Server", sockets: list[socket.socket]) -> None:
+    with suppress(SystemExit):  # uvicorn's way to say that it did not open
+        server.run(sockets)
 
 
 def build(settings: Settings | None = None, *, theme: "Theme | None" = None, css: str = "") -> Studio:

@@ -1,5 +1,7 @@
 """The studio is opened: as a command, on a port of its own, until Ctrl-C; and what keeps it from opening."""
 
+import base64
+import json
 import os
 import signal
 import socket
@@ -7,8 +9,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
 
 from sfumato.cli.serving import INSTALL
 
@@ -62,7 +70,106 @@ def test_a_port_that_is_taken_is_named(bad: Callable[..., str]) -> None:
     assert said.startswith(
         f"error: port: cannot be listened at: Address already in use (got '127.0.0.1:{port}'"
     )
-    assert "--port 0" in said
+    assert "Is a studio open already? Choose another port; 0 takes any that is free." in said
+
+
+def test_an_address_of_another_machine_is_no_port_that_is_taken(
+    bad: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFUMATO_PASSWORD", "long-and-secret")
+    said = bad("studio", "--no-browser", "--port", "0", "--listen", "127.0.0.1.1")
+    assert said.startswith("error: listen: cannot be listened at: ")
+    assert "It has to be an address of this machine." in said
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def opened(home: Path, *arguments: str, **variables: str) -> Generator[dict[str, Any]]:
+    """Open a studio at a free port, and give what it says as JSON once it answers there."""
+    command = [sys.executable, "-m", "sfumato", "studio", "--no-browser", "--port", "0", "--json", *arguments]
+    told = {**environment(home), **variables}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=told
+    ) as studio:
+        try:
+            assert studio.stdout is not None
+            lines = ""
+            for line in studio.stdout:
+                lines += line
+                if line.startswith("}"):
+                    break
+            yield json.loads(lines)
+        finally:
+            studio.kill()
+
+
+def ask(url: str, method: str = "GET", path: str = "/config", **headers: str) -> int:
+    """Return the status of an answer, with the Host that is given, or the one that belongs to `url`."""
+    where = urlsplit(url)
+    assert where.hostname is not None
+    connection = HTTPConnection(where.hostname, where.port, timeout=WAIT)
+    try:
+        connection.request(method, path, b"{}" if method == "POST" else None, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_it_is_reached_by_ipv6_in_brackets(tmp_path: Path) -> None:
+    with opened(tmp_path, "--listen", "0:0::1") as said:
+        url = said["url"]
+        port = urlsplit(url).port
+        assert url == said["inside"] == f"http://[::1]:{port}/"
+        assert "sf-generate" in config(url)
+        here = f"http://[::1]:{port}"
+        # What changes something comes from the page itself: anything but a refusal of the guard.
+        asked = {"method": "POST", "path": "/gradio_api/queue/join"}
+        assert ask(url, **asked, Origin=here) not in (400, 403)
+        assert ask(url, Host=f"[0:0:0:0:0:0:0:1]:{port}") == 200
+        for host in (
+            f"::1:{port}",
+            "::1",
+            f"[::1:{port}",
+            f"[::1]:{port + 1}",
+            f"[::1%25lo]:{port}",
+            "[::1]",
+        ):
+            assert ask(url, Host=host) == 400, host
+        for origin in (
+            f"http://::1:{port}",
+            "http://[::1]",
+            f"https://[::1]:{port}",
+            f"http://[::1%25lo]:{port}",
+        ):
+            assert ask(url, **asked, Origin=origin) == 403, origin
+
+
+def test_a_server_with_tls_may_stand_before_it(tmp_path: Path) -> None:
+    typed = "https://Pictures.example.org:443/"
+    with opened(tmp_path, "--outside", typed, SFUMATO_PASSWORD="long-and-secret") as said:
+        outside, inside = "https://pictures.example.org", said["inside"]
+        assert said["url"] == f"{outside}/"
+        assert inside.startswith("http://127.0.0.1:")
+        asked = {"method": "POST", "path": "/gradio_api/queue/join"}
+        word = base64.b64encode(b"sfumato:long-and-secret").decode()
+        known = {"Authorization": f"Basic {word}"}
+        # Servers keep the name that the browser asked for, with the port or without, or give their own.
+        for host in ("pictures.example.org", "pictures.example.org:443", urlsplit(inside).netloc):
+            assert ask(inside, Host=host) == 401
+            assert ask(inside, Host=host, **known) == 200
+            assert ask(inside, **asked, Host=host, Origin=outside, **known) not in (400, 401, 403)
+            for origin in ("http://pictures.example.org", f"{outside}:8443", "https://example.org", "null"):
+                assert ask(inside, **asked, Host=host, Origin=origin, **known) == 403, origin
+        for host in ("example.org", "pictures.example.org.evil.example", "evil.example"):
+            assert ask(inside, Host=host, **known) == 400, host
 
 
 def test_it_opens_on_a_free_port_for_this_machine_alone_until_control_c(tmp_path: Path) -> None:

@@ -41,6 +41,39 @@ def test_others_are_let_in_with_a_password_only(bad: Bad, monkeypatch: pytest.Mo
     assert bad("studio", "--listen", "127.0.0.2", "--port", "0").startswith("error: listen: needs a password")
 
 
+@pytest.mark.parametrize(
+    ("outside", "problem"),
+    [
+        ("pictures.example.org", "has to begin with https:// or http:// (got 'pictures.example.org')"),
+        ("https://pictures.example.org/studio", "has a path"),
+        ("https://pictures.example.org", "needs a password"),
+        ("https://127.0.0.1:8443", "needs a password"),
+    ],
+)
+def test_the_address_of_a_proxy_is_one_and_asks_for_a_password(
+    bad: Bad, monkeypatch: pytest.MonkeyPatch, outside: str, problem: str
+) -> None:
+    monkeypatch.delenv("SFUMATO_PASSWORD", raising=False)
+    assert bad("studio", "--outside", outside, "--port", "0").startswith(f"error: outside: {problem}")
+
+
+def test_a_password_in_an_address_is_not_repeated(bad: Bad) -> None:
+    said = bad("studio", "--outside", "https://sfumato:hidden@pictures.example.org", "--port", "0")
+    assert said.startswith("error: outside: has a user or a password in it. ")
+    assert "hidden" not in said
+
+
+@pytest.mark.parametrize("listen", ["[::1]:7860", "[::1", "::1]", "http://127.0.0.1"])
+def test_what_is_no_address_to_listen_at_is_said(bad: Bad, listen: str) -> None:
+    assert bad("studio", "--listen", listen, "--port", "0").startswith("error: listen: is no address (got ")
+
+
+def test_names_of_hosts_are_written_as_in_an_address(bad: Bad) -> None:
+    said = bad("studio", "--name", "2001:db8::5", "--port", "0")
+    assert said.startswith("error: name: is no name of a host (got '2001:db8::5'). ")
+    assert said.strip().endswith("[2001:db8::5]")
+
+
 def test_a_folder_without_a_look_is_named(bad: Bad, here: Path) -> None:
     (here / "empty").mkdir()
     for folder in ("empty", "nothing"):

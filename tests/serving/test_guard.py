@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sfumato.serving.guard import USER, VISITOR, Guard, Message, Receive, Scope, Send, hosts_of
+from sfumato.serving.guard import USER, VISITOR, Guard, Message, Receive, Scope, Send
+from sfumato.serving.hosts import hosts_of
 
 HERE = "127.0.0.1:7860"
 SCRIPT = "<script>"
@@ -84,6 +85,19 @@ def test_this_machine_is_let_through(host: str) -> None:
         "[fe80::1]",
         "127.0.0.1:7860, evil.example",
         "localhost:80:80",
+        "::1",
+        "::1:7860",
+        "[::1",
+        "::1]:7860",
+        "[[::1]]:7860",
+        "[::1]7860",
+        "[::1]:7860@evil.example",
+        "[::1%lo]:7860",
+        "[::1%25lo]:7860",
+        "[::]:7860",
+        "[::1:7860]",
+        "[::ffff:127.0.0.1]:7860",
+        "[::g]:7860",
     ],
 )
 def test_other_names_are_refused(host: str) -> None:
@@ -168,6 +182,24 @@ def test_large_bodies_are_refused_announced_or_not() -> None:
     assert ask(method="POST", guard=guard, body=(b"x" * 600, b"x" * 400))[0] == 200
 
 
+def test_ipv6_is_one_address_however_it_is_written() -> None:
+    guard = Guard(inside, hosts=hosts_of(["[2001:DB8:0::5]:8000", "[fd00::1]"]))
+    server = ("::1", 7860)
+    for host in ("[2001:db8::5]:8000", "[2001:0DB8:0:0:0:0:0:5]:8000", "[fd00::1]:7860", "[::1]:7860"):
+        assert ask(guard=guard, host=host, server=server)[0] == 200
+        assert ask(guard=guard, host=host, server=server, method="POST", origin=f"http://{host}")[0] == 200
+    for host in ("[2001:db8::5]:7860", "[2001:db8::5]", "[2001:db8::6]:8000", "[::1]:8000", "2001:db8::5"):
+        assert ask(guard=guard, host=host, server=server)[0] == 400
+    for origin in (
+        "http://[::1]",
+        "http://::1:7860",
+        "http://[::1]:8000",
+        "http://[::1%25lo]:7860",
+        "http://[::1",
+    ):
+        assert ask(guard=guard, host="[::1]:7860", server=server, method="POST", origin=origin)[0] == 403
+
+
 def test_further_hosts_are_named() -> None:
     guard = Guard(inside, hosts=hosts_of(["Studio.local:7860", "192.168.1.5"]))
     assert ask(guard=guard, host="studio.LOCAL:7860")[0] == 200
@@ -189,6 +221,8 @@ def test_this_machine_is_reached_at_its_own_port(host: str) -> None:
     assert ask(guard=tunnel, host="LOCALHOST:8000", server=("127.0.0.1", 7860))[0] == 200
     assert ask(guard=tunnel, host="localhost:7860", server=("127.0.0.1", 7860))[0] == 200
     assert ask(guard=tunnel, host="127.0.0.1:8000", server=("127.0.0.1", 7860))[0] == 400
+    usual = Guard(inside, hosts=hosts_of(["localhost:80"]))
+    assert ask(guard=usual, host="localhost", server=("127.0.0.1", 7860))[0] == 200
 
 
 def test_what_listens_at_no_port_takes_any() -> None:
@@ -215,6 +249,11 @@ def test_a_proxy_of_ones_own_may_show_the_page_and_a_notebook_may_frame_it() -> 
     assert ask(method="POST", guard=guard, origin=outside)[0] == 200
     assert ask(method="POST", origin=outside)[0] == 403
     assert ask(method="POST", guard=guard, origin="https://other.example.com")[0] == 403
+    # At its name nothing but the proxy: what is sent there without TLS may be somebody else's.
+    named = Guard(inside, hosts=hosts_of(["abc-7860.example.com"]), origins=frozenset({outside}))
+    there = "abc-7860.example.com"
+    assert ask(method="POST", guard=named, host=there, origin=outside)[0] == 200
+    assert ask(method="POST", guard=named, host=there, origin=f"http://{there}")[0] == 403
     policy = "content-security-policy"
     assert "frame-ancestors 'self' http://localhost:*" in ask(guard=guard)[1][policy]
     assert ask()[1][policy].endswith("frame-ancestors 'self'")

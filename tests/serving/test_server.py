@@ -7,17 +7,20 @@ test_guard.py; here it stands around the page.
 
 import io
 import re
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from sfumato.errors import InputError
+from sfumato.errors import InputError, SfumatoError
 from sfumato.serving.desk import Desk
-from sfumato.serving.guard import USER
-from sfumato.serving.server import MAX_UPLOAD, Address, application
+from sfumato.serving.guard import USER, Guard, Receive, Scope, Send
+from sfumato.serving.server import MAX_UPLOAD, Address, application, listening_at, run, server_of
 from sfumato.serving.studio.look import built_in
 from tiny_studio import drawn, open_tiny_desk
 
@@ -238,7 +241,7 @@ def test_with_a_password_nothing_is_answered_without_it(desk: Desk) -> None:
         assert "sfumato-visitor" in mine.cookies
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "fe80::1%eth0"])
 def test_others_are_let_in_with_a_password_only(host: str) -> None:
     for password in (None, ""):
         with pytest.raises(InputError, match="needs a password") as caught:
@@ -247,9 +250,62 @@ def test_others_are_let_in_with_a_password_only(host: str) -> None:
     assert Address(host, password="x").host == host
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "0:0::1", "LOCALHOST"])
 def test_this_machine_needs_none(host: str) -> None:
     assert Address(host).password is None
+
+
+def test_an_address_is_kept_as_browsers_write_it() -> None:
+    address = Address("[2001:DB8:0::5]", 80, "secret", outside="HTTPS://Studio.example:443/")
+    assert (address.host, address.outside) == ("2001:db8::5", "https://studio.example")
+    assert (address.inside, address.url) == ("http://[2001:db8::5]:80/", "https://studio.example/")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("listen", {"host": "[::1"}),
+        ("name", {"hosts": ("::1",)}),
+        ("outside", {"outside": "studio.example"}),
+        ("port", {"port": 65536}),
+        ("port", {"port": -1}),
+    ],
+)
+def test_an_address_that_is_none_is_said_before_anything_is_opened(field: str, value: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        Address(**value)
+    assert caught.value.field == field
+
+
+def test_a_name_with_several_addresses_is_listened_at_in_all_of_them() -> None:
+    address, sockets = listening_at(Address("localhost", 0))
+    try:
+        asked = {one[4][0] for one in socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)}
+        assert {one.getsockname()[0] for one in sockets} == asked
+        assert {one.getsockname()[1] for one in sockets} == {address.port}
+        assert address.url == f"http://localhost:{address.port}/"
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"Address already in use .got '127.0.0.1:{port}'") as caught:
+            listening_at(Address(port=port))
+    assert caught.value.field == "port"
+    assert "Is a studio open already?" in str(caught.value)
+
+
+def test_a_server_that_does_not_open_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("the look has burst")
+
+    _, sockets = listening_at(Address(port=0))
+    with closing(sockets[0]), pytest.raises(SfumatoError, match="studio: could not be opened"):
+        run(server_of(Guard(failing)), sockets)
+    assert "the look has burst" in capfd.readouterr().err
 
 
 def test_a_picture_that_is_shown_is_served_as_it_is(client: TestClient) -> None:

@@ -1,9 +1,8 @@
-"""Opens the studio: checks what it needs, finds a port, and says where it is."""
+"""Opens the studio: checks what it needs, listens, and says where it is."""
 
 import os
-import socket
 import webbrowser
-from dataclasses import replace
+from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 from threading import Thread
 from time import sleep
@@ -29,34 +28,43 @@ def open_studio(
     port: int,
     password: str | None,
     names: tuple[str, ...],
+    outside: str | None,
     browser: bool,
     as_json: bool = False,
 ) -> None:
     """Serve the studio until Ctrl-C. Raises MissingExtraError without Gradio, InputError for an address that
-    cannot be listened at, and OutputError for a data folder that cannot be used.
+    cannot be listened at, or is none, OutputError for a data folder that cannot be used, and SfumatoError
+    where the server does not open.
     """
     try:
-        from sfumato.serving.server import HERE, Address, application, server_of
+        from sfumato.serving.server import HERE, Address, application, listening_at, run, server_of
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"{error.name} is not installed", hint=INSTALL) from error
     from sfumato.serving.desk import open_desk
 
-    host = HERE if listen is None else listen
-    address = Address(host, port, password, names)  # before anything is listened at
-    address = replace(address, port=_free(host, port))
-    # What is uploaded, and Gradio's copies of what is shown, are nobody else's, and go with the studio.
-    with open_desk(settings) as desk, TemporaryDirectory(prefix="sfumato-copies-") as copies:
+    address = Address(HERE if listen is None else listen, port, password, names, outside)
+    if outside is not None and not password:
+        reason = "needs a password: everybody who knows the address could draw, and see what you drew"
+        raise InputError(reason, field="outside", value=address.outside, hint="Set SFUMATO_PASSWORD.")
+    with ExitStack() as opened:
+        address, sockets = listening_at(address)
+        for one in sockets:
+            opened.enter_context(one)
+        desk = opened.enter_context(open_desk(settings))
+        # What is uploaded, and Gradio's copies of what is shown, are nobody else's, and go with the studio.
+        copies = opened.enter_context(TemporaryDirectory(prefix="sfumato-copies-"))
         os.environ.setdefault("GRADIO_TEMP_DIR", copies)
-        server = server_of(application(desk, dressed, address), address)
-        url = f"http://{address.host}:{address.port}/"
+        server = server_of(application(desk, dressed, address))
         if as_json:
-            result_json({"url": url})
+            result_json({"url": address.url, "inside": address.inside})
         else:
-            result(url)
+            result(address.url)
+        if address.url != address.inside:
+            talk(f"Your proxy reaches it at {address.inside}")
         talk("Ctrl-C closes the studio; everything that was drawn is kept.")
         if browser:
-            Thread(target=_open, args=(server, url), daemon=True).start()
-        server.run()
+            Thread(target=_open, args=(server, address.url), daemon=True).start()
+        run(server, sockets)
 
 
 def _open(server: "uvicorn.Server", url: str) -> None:
@@ -64,17 +72,3 @@ def _open(server: "uvicorn.Server", url: str) -> None:
     while not server.started:
         sleep(0.05)
     webbrowser.open(url)
-
-
-def _free(host: str, port: int) -> int:
-    """Return the port, or one that is free for 0. Raises InputError for one that is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as tried:
-        try:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind((host, port))
-        except OSError as error:
-            hint = "Is a studio open already? Another port: --port 0 takes any that is free."
-            reason = f"cannot be listened at: {error.strerror}"
-            raise InputError(reason, field="port", value=f"{host}:{port}", hint=hint) from error
-        return tried.getsockname()[1]

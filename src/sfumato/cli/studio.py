@@ -17,6 +17,7 @@ EXAMPLES = examples(
     "sfumato studio theme check my-look",
     "sfumato studio --theme my-look",
     "SFUMATO_PASSWORD=long-and-secret sfumato studio --listen 192.168.1.5",
+    "SFUMATO_PASSWORD=long-and-secret sfumato studio --outside https://pictures.example.org",
 )
 ACTIONS = ("new", "check", "preview", "list")
 PASSWORD = "SFUMATO_PASSWORD"
@@ -60,6 +61,14 @@ def studio(
         list[str] | None,
         typer.Option(metavar="HOST", help="A name by which this machine is reached; may be repeated."),
     ] = None,
+    outside: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The address at which a server of your own shows the studio, as with TLS. Asks for "
+            "SFUMATO_PASSWORD too.",
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     backend: flags.Backend = None,
     precision: flags.Precision = None,
@@ -99,6 +108,7 @@ def studio(
         port=port,
         password=os.environ.get(PASSWORD) or None,
         names=tuple(name or ()),
+        outside=outside,
         browser=browser,
         as_json=as_json,
     )

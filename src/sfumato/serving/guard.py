@@ -17,17 +17,17 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
+from sfumato.serving.hosts import LOOPBACK, PORTS, split_host
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 VISITOR: Final = "sfumato-visitor"  # the cookie that tells visitors apart
 MAX_BODY: Final = 64 * 2**20  # bytes of one request
 USER: Final = "sfumato"
-_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+)(?::[0-9]{1,5})?")
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Of Gradio: it fetches addresses for whoever asks, and tells who uses the page.
 _CLOSED: Final = ("/monitoring", "/gradio_api/monitoring", "/gradio_api/deep_link")
@@ -63,8 +63,8 @@ class Guard:
     somebody's own proxy has another. With a `password`, which the user "sfumato" gives by HTTP's basic
     authentication, nothing without it. Each request has `scope["state"]["visitor"]`: who asks, from a cookie,
     or `alone` where everybody is the same person. `origins` are further addresses, such as https://name, at
-    which a proxy of the person's own shows the page; `frames` those of pages that may show it in a frame, as
-    the rule frame-ancestors of a Content-Security-Policy takes them.
+    which a proxy of the person's own shows the page, and the only ones at that name; `frames` those of pages
+    that may show it in a frame, as the rule frame-ancestors of a Content-Security-Policy takes them.
     """
 
     inner: Application
@@ -115,11 +115,12 @@ class Guard:
         _check_host(host, self.hosts, scope)
         self._check_password(headers)
         path = unquote(scope["path"])
-        here = f"{'https' if scope['scheme'] in ('https', 'wss') else 'http'}://{host}".lower()
+        here = f"{_scheme(scope)}://{host}".lower()
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
         moving = scope["type"] == "websocket" or scope["method"] in _CHANGING
         visiting = headers.get("sec-fetch-mode") == "navigate" and not moving
-        ours = {here, *self.origins}
+        proxied = {split_host(one.partition("://")[2])[0] for one in self.origins}
+        ours = self.origins if split_host(host)[0] in proxied else {here, *self.origins}
         if (origin is not None and origin.lower() not in ours) or (site == "cross-site" and not visiting):
             raise Refusal(403, "This request comes from another site.")
         if path.startswith(_CLOSED) or (_FILE in path and "://" in path.partition(_FILE)[2]):
@@ -202,33 +203,26 @@ def _framed(frames: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name, value.replace(rule, wider)) for name, value in _HEADERS)
 
 
-def hosts_of(names: Iterable[str]) -> frozenset[str]:
-    """Return `names` of hosts, with or without ports, as a `Guard` takes them, with this machine's own."""
-    return frozenset({*LOOPBACK, *(name.lower() for name in names if _name(name))})
+def _scheme(scope: Scope) -> str:
+    return "https" if scope["scheme"] in ("https", "wss") else "http"
 
 
 def _check_host(host: str, hosts: frozenset[str], scope: Scope) -> None:
     """Raise Refusal for a host that is none of `hosts`, and for one of this machine's own names with another
     port than the one that is listened at: Gradio makes the addresses of the page of what it is told here.
     """
-    name, host = _name(host), host.lower()
-    if name and host != name and host in hosts:
+    name, port = split_host(host)
+    port = PORTS[_scheme(scope)] if port is None else port
+    if f"{name}:{port}" in hosts:
         return  # somebody said this very port
     if name not in hosts:
         raise Refusal(400, "This server is not reached by that name, or not at that port.")
     _, listening = scope.get("server") or (None, None)
     if name not in LOOPBACK or listening is None:
         return
-    port = host[len(name) + 1 :] or ("443" if scope["scheme"] in ("https", "wss") else "80")
-    if int(port) != listening:
+    if port != listening:
         hint = f"To reach it at another, as through a tunnel, open it with --name {name}:{port}"
         raise Refusal(400, f"This server listens at port {listening}. {hint}.")
-
-
-def _name(host: str) -> str:
-    """Return a host without its port, in lower case; nothing for what is no host."""
-    found = _HOST.fullmatch(host)
-    return "" if found is None else found[1].lower()
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
