@@ -34,14 +34,14 @@ def test_the_slider_shows_every_step_without_the_server(lesson: Page) -> None:
     asked: list[str] = []
     lesson.on("request", lambda request: asked.append(request.url))
     slider = lesson.locator("#sf-learn-steps input[type=range]")
-    expect(slider).to_have_attribute("aria-valuetext", "step 20 of 20")
+    expect(slider).to_have_attribute("aria-valuetext", "step 1 of 20")
     pictures = lesson.locator("#sf-learn-steps img:visible")
     expect(pictures).to_have_count(4)
     marker = lesson.locator("#sf-learn-steps .marker").first
     sources, places = {pictures.nth(2).get_attribute("src")}, {marker.get_attribute("x1")}
     slider.focus()
-    for step in (19, 18, 17):
-        lesson.keyboard.press("ArrowLeft")
+    for step in (2, 3, 4):
+        lesson.keyboard.press("ArrowRight")
         expect(slider).to_have_attribute("aria-valuetext", f"step {step} of 20")
         expect(pictures).to_have_count(4)
         sources.add(pictures.nth(2).get_attribute("src"))
@@ -50,9 +50,80 @@ def test_the_slider_shows_every_step_without_the_server(lesson: Page) -> None:
     lesson.locator("#sf-learn-steps").get_by_role("button", name="Play").click()
     expect(slider).to_have_attribute("aria-valuetext", "step 20 of 20")
     assert [one for one in asked if not one.startswith("data:")] == []
+    expect(lesson.locator("#sf-learn-steps").get_by_role("button", name="Play")).to_be_visible()
     # Nothing of the prompt acts, and nothing of it is worked out.
     chips = lesson.locator(".sf-token b").all_inner_texts()
     assert "".join(chips).replace("start", "").replace("end", "").endswith("{{1+1}}")
+
+
+def show(page: Page, prompt: str) -> None:
+    """Have another lesson drawn, and wait for it."""
+    page.fill("#sf-learn-prompt textarea", prompt)
+    page.click("#sf-learn-show")
+    expect(page.locator(".sf-lesson-of b")).to_have_text(prompt, timeout=WAIT)
+
+
+def test_the_slider_stays_where_somebody_put_it(lesson: Page) -> None:
+    steps = lesson.locator("#sf-learn-steps")
+    slider = steps.locator("input[type=range]")
+    shown = slider.evaluate_handle(
+        """(slider) => () => {
+          const group = slider.closest(".sf-group");
+          const now = [...group.querySelectorAll("figure img[data-step]:not([hidden])")];
+          return [slider.value, ...new Set(now.map((one) => one.dataset.step))].join();
+        }"""
+    )
+    assert shown.evaluate("shown => shown()") == "0,0"
+    slider.focus()
+    for _ in range(6):
+        lesson.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "step 7 of 20")
+    show(lesson, "a frog on a beach")
+    expect(slider).to_have_attribute("aria-valuetext", "step 7 of 20")
+    assert shown.evaluate("shown => shown()") == "6,6"
+    # Of another number of steps it begins where every drawing does; and so it does after it ran through.
+    lesson.get_by_role("button", name="Settings").click()
+    lesson.get_by_label("number input for Steps").fill("3")
+    lesson.keyboard.press("Tab")
+    show(lesson, "a red fox")
+    expect(slider).to_have_attribute("aria-valuetext", "step 1 of 3")
+    assert shown.evaluate("shown => shown()") == "0,0"
+    steps.get_by_role("button", name="Play").click()
+    expect(slider).to_have_attribute("aria-valuetext", "step 3 of 3")
+    show(lesson, "a castle")
+    expect(slider).to_have_attribute("aria-valuetext", "step 1 of 3")
+
+
+def test_the_lesson_before_stays_until_the_next_is_there(lesson: Page) -> None:
+    before = lesson.locator(".sf-lesson-of b").inner_text()
+    lesson.fill("#sf-learn-prompt textarea", "")
+    lesson.click("#sf-learn-show")
+    expect(lesson.locator("#sf-learn-progress [role=alert]")).to_have_text("Say what you would like to see.")
+    expect(lesson.locator(".sf-lesson-of b")).to_have_text(before)
+    show(lesson, "a frog")
+    expect(lesson.locator("#sf-learn-progress")).to_contain_text("Done in")
+
+
+def test_the_format_that_was_chosen_is_remembered(lesson: Page) -> None:
+    chosen = lesson.locator("#sf-learn-format")
+    lesson.get_by_role("button", name="Take it along").click()
+    expect(chosen.get_by_role("radio", name="WebP")).to_be_checked()
+    chosen.get_by_role("radio", name="GIF").check()
+    show(lesson, "a frog on a beach")
+    expect(chosen.get_by_role("radio", name="GIF")).to_be_checked()
+    # In a new tab of the browser as well.
+    lesson.evaluate("sessionStorage.clear()")
+    lesson.reload()
+    lesson.wait_for_selector("#sf-generate", state="attached")
+    go_to(lesson, "Learn")
+    expect(lesson.locator("#sf-learn-steps")).to_be_visible(timeout=WAIT)
+    lesson.get_by_role("button", name="Take it along").click()
+    expect(chosen.get_by_role("radio", name="GIF")).to_be_checked()
+    lesson.click("#sf-learn-make")
+    with lesson.expect_download(timeout=WAIT) as download:
+        lesson.locator("#sf-learn-file a").first.click()
+    assert download.value.suggested_filename.endswith(".gif")
+    chosen.get_by_role("radio", name="WebP").check()  # as others of this browser found it
 
 
 def test_experiments_and_files(lesson: Page) -> None:
@@ -79,7 +150,7 @@ def test_experiments_and_files(lesson: Page) -> None:
     lesson.click("#sf-learn-make")
     with lesson.expect_download() as download:
         lesson.locator("#sf-learn-file a").first.click()
-    assert download.value.suggested_filename.endswith(".gif")
+    assert download.value.suggested_filename.endswith(".webp")
 
 
 def test_a_lesson_is_taken_up_after_a_reload(lesson: Page, request: pytest.FixtureRequest) -> None:
@@ -92,8 +163,8 @@ def test_a_lesson_is_taken_up_after_a_reload(lesson: Page, request: pytest.Fixtu
     expect(lesson.locator(".sf-lesson-of b")).to_contain_text(request.node.name, timeout=WAIT)
     # The slider moves as before, and experiments go on from there.
     slider.focus()
-    lesson.keyboard.press("Home")
-    expect(slider).to_have_attribute("aria-valuetext", "step 1 of 20")
+    lesson.keyboard.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", "step 20 of 20")
     lesson.get_by_role("button", name="Take it along").click()
     lesson.click("#sf-learn-make")
     expect(lesson.locator("#sf-learn-file a").first).to_be_visible(timeout=WAIT)
@@ -104,7 +175,7 @@ def test_what_was_tried_out_is_there_after_a_reload(lesson: Page) -> None:
     lesson.fill("#sf-learn-begin-prompt textarea", "a rabbit")
     lesson.click("#sf-learn-begin-go")
     begun = lesson.locator("#sf-learn-begin input[type=range][aria-valuetext]")
-    expect(begun).to_have_attribute("aria-valuetext", "step 20 of 20", timeout=WAIT)
+    expect(begun).to_have_attribute("aria-valuetext", "step 9 of 20", timeout=WAIT)
     # One that is under way when the page goes.
     lesson.get_by_role("button", name="Put two side by side").click()
     lesson.get_by_label("number of steps").check()
@@ -118,8 +189,8 @@ def test_what_was_tried_out_is_there_after_a_reload(lesson: Page) -> None:
     lesson.get_by_role("button", name="Begin with this picture").click()
     expect(lesson.locator("#sf-learn-begin-prompt textarea")).to_have_value("a rabbit", timeout=WAIT)
     begun.focus()
-    lesson.keyboard.press("Home")
-    expect(begun).to_have_attribute("aria-valuetext", "step 9 of 20")
+    lesson.keyboard.press("End")
+    expect(begun).to_have_attribute("aria-valuetext", "step 20 of 20")
     lesson.get_by_role("button", name="Put two side by side").click()
     expect(lesson.locator("#sf-learn-compare h3").last).to_have_text("4", timeout=WAIT)
     expect(lesson.locator("#sf-learn-other textarea")).to_have_value("4")

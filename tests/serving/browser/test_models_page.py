@@ -54,6 +54,30 @@ def test_a_model_is_found_by_keyboard_loaded_and_converted(served: Served, open_
     draw(page, "a frog")
 
 
+def test_what_was_missing_is_said_until_it_is_there(served: Served, open_page: OpenPage) -> None:
+    page = open_page(served)
+    go_to(page, "Models")
+    expect(page.locator("#sf-models tr[data-key]")).to_have_count(2, timeout=WAIT)
+    notice = page.locator("#sf-models-notice [role=alert]")
+    for button, line in (
+        ("#sf-models-load", "Choose a model that can be drawn with first."),
+        ("#sf-models-give-back", "Choose a model from the list first."),
+    ):
+        page.click(button)
+        expect(notice).to_have_text(line)
+        page.locator("#sf-models").get_by_role("button", name="bundled").click()
+        expect(notice).to_have_count(0)
+        page.reload()
+        page.wait_for_selector("#sf-generate", state="attached")
+        go_to(page, "Models")
+        expect(page.locator("#sf-models tr[data-key]")).to_have_count(2, timeout=WAIT)
+    page.locator("#sf-convert").get_by_role("button", name="Convert").first.click()
+    page.get_by_label("a single file").check()
+    page.locator("#sf-models").get_by_role("button", name="bundled").click()
+    expect(page.get_by_label("a diffusers folder")).to_be_checked(timeout=WAIT)  # what can be written
+    expect(page.locator("#sf-convert-room")).to_contain_text("as bundled-folder;", timeout=WAIT)
+
+
 def test_a_folder_of_models_vanishes_and_the_bundled_one_draws(
     served: Served, open_page: OpenPage, library: Path
 ) -> None:

@@ -3,17 +3,67 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from served_studio import Served
 from sfumato.serving.studio.look import built_in
-from studio_pages import PHONE, WAIT, OpenPage, draw, go_to
+from studio_pages import DESK, PHONE, WAIT, OpenPage, draw, go_to
 
 #: How far things move, as browsers add it up (Layout Instability), but for what somebody's own click moves.
 SHIFTS = """() => { window.moved = 0; new PerformanceObserver((list) => {
   for (const one of list.getEntries()) if (!one.hadRecentInput) window.moved += one.value;
 }).observe({type: "layout-shift", buffered: false}); }"""
 MOST = 0.1  # what the web's own measure (Core Web Vitals) calls good
+
+
+#: Browser contexts, by what they are like.
+SCREENS = {
+    "desk": {"viewport": DESK},
+    "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True, "reduced_motion": "reduce"},
+}
+
+
+def moved(page: Page) -> float:
+    """Return how far things moved since `SHIFTS`, what the next picture of the page shows included."""
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    return page.evaluate("() => { const all = window.moved; window.moved = 0; return all; }")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_nothing_moves_while_a_lesson_is_drawn(studio: Served, open_page: OpenPage, screen: str) -> None:
+    page = open_page(studio, **SCREENS[screen])
+    go_to(page, "Learn")
+    expect(page.locator("#sf-learn-lesson .sf-learn")).to_be_visible()
+    page.evaluate(SHIFTS)
+    for prompt in ("a frog on a beach", f"a rabbit in the snow on a {screen}"):
+        page.fill("#sf-learn-prompt textarea", prompt)
+        page.click("#sf-learn-show")
+        expect(page.locator(".sf-lesson-of b")).to_have_text(prompt, timeout=WAIT)
+        expect(page.locator("#sf-learn-progress")).to_contain_text("Done in")
+        assert moved(page) < MOST
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_nothing_moves_while_a_grid_is_drawn(
+    other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage, screen: str
+) -> None:
+    with other_studio() as served:  # in which nobody drew a grid before
+        page = open_page(served, **SCREENS[screen])
+        go_to(page, "Grid")
+        expect(page.locator("#sf-grid-table")).to_contain_text("one picture for every combination")
+        page.evaluate(SHIFTS)
+        for prompt, values in (("a frog", "2,4,8"), ("a rabbit in the snow", "2,3,4,5,6")):
+            page.fill("#sf-grid-prompt textarea", prompt)
+            page.fill("#sf-grid-across-values textarea, #sf-grid-across-values input", values)
+            page.click("#sf-grid-draw")
+            expect(page.locator("#sf-grid-table caption")).to_contain_text(prompt, timeout=WAIT)
+            number = values.count(",") + 1
+            done = f"{number} of {number} pictures"
+            expect(page.locator("#sf-grid-progress")).to_contain_text(done, timeout=WAIT)
+            expect(page.locator("#sf-grid-sheet a").first).to_be_attached()
+            assert moved(page) < MOST
+        page.close()
 
 
 def test_nothing_moves_while_a_picture_is_drawn(page: Page) -> None:
@@ -86,13 +136,16 @@ def test_a_look_with_a_mode_of_its_own_is_that_in_every_browser(
             page.close()
 
 
-def test_on_learn_the_preview_is_small(page: Page) -> None:
-    go_to(page, "Learn")
+@pytest.mark.parametrize("tab", ["Learn", "Grid"])
+def test_a_preview_beside_the_line_makes_it_no_higher(page: Page, tab: str) -> None:
+    go_to(page, tab)
+    told = page.locator(f"#sf-{tab.lower()}-progress")
     # As previews stand there; whether a drawing has any depends on how long it takes.
-    high = page.locator("#sf-learn-prompt").evaluate("""(field) => {
+    before, after, picture = told.evaluate("""(told) => {
+      const high = (one) => one.getBoundingClientRect().height, before = high(told);
       const picture = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='512' height='512'/>";
-      field.parentElement.insertAdjacentHTML(
-        "beforeend", `<div class="sf-previews"><img alt="" src="${picture}"></div>`);
-      return document.querySelector(".sf-previews").getBoundingClientRect().height;
+      told.querySelector(".prose").innerHTML = `<div class="sf-line">Drawing</div><div class="sf-bar"></div>
+        <div class="sf-previews"><img alt="" src="${picture}"></div>`;
+      return [before, high(told), high(told.querySelector("img"))];
     }""")
-    assert 100 < high < 200
+    assert before == after == picture > 40

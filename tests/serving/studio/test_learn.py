@@ -8,7 +8,9 @@ import gradio as gr
 import pytest
 
 from sfumato.errors import RecipeError
+from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk, open_desk
+from sfumato.serving.jobs import Job
 from sfumato.serving.studio import learn
 from sfumato.serving.studio.learn_forms import EXAMPLES
 from sfumato.serving.studio.look import Look
@@ -70,11 +72,34 @@ def test_show_me_draws_keeps_and_traces(desk: Desk, shown: Any) -> None:
     assert shown.recipe.seed == 7
 
 
+class Shared(dict[str, Any]):
+    """What another thread prunes in the moment between a look at it and what is done about it."""
+
+    def __iter__(self) -> Iterator[str]:
+        seen = [*super().__iter__()]
+        for old in seen[: -learn.MOST_NOTED]:
+            del self[old]
+        return iter(seen)
+
+
+def test_jobs_are_noted_by_several_threads_and_the_oldest_forgotten() -> None:
+    noted = Shared({str(number): None for number in range(learn.MOST_NOTED)})
+    learn.note(noted, Job("new", "me", Recipe(), 0.0), None)
+    assert len(noted) == learn.MOST_NOTED
+    assert "0" not in noted
+    assert "new" in noted
+
+
 def test_what_is_wrong_is_said_in_its_place(parts: dict[str, Any]) -> None:
-    for changes, problem in (({"prompt": " "}, "prompt"), ({"seed": "x"}, "seed")):
+    for changes, problem in (
+        ({"prompt": " "}, WORDS("prompt_needed_edit")),
+        ({"seed": "x"}, f"“{WORDS('seed')}” must be a whole number"),
+        ({"steps": 61}, f"“{WORDS('steps')}” must be at most 60"),
+    ):
         news = list(handler(parts, "show")(None, *{**FORM, **changes}.values()))
-        assert problem in last(news, parts["panel"])
-        assert "sf-problem" in last(news, parts["panel"])
+        assert problem in last(news, parts["progress"])
+        assert "sf-problem" in last(news, parts["progress"])
+        assert not [one for one in news if parts["panel"] in one]  # the lesson before stays
     for name, place, values in (
         ("heat_go", "heat", ()),
         ("mix_go", "mix", ("a rabbit",)),
@@ -182,7 +207,8 @@ def test_what_is_still_drawn_is_followed(parts: dict[str, Any]) -> None:
     next(left)
     left.close()  # the page was left
     news = taken_up(parts)
-    assert "sf-bar" in next(one[parts["panel"]] for one in news if parts["panel"] in one)
+    assert "sf-bar" in next(one[parts["progress"]] for one in news if parts["progress"] in one)
+    assert "Done in" in last(news, parts["progress"])
     assert "a castle" in last(news, parts["panel"])
     assert last(news, parts["mix"]) == ""  # nothing was tried out with this one
     assert last(news, parts["job"]) == ""
@@ -202,6 +228,22 @@ def test_files_to_take_along(parts: dict[str, Any], shown: Any) -> None:
     assert Path(page.value["path"]).read_text().startswith("<!DOCTYPE html>")
 
 
+def test_what_cannot_be_written_is_said_and_leaves_nothing(
+    parts: dict[str, Any], shown: Any, desk: Desk
+) -> None:
+    before = set(desk.handed.iterdir())
+    file, problem = handler(parts, "make")(shown, "TXT", "noisy")
+    assert not file.visible
+    assert "unknown format of animations" in problem
+    assert set(desk.handed.iterdir()) == before
+    desk.handed.rename(desk.handed.with_name("away"))
+    for name, values in (("make", ("WebP", "noisy")), ("page", ())):
+        file, problem = handler(parts, name)(shown, *values)
+        assert not file.visible
+        assert 'role="alert"' in problem
+    desk.handed.with_name("away").rename(desk.handed)
+
+
 def test_stop(parts: dict[str, Any], desk: Desk) -> None:
     handler(parts, "stop")(None, "")  # nothing is drawn yet
     news = handler(parts, "show")(None, *{**FORM, "steps": 60}.values())
@@ -210,6 +252,6 @@ def test_stop(parts: dict[str, Any], desk: Desk) -> None:
         told.append(one)
         if len(told) == 1:
             handler(parts, "stop")(None, one[parts["job"]])
-    assert WORDS("stopped") in last(told, parts["panel"])
-    assert not [one for one in told if parts["shown"] in one]
+    assert WORDS("stopped") in last(told, parts["progress"])
+    assert not [one for one in told if parts["shown"] in one or parts["panel"] in one]
     assert all(one.finished for one in desk.queue.of("me"))

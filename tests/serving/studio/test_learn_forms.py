@@ -11,6 +11,7 @@ from sfumato.recipe.resolve import resolve
 from sfumato.serving.studio.forms import Create, recipe_of_create
 from sfumato.serving.studio.learn_forms import (
     MOST_STEPS,
+    OTHER,
     SHARES,
     Learn,
     begun_at,
@@ -71,8 +72,8 @@ def test_a_mix_leads_from_one_prompt_to_the_other() -> None:
     assert shares == [0.0, *SHARES[1:4], 0.0]
     assert {one.seed for one in made} == {7}
     assert {one.mix.mode for one in made if one.mix is not None} == {"branches"}
-    with pytest.raises(RecipeError, match="other"):
-        mixed(recipe(), "")
+    with pytest.raises(RecipeError, match="other prompt: is missing"):
+        mixed(recipe(), " ")
 
 
 def test_comparing_changes_one_thing() -> None:
@@ -85,5 +86,5 @@ def test_comparing_changes_one_thing() -> None:
 
 @pytest.mark.parametrize("given", ["", "many", "1.5", "²", "-3", "9" * 30])
 def test_what_is_no_number_of_steps(given: str) -> None:
-    with pytest.raises(RecipeError, match=r"steps|other"):
+    with pytest.raises(RecipeError, match=f"{OTHER}: is (empty|no number of steps)"):
         compared(recipe(), "steps", given)

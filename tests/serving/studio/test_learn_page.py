@@ -98,15 +98,16 @@ class Seen(HTMLParser):
         self.text += data
 
 
-def test_a_lesson_shows_the_last_step_and_holds_all() -> None:
+def test_a_lesson_begins_with_the_first_step_and_holds_all() -> None:
     seen = Seen(lesson_of(drawn(), WORDS))
-    assert {*seen.visible} == {"3"}
-    assert {*seen.hidden} == {"0", "1", "2"}
+    assert {*seen.visible} == {"0"}
+    assert {*seen.hidden} == {"1", "2", "3"}
     assert len(seen.hidden) == 3 * len(seen.visible)
     assert len(seen.images) == 3 * 4 + 1
     assert all((one["src"] or "").startswith("data:image/") for one in seen.images)
     (slider,) = seen.inputs
-    assert (slider["type"], slider["max"], slider["aria-valuetext"]) == ("range", "3", "step 4 of 4")
+    assert (slider["type"], slider["max"], slider["aria-valuetext"]) == ("range", "3", "step 1 of 4")
+    assert slider["value"] == "0"
     assert EVIL in seen.text  # as text
     assert "4 steps of DDIM, guidance 2, seed 7" in seen.text
     assert "3 pieces, 13 places of padding" in seen.text

@@ -14,7 +14,14 @@ from sfumato.models.network_tensors import tensors_of
 from sfumato.models.safetensors_header import read_header
 from sfumato.serving.desk import ALONE, Desk, open_desk
 from sfumato.serving.studio import models_convert
-from sfumato.serving.studio.models_convert import Converting, Form, check_room, default_name, plan_of
+from sfumato.serving.studio.models_convert import (
+    Converting,
+    Form,
+    check_room,
+    default_name,
+    other_layout,
+    plan_of,
+)
 from sfumato.serving.studio.models_load import recipe_to_load
 from sfumato.serving.studio.models_shelf import Shelf
 from tiny_families import FAMILIES, write_family
@@ -47,6 +54,18 @@ def shelf(desk: Desk) -> Shelf:
 
 def key(shelf: Shelf, name: str) -> str:
     return next(one.key for one in shelf.items if one.entry.name == name)
+
+
+def test_it_becomes_what_it_is_not_where_that_can_be_written(desk: Desk, shelf: Shelf, library: Path) -> None:
+    frog = shelf.get(key(shelf, "frog"))
+    assert other_layout(frog) == "file"
+    # Their words are their own, and no single file holds them.
+    for name in ("tiny", "bundled"):
+        assert other_layout(shelf.get(key(shelf, name))) == "folder"
+    single = plan_of(Form(frog.key, "file", "", "", "one-file"), shelf, desk.settings)
+    list(Converting(single).draw(recipe_to_load("frog"), 1))
+    shelf.look()
+    assert other_layout(shelf.get(key(shelf, "one-file"))) == "folder"
 
 
 def test_a_folder_becomes_a_single_file_in_the_library(desk: Desk, shelf: Shelf) -> None:
@@ -159,7 +178,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
     plan = plan_of(Form(key(shelf, "frog")), shelf, desk.settings)
     check_room(plan)
     monkeypatch.setattr(models_convert, "SPARE", 10**17)
-    with pytest.raises(OutputError, match="there is too little room") as caught:
+    with pytest.raises(OutputError, match="There is too little room") as caught:
         check_room(plan)
     assert str(desk.settings.data_dir) not in str(caught.value)
     with pytest.raises(OutputError):

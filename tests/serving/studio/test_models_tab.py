@@ -60,7 +60,7 @@ def key_of(tab: Tab, name: str) -> str:
     return next(one.key for one in shelf.items if one.entry.name == name)
 
 
-def choose(tab: Tab, key: str, visitor: str = ALONE) -> tuple[str, str, str, str]:
+def choose(tab: Tab, key: str, visitor: str = ALONE) -> tuple[Any, ...]:
     event = gr.EventData(None, {"key": key})
     return handler(tab[0], tab[1]["table"], "select")(asked_by(visitor), event)
 
@@ -84,15 +84,18 @@ def test_it_shows_what_there_is(desk: Desk, tab: Tab) -> None:
 def test_what_is_chosen_is_told_of_and_can_be_drawn_with(desk: Desk, tab: Tab) -> None:
     lora(desk)
     find(tab)
-    details, estimate, chosen, key = choose(tab, key_of(tab, "tiny"))
+    details, estimate, chosen, key, layout, notice = choose(tab, key_of(tab, "tiny"))
     assert "<h2>tiny</h2>" in details
     assert "Drawing takes about" in estimate
     assert (chosen, key) == ("tiny", key_of(tab, "tiny"))
-    details, estimate, chosen, _ = choose(tab, key_of(tab, "ink"))
+    assert layout == "folder"  # no single file can hold its words
+    assert notice == ""  # what was refused before is over
+    details, estimate, chosen, _, layout, _ = choose(tab, key_of(tab, "ink"))
     assert "<h2>ink</h2>" in details
     assert (estimate, chosen) == ("", "")
+    assert not isinstance(layout, str)
     for wrong in ("", "tiny", "../tiny"):
-        details, _, chosen, key = choose(tab, wrong)
+        details, _, chosen, key, _, _ = choose(tab, wrong)
         assert 'role="alert"' in details
         assert (chosen, key) == ("", "")
 
@@ -106,13 +109,13 @@ def test_visitors_hear_of_no_folder_and_manage_nothing(desk: Desk, tab: Tab) -> 
     assert not shown["convert"].visible
     assert not shown["give_back"].visible
     page, parts = tab
-    details = "".join(choose(tab, key_of(tab, "ink"), VISITOR))
+    details = choose(tab, key_of(tab, "ink"), VISITOR)[0]
     assert str(desk.settings.data_dir) not in details + shown["table"]
-    told, _ = handler(page, parts["give_back"])(asked_by(VISITOR), "tiny")
-    assert WORDS("models_owner_only") in told
+    told = handler(page, parts["give_back"])(asked_by(VISITOR), "tiny")
+    assert WORDS("models_owner_only") in told[parts["notice"]]
     convert = handler(page, parts["do_convert"])
     news = convert(asked_by(VISITOR), key_of(tab, "tiny"), "folder", "", "", "mine")
-    assert WORDS("models_owner_only") in last(news, parts["progress"])
+    assert WORDS("models_owner_only") in last(news, parts["notice"])
     assert desk.queue.of(VISITOR) == ()
     allowed = replace(desk, settings=replace(desk.settings, visitors_manage=True))
     assert models_tab.may_manage(asked_by(VISITOR), allowed)
@@ -123,16 +126,18 @@ def test_a_model_is_loaded_shown_and_given_back(desk: Desk, tab: Tab) -> None:
     page, parts = tab
     assert WORDS("models_now_none") in find(tab)["loaded"]
     load, back = handler(page, parts["load"]), handler(page, parts["give_back"])
-    assert WORDS("cannot_draw") in last(load(asked_by(VISITOR), ""), parts["progress"])
+    assert WORDS("cannot_draw") in last(load(asked_by(VISITOR), ""), parts["notice"])
     news = [*load(asked_by(VISITOR), "tiny")]  # who may draw may load
     assert "Loaded in" in news[-1][parts["progress"]]
+    assert last(iter(news), parts["notice"]) == ""
     assert "tiny (1 MB)" in news[-1][parts["loaded"]]
-    assert any("Loading tiny" in one[parts["progress"]] for one in news)
-    told, loaded = back(asked_by(), "tiny")
-    assert "tiny is given back." in told
-    assert WORDS("models_now_none") in loaded
-    assert 'role="alert"' in back(asked_by(), "tiny")[0]
-    assert 'role="alert"' in back(asked_by(), "")[0]
+    assert any("Loading tiny" in one.get(parts["progress"], "") for one in news)
+    told = back(asked_by(), "tiny")
+    assert "tiny is given back." in told[parts["progress"]]
+    assert WORDS("models_now_none") in told[parts["loaded"]]
+    assert told[parts["notice"]] == ""
+    assert WORDS("models_not_given", "tiny") in back(asked_by(), "tiny")[parts["notice"]]
+    assert WORDS("models_chosen_first") in back(asked_by(), "")[parts["notice"]]
 
 
 def test_a_conversion_is_a_job_and_its_model_is_found(desk: Desk, tab: Tab) -> None:
@@ -146,10 +151,10 @@ def test_a_conversion_is_a_job_and_its_model_is_found(desk: Desk, tab: Tab) -> N
     assert "half is there" in news[-1][parts["progress"]]
     assert ">half</button>" in find(tab)["table"]
     assert "half" in models_tab.drawn_with(desk)
-    again = last(convert(asked_by(), *form), parts["progress"])
-    assert "is there already" in again
-    assert "is there already" in room(asked_by(), *form)
-    nothing = last(convert(asked_by(), "", *form[1:]), parts["progress"])
+    again = last(convert(asked_by(), *form), parts["notice"])
+    assert "“Name” is there already" in again
+    assert "“Name” is there already" in room(asked_by(), *form)
+    nothing = last(convert(asked_by(), "", *form[1:]), parts["notice"])
     assert WORDS("models_chosen_first") in nothing
 
 
@@ -162,7 +167,7 @@ def test_what_is_wrong_names_no_folder(desk: Desk, tab: Tab, monkeypatch: pytest
     assert str(desk.settings.model_dirs[0]) not in told
     monkeypatch.setattr(models_convert, "SPARE", 10**17)
     told = room(asked_by(), key_of(tab, "tiny"), "folder", "", "", "")
-    assert "there is too little room" in told
+    assert "There is too little room" in told
 
 
 def test_hashes_are_shown_when_they_are_taken(desk: Desk, tab: Tab) -> None:

@@ -1,7 +1,6 @@
 """The tab Grid: settings crossed, and a table of pictures that fills while they are drawn."""
 
 import base64
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import MOST_PIXELS, Kept
 from sfumato.serving.jobs import Job
-from sfumato.serving.studio.area import QUIET, News
+from sfumato.serving.studio.binding import QUIET, News
 from sfumato.serving.studio.forms import STYLES, Create, number_of, seed_of, whole_of
 from sfumato.serving.studio.grid_forms import CROSSED, Direction, Grid, cells_of_grid
 from sfumato.serving.studio.look import Look
@@ -53,17 +52,25 @@ MOST_SAID: int = 120  # characters of a label
 
 STYLE: str = """
 .sf-grid { overflow-x: auto; }
-.sf-grid table { border-collapse: separate; border-spacing: 6px; border: 0 !important; }
+/* Columns are as wide, and cells as high, before their pictures are there. */
+.sf-grid table { border-collapse: separate; border-spacing: 6px; border: 0 !important; table-layout: fixed;
+                 width: min(100%, var(--sf-columns) * 326px + var(--sf-head));
+                 min-width: calc(var(--sf-columns) * 102px + var(--sf-head)); }
+.sf-grid col.sf-head { width: var(--sf-head); }
 .sf-grid caption { text-align: left; padding: 4px 6px; overflow-wrap: anywhere; }
 .sf-grid :is(th, td) { border: 0 !important; padding: 4px !important; }
 .sf-grid th { color: var(--body-text-color); text-align: left; max-width: 14rem; overflow-wrap: break-word;
               background: none !important; }
 .sf-grid th span { display: block; font-weight: 400; color: var(--body-text-color-subdued); }
 .sf-grid thead th { vertical-align: bottom; }
-.sf-grid tbody td { min-width: 96px; height: 64px; vertical-align: top; border-radius: var(--block-radius);
+.sf-grid tbody td { vertical-align: top; border-radius: var(--block-radius);
                     background: var(--background-fill-secondary); }
+.sf-grid td > div { aspect-ratio: var(--sf-shape); overflow: auto; }
 .sf-grid thead td { background: none !important; }
-.sf-grid img { display: block; width: 100%; max-width: 320px; border-radius: var(--block-radius); }
+.sf-grid img { display: block; width: 100%; height: 100%; margin: 0; object-fit: contain;
+               border-radius: var(--block-radius); }
+.sf-grid-nothing { min-height: 15rem; padding: 1rem; border: 1px dashed var(--border-color-primary);
+                   border-radius: 8px; color: var(--body-text-color-subdued); }
 """
 
 
@@ -113,9 +120,9 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 )
             with gr.Accordion(words("advanced"), open=False):
                 parts |= _shared(desk, words)
-        with gr.Column(scale=6, min_width=320):
-            parts["progress"] = gr.HTML("", elem_id="sf-grid-progress", padding=False)
-            parts["table"] = gr.HTML("", elem_id="sf-grid-table", padding=False)
+        with gr.Column(scale=6, min_width=320), gr.Column(elem_classes="sf-place"):
+            parts["progress"] = gr.HTML("", elem_id="sf-grid-progress", elem_classes="sf-told", padding=False)
+            parts["table"] = gr.HTML(nothing_yet(words), elem_id="sf-grid-table", padding=False)
             parts["sheet"] = gr.File(
                 label=words("grid_sheet"), interactive=False, visible=False, elem_id="sf-grid-sheet"
             )
@@ -165,8 +172,15 @@ def form_of(values: Mapping[str, Any]) -> Grid:
     return Grid(shared, across, down)
 
 
-def table_of(layout: Layout, shown: Mapping[Place, str]) -> str:
-    """Return the table, with the HTML that is `shown` in each cell; what is missing stays empty."""
+def nothing_yet(words: Words) -> str:
+    """Return what stands where the table will stand."""
+    return f'<div class="sf-grid-nothing">{escape(words("grid_nothing"))}</div>'
+
+
+def table_of(layout: Layout, shown: Mapping[Place, str], shape: str = "1") -> str:
+    """Return the table, with the HTML that is `shown` in each cell; what is missing stays empty. All cells
+    have the `shape` of a picture, width / height.
+    """
     across, down = layout.across, layout.down
     head = "".join(f'<th scope="col">{_said(across.name, value)}</th>' for value in across.values)
     corner = "" if down is None else "<td></td>"
@@ -174,13 +188,21 @@ def table_of(layout: Layout, shown: Mapping[Place, str]) -> str:
     for row, value in enumerate(("",) if down is None else down.values):
         label = "" if down is None else f'<th scope="row">{_said(down.name, value)}</th>'
         cells = (shown.get((0, row, column), "") for column in range(len(across.values)))
-        rows.append(f"<tr>{label}{''.join(f'<td>{one}</td>' for one in cells)}</tr>")
+        rows.append(f"<tr>{label}{''.join(f'<td><div>{one}</div></td>' for one in cells)}</tr>")
     caption = f"<caption>{escape(layout.title[:MOST_SAID])}<br>{escape(layout.facts)}</caption>"
+    columns = '<col class="sf-head">' * (down is not None) + f'<col span="{len(across.values)}">'
+    measures = f"--sf-columns: {len(across.values)}; --sf-head: {0 if down is None else 7}rem; "
     # A place of its own to scroll in has to be reached by the keyboard as well.
     return (
         '<div class="sf-grid" tabindex="0" role="region" aria-label="grid">'
-        f"<table>{caption}<thead><tr>{corner}{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<table style="{measures}--sf-shape: {shape}">{caption}<colgroup>{columns}</colgroup>'
+        f"<thead><tr>{corner}{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def shape_of(cells: Sequence[Cell]) -> str:
+    """Return the shape that has room for the pictures of all cells, as CSS says it."""
+    return f"{max(one.resolved.width for one in cells)} / {max(one.resolved.height for one in cells)}"
 
 
 def _said(name: str, value: str) -> str:
@@ -207,7 +229,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     def follow(begun: Begun, owner: str) -> News:
         yield {
             parts["jobs"]: tuple(job.id for job in begun.jobs),
-            parts["table"]: table_of(begun.layout, {}),
+            parts["table"]: table_of(begun.layout, {}, shape_of(begun.cells)),
             parts["sheet"]: gr.File(value=None, visible=False),
         }
         try:
@@ -256,7 +278,7 @@ def _followed(desk: Desk, words: Words, parts: Parts, begun: Begun, owner: str) 
             shown[cell.place] = _picture(desk, there[cell.place])
         elif now.state == "failed":
             shown[cell.place] = problem_of(now.problem or "")
-        yield {parts["table"]: table_of(layout, shown)}
+        yield {parts["table"]: table_of(layout, shown, shape_of(cells))}
     done = words("grid_done", len(there), len(cells)) if there else words("grid_done_none")
     line = escape(done)
     news: dict[Any, Any] = {parts["progress"]: f'<div class="sf-line" role="status">{line}</div>'}
@@ -274,6 +296,6 @@ def _sheet(desk: Desk, layout: Layout, there: Mapping[Place, Kept]) -> Path:
     """Return a file with all pictures on one sheet."""
     size = max(one.width for one in there.values()), max(one.height for one in there.values())
     pictures = ((place, open_picture(one.path, MOST_PIXELS)) for place, one in there.items())
-    path = Path(tempfile.mkdtemp(dir=desk.handed)) / SHEET
-    save_picture(draw_sheet(layout, size, pictures), path)
-    return path
+    with desk.new_folder() as folder:
+        save_picture(draw_sheet(layout, size, pictures), folder / SHEET)
+    return folder / SHEET

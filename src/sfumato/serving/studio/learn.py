@@ -1,6 +1,5 @@
 """The tab Learn: a drawing from the inside, and experiments with it."""
 
-import tempfile
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -46,14 +45,23 @@ ASKED: Final = tuple(name for fields in FIELDS.values() for name in fields)  # o
 MOST_NOTED: Final = 512  # jobs that are remembered: more than can wait
 #: Jobs of this tab that a page, or one in another look, may take up: what each tries out, with which trace.
 #: None stands for a lesson.
-_NOTED: Final[WeakKeyDictionary[Desk, dict[str, tuple[Asked, Path] | None]]] = WeakKeyDictionary()
+Noted: TypeAlias = dict[str, tuple[Asked, Path] | None]
+_NOTED: Final[WeakKeyDictionary[Desk, Noted]] = WeakKeyDictionary()
 
 
 def build(desk: Desk, words: Words, look: Look) -> Parts:
     """Make the tab, in the place that is open, and return its parts."""
     parts = lay_out(find_model(BUNDLED, desk.settings).defaults, words, look)
     _connect(desk, words, parts)
+    parts["late"] = [parts["format"]]  # which the browser remembers for all tabs
     return parts
+
+
+def note(noted: Noted, job: Job, what: tuple[Asked, Path] | None) -> None:
+    """Write down what a job tries out, and forget the oldest; for several threads at once."""
+    noted[job.id] = what
+    for old in [*noted][:-MOST_NOTED]:
+        noted.pop(old, None)  # another thread may have forgotten it
 
 
 def form_of(values: Mapping[str, Any]) -> Learn:
@@ -72,22 +80,20 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     noted = _NOTED.setdefault(desk, {})
     begun_with = {name: parts[name].value for name in ASKED}
 
-    def drawn(place: str, make: Callable[[], Work], tell: Callable[[Any], Parts], owner: str) -> News:
+    def drawn(place: str, make: Callable[[], Work], tell: Callable[[Any, Job], Parts], owner: str) -> News:
         """Yield what is to be seen in the part `place` while the work that `make` returns is drawn, and what
-        `tell` tells of it at the end, by the names of parts; what is wrong is said there too.
+        `tell` tells of it and its job at the end, by the names of parts; what is wrong is said there too.
         """
         try:
             work = make()
             job = desk.queue.submit(work.recipes[0], owner, work.draw)
         except SfumatoError as error:
-            yield {parts[place]: problem_of(error)}
+            yield {parts[place]: problem_of(error, words)}
             return
-        noted[job.id] = (work.asked, work.shown.trace) if isinstance(work, Trial) else None
-        for old in [*noted][:-MOST_NOTED]:
-            del noted[old]
+        note(noted, job, (work.asked, work.shown.trace) if isinstance(work, Trial) else None)
         job = yield from following(place, job)
         if job.state == "done":
-            yield told({**tell(work), "job": ""})
+            yield told({**tell(work, job), "job": ""})
 
     def following(place: str, job: Job) -> Generator[dict[Any, Any], None, Job]:
         """Yield how `job` goes until it is finished, and return how it ended."""
@@ -107,7 +113,11 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             recipe = recipe_of_learn(form_of(dict(zip(FORM, values, strict=True))))
             return KeptLesson(desk.settings, desk.models, (recipe,), keeps=True, owner=owner, traces=traces)
 
-        yield from drawn("panel", make, lambda work: lesson_told(work.shown), owner)
+        def tell(work: KeptLesson, job: Job) -> Parts:
+            return {**lesson_told(work.shown), "progress": progress_of(job, words)}
+
+        # The lesson before stays until this one is there: nothing moves meanwhile.
+        yield from drawn("progress", make, tell, owner)
 
     def lesson_told(now: Shown) -> Parts:
         steps = now.drawn.resolved.steps
@@ -128,12 +138,13 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         if shown is not None or number:
             return
         owner = visitor_of(request)
-        left = [one for one in desk.queue.of(owner) if one.id in noted and not one.finished]
-        lessons = [one for one in left if noted[one.id] is None]
+        known = noted.copy()  # other threads forget the oldest
+        left = [one for one in desk.queue.of(owner) if one.id in known and not one.finished]
+        lessons = [one for one in left if known[one.id] is None]
         if lessons:
-            job = yield from following("panel", lessons[-1])
-            if job.state != "done":
-                return
+            job = yield from following("progress", lessons[-1])
+            if job.state == "done":
+                yield {parts["progress"]: progress_of(job, words)}
         found = newest(traces.folder, owner)
         if found is None:
             return
@@ -178,7 +189,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         """Yield how those of the jobs `left` go that try something out with `found`, one after the other."""
         running: list[tuple[Asked, Job]] = []
         for job in left:
-            match noted[job.id]:
+            match noted.get(job.id):
                 case (asked, trace) if trace == found.trace:
                     running.append((asked, job))
                 case _:
@@ -201,7 +212,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
                 known = _known(shown, words)
                 return trial_of(Asked.of(kind, values), known, desk.settings, desk.models, owner)
 
-            def tell(work: Trial) -> Parts:
+            def tell(work: Trial, job: Job) -> Parts:
                 return {kind: page_of(work.tried, work.shown, words)}
 
             yield from drawn(kind, make, tell, owner)
@@ -218,12 +229,12 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     def export(shown: Shown | None, suffix: str, way: Any) -> tuple[Any, str]:
         try:
             known = _known(shown, words)
-            folder = Path(tempfile.mkdtemp(dir=desk.handed))
-            path = folder / f"{slug(known.drawn.resolved)}.{suffix.lower()}"
-            animate(known.trace, known.drawn.resolved, known.drawn.backend, way, path)
+            with desk.new_folder() as folder:
+                path = folder / f"{slug(known.drawn.resolved)}.{suffix.lower()}"
+                animate(known.trace, known.drawn.resolved, known.drawn.backend, way, path)
             return gr.File(str(path), visible=True), ""
         except SfumatoError as error:
-            return gr.File(None, visible=False), problem_of(error)
+            return gr.File(None, visible=False), problem_of(error, words)
 
     def page(shown: Shown | None) -> tuple[Any, str]:
         try:
@@ -232,11 +243,11 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
                 raise RecipeError(words("learn_first"))
             return gr.File(str(desk.show(known.trace / PAGE)), visible=True), ""
         except SfumatoError as error:
-            return gr.File(None, visible=False), problem_of(error)
+            return gr.File(None, visible=False), problem_of(error, words)
 
     shown, job = parts["shown"], parts["job"]
     form, asked = ([parts[name] for name in names] for names in (FORM, ASKED))
-    outputs = [shown, job, *(parts[name] for name in ("panel", "begin_step", "file", *KINDS))]
+    outputs = [shown, job, *(parts[name] for name in ("progress", "panel", "begin_step", "file", *KINDS))]
     others = [one for one in asked if one is not parts["begin_step"]]
     parts["find"] = (take_up, [shown, job, *asked], [*outputs, *others])
     gr.on([parts["show"].click, parts["prompt"].submit], show, form, outputs, **QUIET)

@@ -34,10 +34,9 @@ def arrows_of(bearings: Sequence[Bearing | None], guidance: float, words: Words)
     # In the middle of what is free.
     left = _EDGE - min(xs) * scale + (room[0] - (max(xs) - min(xs)) * scale) / 2
     bottom = _HEIGHT - _EDGE + min(ys) * scale
-    last = len(bearings) - 1
     shown = ""
     for place, bearing in enumerate(bearings):
-        hidden = "" if place == last else " hidden"
+        hidden = " hidden" if place else ""
         inside = "" if bearing is None else _drawn(bearing, guidance, scale, (left, bottom), words)
         shown += f'<div data-step="{place}"{hidden}>{inside}</div>'
     return f"<figure><h3>{title}</h3>{shown}</figure>"

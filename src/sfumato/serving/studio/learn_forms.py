@@ -12,6 +12,7 @@ from sfumato.serving.studio.forms import Create, recipe_of_create
 
 MOST_STEPS: Final = 60  # whose frames a page holds without growing slow
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+OTHER: Final = "learn_compare_other"  # the field for what a picture is put beside, as the page names it
 Compared = Literal["prompt", "sampler", "steps"]
 COMPARED: Final[tuple[Compared, ...]] = ("prompt", "sampler", "steps")
 #: Prompts to begin with, in words that the bundled model knows.
@@ -63,7 +64,9 @@ def mixed(recipe: Recipe, other: str) -> tuple[Recipe, ...]:
     """Return five recipes that lead from the prompt of `recipe` to `other`, by the shares `SHARES` of its
     predictions, all with one noise. Raises RecipeError.
     """
-    text, last = _text(recipe), _given(other)
+    if not other.strip():
+        raise RecipeError("is missing", field="other prompt", hint="Say what is to be mixed in.")
+    text, last = _text(recipe), other.strip()
     recipes: list[Recipe] = []
     for share in SHARES:
         if share in (0.0, 1.0):
@@ -80,7 +83,9 @@ def compared(recipe: Recipe, what: Compared, other: str) -> Recipe:
     """Return `recipe` with another prompt, sampler or number of steps, and the same seed. Raises RecipeError
     for what is none.
     """
-    given = _given(other)
+    given = other.strip()
+    if not given:
+        raise RecipeError("is empty", field=OTHER, hint="Say what the picture is to be put beside.")
     if what == "prompt":
         text = _text(recipe).model_copy(update={"prompt": given})
         return recipe.model_copy(update={"parts": (text,)})
@@ -88,21 +93,17 @@ def compared(recipe: Recipe, what: Compared, other: str) -> Recipe:
         return recipe.model_copy(update={"sampler": given})
     if not (given.isascii() and given.isdecimal() and len(given) < 10):
         hint = f"Give a whole number from 1 to {MOST_STEPS}."
-        raise RecipeError("is no number of steps", field="steps", value=other, hint=hint)
+        raise RecipeError("is no number of steps", field=OTHER, value=other, hint=hint)
     return recipe.model_copy(update={"steps": _check_steps(int(given))})
 
 
 def _check_steps(steps: int) -> int:
-    if not 1 <= steps <= MOST_STEPS:
+    if steps < 1:
+        raise RecipeError("must be at least 1", field="steps", value=steps)
+    if steps > MOST_STEPS:
         hint = "Every step has pictures on this page; the tab Create draws more."
-        raise RecipeError(f"must be 1 to {MOST_STEPS} here", field="steps", value=steps, hint=hint)
+        raise RecipeError(f"must be at most {MOST_STEPS}", field="steps", value=steps, hint=hint)
     return steps
-
-
-def _given(other: str) -> str:
-    if not other.strip():
-        raise RecipeError("is empty", field="other", hint="Say what the first one is to be put beside.")
-    return other.strip()
 
 
 def _text(recipe: Recipe) -> TextPart:

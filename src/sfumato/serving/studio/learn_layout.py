@@ -9,6 +9,7 @@ import gradio as gr
 from sfumato.models.backends.selection import TORCH_STACK
 from sfumato.recipe.labels import SAMPLER_LABELS
 from sfumato.recipe.model_defaults import ModelDefaults
+from sfumato.serving.studio.film_box import format_of
 from sfumato.serving.studio.learn_forms import COMPARED, EXAMPLES, MOST_STEPS
 from sfumato.serving.studio.learn_look import SCRIPT
 from sfumato.serving.studio.learn_page import about, nothing_yet, schedule_of
@@ -55,7 +56,9 @@ def lay_out(own: ModelDefaults, words: Words, look: Look) -> Parts:
         parts["seed"] = gr.Textbox(
             "", label=words("seed"), info=words("seed_info"), max_lines=1, elem_id="sf-learn-seed"
         )
-    parts["panel"] = _panel("lesson", nothing_yet(words))
+    with gr.Column(elem_classes=["sf-place", "sf-whole"]):
+        parts["progress"] = gr.HTML("", elem_id="sf-learn-progress", elem_classes="sf-told", padding=False)
+        parts["panel"] = _panel("lesson", nothing_yet(words))
     with gr.Accordion(words("learn_export"), open=False):
         parts |= _export(words)
     gr.HTML(f'<div class="sf-learn"><h2>{escape(words("learn_more"))}</h2></div>', padding=False)
@@ -69,17 +72,11 @@ def _panel(name: str, value: str = "") -> gr.HTML:
 
 
 def _export(words: Words) -> Parts:
-    video = find_spec("av") is not None
-    formats = ["GIF", "WebP", *(["MP4"] if video else [])]
     ways = [(words("learn_shown_x0"), "x0"), (words("learn_shown_noisy"), "noisy")]
     parts: Parts = {}
     with gr.Row(equal_height=True):
-        parts["format"] = gr.Radio(
-            formats,
-            value=formats[0],
-            label=words("learn_format"),
-            info=None if video else words("learn_video_needs"),
-        )
+        with gr.Column():
+            parts["format"] = format_of(words, "sf-learn-format")
         parts["way"] = gr.Radio(ways, value="x0", label=words("learn_shown"))
     with gr.Row():
         parts["make"] = gr.Button(words("learn_make"), elem_id="sf-learn-make")

@@ -8,6 +8,9 @@ from typing import Final
 from sfumato.imaging.plots import LEFT, RIGHT, WIDTH
 
 # Bound to the component, which stays when its content changes. x of a step is the rule of `line_plot`.
+# `put` is where somebody put the slider, of how many places: there it stays when as many are drawn again.
+# Gradio 6.31 writes what is drawn again into the elements of what was there: a slider that was moved would
+# stay while its pictures begin anew.
 SCRIPT: Final = f"""
 const show = (group, step) => {{
   for (const one of group.querySelectorAll("[data-step]"))
@@ -33,10 +36,27 @@ const stop = (button) => {{
   playing.delete(button);
   button.textContent = button.dataset.play;
 }};
+let put = null;
+const remember = (slider) => {{ put = {{step: Number(slider.value), max: slider.max}}; }};
+const seen = new WeakMap();
+new MutationObserver(() => {{
+  for (const group of element.querySelectorAll(".sf-group")) {{
+    const slider = group.querySelector("input[type=range]");
+    const source = group.querySelector("img")?.src;
+    if (!slider || seen.get(group) === source) continue;
+    seen.set(group, source);
+    [...playing.keys()].forEach(stop);
+    if (put?.max !== slider.max) put = null;
+    show(group, put ? put.step : Number(slider.defaultValue));
+  }}
+}}).observe(element, {{subtree: true, childList: true, attributes: true, attributeFilter: ["src"]}});
 element.addEventListener("input", (event) => {{
   const group = event.target.closest(".sf-group");
   if (!group) return;
-  if (event.target.type === "range") show(group, Number(event.target.value));
+  if (event.target.type === "range") {{
+    show(group, Number(event.target.value));
+    remember(event.target);
+  }}
   if (event.target.type === "checkbox") show(group, event.target.checked ? 1 : 0);
 }});
 element.addEventListener("click", (event) => {{
@@ -45,8 +65,13 @@ element.addEventListener("click", (event) => {{
   if (!group) return;
   if (button.dataset.pick !== undefined) show(group, Number(button.dataset.pick));
   if (button.dataset.play === undefined) return;
-  if (playing.has(button)) {{ stop(button); return; }}
   const slider = group.querySelector("input[type=range]");
+  if (playing.has(button)) {{
+    stop(button);
+    remember(slider);
+    return;
+  }}
+  put = null;
   const last = Number(slider.max);
   show(group, Number(slider.value) === last ? 0 : Number(slider.value));
   button.textContent = button.dataset.pause;
@@ -57,7 +82,7 @@ element.addEventListener("click", (event) => {{
 }});
 """
 STYLE: Final = """
-.sf-learn { color: var(--body-text-color); }
+.sf-learn { color: var(--body-text-color); display: flow-root; }
 .sf-learn [hidden] { display: none !important; }
 /* Flush with the fields around it. */
 .html-container:has(> .prose > .sf-learn), #sf-learn-examples .html-container { padding: 0 !important; }
@@ -73,7 +98,16 @@ STYLE: Final = """
 .sf-learn .sf-lesson-of span { color: var(--body-text-color-subdued); }
 .sf-nothing { border: 1px dashed var(--border-color-primary); border-radius: 8px; padding: .4rem 1rem; }
 .sf-nothing ol { padding-left: 1.4rem; margin: .4rem 0; list-style: decimal; }
-.sf-nothing li { margin: .3rem 0; color: var(--body-text-color); }
+.sf-nothing li { margin: .3rem 0 1rem; color: var(--body-text-color); }
+/* Frames where it will stand: pieces of the prompt, four pictures, arrows. */
+.sf-frames { display: flex; flex-wrap: wrap; gap: .4rem; margin: .5rem 0; }
+.sf-frames i { width: 3.4rem; height: 2.6rem; border-radius: 6px;
+  border: 1px dashed var(--border-color-primary); }
+li:nth-child(2) > .sf-frames { display: grid; gap: .8rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(11rem, 44%), 1fr)); }
+li:nth-child(2) > .sf-frames i { width: auto; height: auto; aspect-ratio: 1; max-width: 24rem; }
+li:nth-child(3) > .sf-frames i { width: min(100%, 26rem); height: 12rem; }
+li:nth-child(3) > .sf-frames i ~ i { display: none; }
 .sf-slide { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center; margin: .5rem 0; }
 /* The slider stays in sight while its curves and arrows are looked at. */
 .gradio-container { overflow: clip !important; }

@@ -36,8 +36,10 @@ def lesson_of(drawn: Drawn, words: Words) -> str:
 
 def nothing_yet(words: Words) -> str:
     """Return what stands there before anything was drawn: what there will be to see."""
+    # About where it will stand, in frames that nobody has to hear of.
+    frames = f'<div class="sf-frames" aria-hidden="true">{"<i></i>" * 4}</div>'
     items = "".join(
-        f"<li><b>{escape(words(name))}</b><br>{escape(words(f'{name}_short'))}</li>"
+        f"<li><b>{escape(words(name))}</b><br>{escape(words(f'{name}_short'))}{frames}</li>"
         for name in ("learn_words", "learn_steps", "learn_arrows")
     )
     return f'<div class="sf-learn sf-nothing"><p>{escape(words("learn_nothing"))}</p><ol>{items}</ol></div>'
@@ -221,9 +223,8 @@ def _steps_of(drawn: Drawn, words: Words) -> str:
     frames = drawn.frames
     if not frames:
         return ""
-    last = len(frames) - 1
     channels = len(frames[0].row.mean)
-    coarse = _images([one.channels for one in frames], [""] * len(frames), last, coarse=True)
+    coarse = _images([one.channels for one in frames], [""] * len(frames), 0, coarse=True)
     figures = (
         f"<figure>{coarse}<figcaption>{escape(words('learn_channels', channels))}</figcaption></figure>",
         _stack([one.noisy for one in frames], words("learn_noisy")),
@@ -232,8 +233,7 @@ def _steps_of(drawn: Drawn, words: Words) -> str:
     )
     arrows = arrows_of([one.bearing for one in frames], drawn.resolved.guidance, words)
     numbers = "".join(
-        f'<dl class="sf-now" data-step="{place}"{"" if place == last else " hidden"}>'
-        f"{_numbers(one, words)}</dl>"
+        f'<dl class="sf-now" data-step="{place}"{" hidden" if place else ""}>{_numbers(one, words)}</dl>'
         for place, one in enumerate(frames)
     )
     return (
@@ -306,9 +306,11 @@ def _labels(frames: Sequence[Frame], words: Words) -> list[str]:
     return [words("learn_step_of", one.row.step + 1, one.row.num_steps) for one in frames]
 
 
-def _slider(labels: Sequence[str], label: str, words: Words, at: int | None = None) -> str:
+def _slider(labels: Sequence[str], label: str, words: Words, at: int = 0) -> str:
+    """Return a slider that begins at place `at`: with the first step, as a drawing does. What became of it is
+    in sight anyway.
+    """
     last = len(labels) - 1
-    at = last if at is None else at
     play, pause = escape(words("learn_play")), escape(words("learn_pause"))
     return (
         f'<div class="sf-slide"><button type="button" data-play="{play}" data-pause="{pause}">{play}</button>'
@@ -324,10 +326,9 @@ def _spans(labels: Sequence[str], at: int) -> str:
     )
 
 
-def _stack(pictures: Sequence[Bytes], caption: str, labels: Sequence[str] | None = None) -> str:
-    """Return a figure with the pictures of all steps, one of which is to be seen."""
-    at = len(pictures) - 1 if labels is None else len(pictures) // 2
-    return _figure(_images(pictures, [caption] * len(pictures) if labels is None else labels, at), caption)
+def _stack(pictures: Sequence[Bytes], caption: str) -> str:
+    """Return a figure with the pictures of all steps, the first of which is to be seen."""
+    return _figure(_images(pictures, [caption] * len(pictures), 0), caption)
 
 
 def _images(pictures: Sequence[Bytes], alts: Sequence[str], at: int, *, coarse: bool = False) -> str:

@@ -87,7 +87,6 @@ LEARN: Final[Mapping[str, str]] = {
     "al. 2023, arXiv 2312.12487 (how they come together).",
     "learn_export": "Take it along",
     "learn_format": "Format",
-    "learn_video_needs": 'For MP4 as well, run: pip install "sfumato[video]"',
     "learn_shown": "What is seen on the way",
     "learn_shown_x0": "what the network expects",
     "learn_shown_noisy": "the noisy latent",

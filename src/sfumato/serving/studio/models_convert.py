@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from sfumato.errors import InputError, OutputError
+from sfumato.errors import InputError, OutputError, SfumatoError
 from sfumato.imaging.writing import make_folder
 from sfumato.models.converting import (
     Converted,
@@ -21,7 +21,7 @@ from sfumato.models.converting import (
     writing_folder,
     writing_single,
 )
-from sfumato.models.facts import VAE
+from sfumato.models.facts import FOLDER, VAE
 from sfumato.models.files import ModelFiles
 from sfumato.models.folders import BUNDLED, known_folders
 from sfumato.models.network_tensors import DTYPES
@@ -116,6 +116,17 @@ def plan_of(form: Form, shelf: Shelf, settings: Settings) -> Plan:
     return Plan(files, output, form.layout, dtype, num_bytes_of(files, dtype))
 
 
+def other_layout(item: Item) -> Layout:
+    """Return the layout that a model has not, where it can be written: any model can be a folder."""
+    if item.entry.kind != FOLDER:
+        return "folder"
+    try:
+        check_single(files_to_convert(item.entry.path, None))
+    except SfumatoError:
+        return "folder"
+    return "file"
+
+
 def default_name(item: Item, form: Form) -> str:
     """Return what a conversion is called where nobody says."""
     short = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}.get(form.dtype, "")
@@ -130,7 +141,7 @@ def free_on_disk(folder: Path) -> int:
         return shutil.disk_usage(there).free
     except OSError as error:
         hint = "Does the folder of SFUMATO_HOME still exist?"
-        raise OutputError("cannot be looked at", field="disk", value=there.name, hint=hint) from error
+        raise OutputError("This disk cannot be looked at", hint=hint) from error
 
 
 def check_room(plan: Plan) -> None:
@@ -138,10 +149,8 @@ def check_room(plan: Plan) -> None:
     free = free_on_disk(plan.output.parent)
     if plan.num_bytes + SPARE > free:
         raise OutputError(
-            f"there is too little room: about {plan.num_bytes / 1e9:.1f} GB are needed, {SPARE / 1e9:.1f} "
-            f"GB stay free, and {free / 1e9:.1f} GB are left",
-            field="disk",
-            value=plan.output.name,
+            f"There is too little room on this disk: about {plan.num_bytes / 1e9:.1f} GB are needed, "
+            f"{SPARE / 1e9:.1f} GB stay free, and {free / 1e9:.1f} GB are left",
             hint="Free some space, or choose float16.",
         )
 

@@ -73,6 +73,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 parts["load"] = gr.Button(words("models_load"), elem_id="sf-models-load")
                 parts["give_back"] = gr.Button(words("models_give_back"), elem_id="sf-models-give-back")
                 parts["stop"] = gr.Button(words("stop"), variant="stop", elem_classes="sf-stop")
+            parts["notice"] = gr.HTML("", elem_id="sf-models-notice", padding=False)
             parts["progress"] = gr.HTML("", elem_id="sf-models-progress", padding=False)
             parts["loaded"] = gr.HTML("", elem_id="sf-models-loaded", padding=False)
             with gr.Accordion(words("models_convert"), open=False, elem_id="sf-convert") as convert:
@@ -149,14 +150,15 @@ def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
             digest,
         )
 
-    def choose(request: gr.Request, event: gr.EventData) -> tuple[str, str, str, str]:
+    def choose(request: gr.Request, event: gr.EventData) -> tuple[Any, ...]:
         told: Any = event
         try:
             item = shelf.get(str(told.key))
         except (NotFoundError, AttributeError):
-            return problem_of(words("models_left")), "", "", ""
+            return problem_of(words("models_left")), "", "", "", gr.skip(), ""
         details = _details(item, desk, words, told=visitor_of(request) == ALONE)
-        return (*details, item.entry.name if item.draws else "", item.key)
+        layout = models_convert.other_layout(item) if item.draws else gr.skip()
+        return (*details, item.entry.name if item.draws else "", item.key, layout, "")
 
     asked = [parts["search"], parts["kind"], parts["key"]]
     parts["find"] = (find, asked, [*shown, *owned])
@@ -167,21 +169,22 @@ def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
     told = gr.State(0)  # of the table that this page shows
     ticked = [parts["where"], parts["table"], parts["timer"], told]
     parts["timer"].tick(tick, [*asked, told], ticked, **QUIET)
-    about = [parts[name] for name in ("details", "estimate", "chosen", "key")]
+    about = [parts[name] for name in ("details", "estimate", "chosen", "key", "layout", "notice")]
     parts["table"].select(choose, None, about, **QUIET)
 
 
 def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
     shelf: Shelf = parts["shelf"]
-    outputs = [parts["progress"], parts["loaded"], parts["job"]]
+    outputs = [parts["progress"], parts["loaded"], parts["job"], parts["notice"]]
 
     def followed(name: str, owner: str, draw: Draw, title: str, told: Callable[[], str]) -> News:
         """Yield what is to be seen of a job, and `told` in the end."""
         try:
             job = desk.queue.submit(recipe_to_load(name), owner, draw, title=title)
         except SfumatoError as error:
-            yield {parts["progress"]: problem_of(error)}
+            yield {parts["notice"]: problem_of(error, words)}
             return
+        yield {parts["notice"]: ""}
         for now in desk.queue.follow(job.id, owner):
             shown = told() if now.state == "done" else progress_of(now, words)
             loaded = loaded_of(desk.models.models, words)
@@ -189,7 +192,7 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
 
     def load(request: gr.Request, name: str) -> News:
         if not name:
-            yield {parts["progress"]: problem_of(words("cannot_draw"))}
+            yield {parts["notice"]: problem_of(words("cannot_draw"))}
             return
         warming = Warming(desk.settings, desk.models)
 
@@ -199,16 +202,19 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
 
         yield from followed(name, visitor_of(request), warming.draw, words("models_loading", name), told)
 
-    def give_back(request: gr.Request, name: str) -> tuple[str, str]:
+    def give_back(request: gr.Request, name: str) -> dict[Any, Any]:
         if not may_manage(request, desk):
-            return problem_of(words("models_owner_only")), loaded_of(desk.models.models, words)
+            return {parts["notice"]: problem_of(words("models_owner_only"))}
+        if not name:
+            return {parts["notice"]: problem_of(words("models_chosen_first"))}
         before = resident_memory()
-        if not name or not desk.models.drop(name):
-            told = problem_of(words("models_not_given", name) if name else words("models_chosen_first"))
-        else:
-            memory = memory_line(before, resident_memory(), words)
-            told = _line(f"{words('models_given_back', name)} {memory}")
-        return told, loaded_of(desk.models.models, words)
+        loaded = desk.models.drop(name)
+        news = {parts["loaded"]: loaded_of(desk.models.models, words)}
+        if not loaded:
+            return news | {parts["notice"]: problem_of(words("models_not_given", name))}
+        memory = memory_line(before, resident_memory(), words)
+        told = _line(f"{words('models_given_back', name)} {memory}")
+        return news | {parts["progress"]: told, parts["notice"]: ""}
 
     def stop(request: gr.Request, number: str) -> None:
         with suppress(NotFoundError):  # finished long ago, and forgotten
@@ -227,7 +233,7 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
             line = words("models_estimate", size_of(plan.num_bytes), plan.output.name, free)
             models_convert.check_room(plan)
         except SfumatoError as error:
-            return problem_of(_said(error))
+            return problem_of(_said(error), words)
         return f'<p class="sf-quiet">{escape(line)}</p>'
 
     def convert(request: gr.Request, key: str, *values: str) -> News:
@@ -239,7 +245,7 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
             plan = plan_of(form_of(key, *values), shelf, desk.settings)
             models_convert.check_room(plan)
         except SfumatoError as error:
-            yield {parts["progress"]: problem_of(_said(error))}
+            yield {parts["notice"]: problem_of(_said(error), words)}
             return
         converting = Converting(plan)
         name = shelf.get(key).entry.name
@@ -254,7 +260,7 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
         yield from followed(name, visitor_of(request), converting.draw, title, told)
 
     parts["load"].click(load, parts["chosen"], outputs, **QUIET)
-    parts["give_back"].click(give_back, parts["chosen"], outputs[:2], **QUIET)
+    parts["give_back"].click(give_back, parts["chosen"], outputs, **QUIET)
     parts["stop"].click(stop, parts["job"], None, **{**QUIET, "queue": False})
     form = [parts["key"], *(parts[name] for name in _FORM)]
     changes = [parts["key"].change, parts["name"].blur]
@@ -322,11 +328,11 @@ def _details(item: Item, desk: Desk, words: Words, *, told: bool) -> tuple[str, 
     return details, estimate_line(memory, words)
 
 
-def _said(error: SfumatoError) -> str:
+def _said(error: SfumatoError) -> SfumatoError:
     """Return an error as anybody may read it: without the folders of this machine."""
     value = str(error.value)
     error.value = value.replace("\\", "/").rpartition("/")[2] if error.value is not None else None
-    return str(error)
+    return error
 
 
 def _line(text: str) -> str:

@@ -10,6 +10,7 @@ SAYING: Final[Mapping[str, str]] = {
     "name_mask": "Mask",
     "say_mask": "Paint over what is to be drawn anew first.",
     "say_other": "Say in “Mixed with” what is to be mixed in.",
+    "say_beside": "Say in {0} what the picture is to be put beside.",
     "say_sides": "Give at least one side some pixels.",
     "say_number": "{0} must be a number, such as 0.5 or 7, or be empty; {1} is none.",
     "say_whole": "{0} must be a whole number, or be empty; {1} is none.",

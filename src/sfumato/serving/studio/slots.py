@@ -1,5 +1,6 @@
 """Where things stand: pictures in one place of a fixed height, in which what is drawn becomes what was drawn,
-so that nothing around it moves; and on a small screen right after the button that asks for them.
+so that nothing around it moves; and on a small screen right after the button that asks for them. What grows,
+as a table or a lesson, has a place that is as high from the beginning, and a line of its own for how it goes.
 """
 
 from typing import Final
@@ -10,7 +11,7 @@ SCRIPT: Final = """
 document.addEventListener("click", (event) => {
   const asked = event.target.closest && event.target.closest(".row > button.primary.lg");
   const panel = asked && asked.closest("[role=tabpanel]");
-  const place = panel && panel.querySelector(".sf-slot");
+  const place = panel && panel.querySelector(".sf-slot, .sf-place:not(.sf-whole)");
   if (!place || place.getBoundingClientRect().left > asked.getBoundingClientRect().right) return;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   place.scrollIntoView({block: "nearest", behavior: still ? "instant" : "smooth"});
@@ -21,6 +22,16 @@ STYLE: Final = """
 /* As high as on a phone a square is wide. What is told stands above, and takes of the pictures' height. */
 .sf-slot { height: clamp(20rem, min(62vh, 112vw), 44rem); flex: none !important; flex-wrap: nowrap;
   gap: 8px !important; }
+/* What grows has the same place at least; what is higher than a screen has a whole one, so that what is below
+   is not seen to move. */
+.sf-place { min-height: clamp(20rem, min(62vh, 112vw), 44rem); flex: none !important; flex-wrap: nowrap;
+  gap: 8px !important; }
+.sf-place.sf-whole { min-height: 100vh; }
+/* How it goes has its place also when nothing goes; what is drawn is beside it, small. */
+.sf-told { min-height: 4rem; flex: none !important; display: flex; flex-direction: column;
+  justify-content: center; }
+.sf-told .prose { position: relative; }
+.sf-told .prose:has(.sf-previews img) { min-height: 4rem; padding-inline-end: 4.75rem; }
 .sf-slot > .sf-progress { flex: none !important; max-height: 60%; overflow-y: auto; }
 .sf-slot > .sf-progress:not(:has(.prose > *)), .sf-progress > .block:has(.prose:empty) { display: none; }
 .sf-slot > .sf-results { flex: 1 1 0 !important; min-height: 0; height: 0 !important; }
@@ -44,6 +55,8 @@ STYLE: Final = """
 .sf-previews:has(> :nth-child(10)), .sf-slot .grid-container:has(> :nth-child(10)) { --sf-across: 4; }
 .sf-previews { overflow-y: auto; height: 10rem; width: min(100%, 24rem); }
 .sf-slot .sf-previews { width: 100%; }
+.sf-told .sf-previews { position: absolute; inset-block-start: 0; inset-inline-end: 0; width: 4rem;
+  height: 4rem; grid: 4rem / 4rem !important; }
 .sf-previews:not(:has(img)) { display: none; }
 .sf-previews img { width: 100%; height: 100%; min-height: 0; margin: 0 !important; object-fit: contain;
   border-radius: var(--block-radius); }

@@ -64,11 +64,11 @@ def animate(trace: Path, resolved: Resolved, backend: str, shown: Shown, path: P
     steps = sorted(trace.glob(f"step-*-{shown}.png"))[:-1]
     if not (trace / FINAL).is_file():
         hint = "Press Show me once more."
-        raise NotFoundError("this drawing made way for newer ones", field="trace", hint=hint)
+        raise NotFoundError("This drawing made way for newer ones", hint=hint)
     try:
         with Frames() as frames:
             for one in (*steps, trace / FINAL):
                 frames.add(np.asarray(open_picture(one, MOST_PIXELS)))
             write_animation(path, frames, eased(len(frames), seconds=SECONDS), metadata_of(resolved, backend))
     except OSError as error:
-        raise OutputError("the steps cannot be read", field="trace", value=trace.name) from error
+        raise OutputError("The steps of this drawing cannot be read") from error
