@@ -4,10 +4,8 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-import gradio as gr
-
 from sfumato.errors import SfumatoError
-from sfumato.serving.studio.visitors import told
+from sfumato.serving.studio.toasts import refusal
 
 _Given = ParamSpec("_Given")
 _Told = TypeVar("_Told")
@@ -31,6 +29,6 @@ def kindly(handle: Callable[_Given, _Told]) -> Callable[_Given, _Told]:
         try:
             return handle(*values, **more)
         except SfumatoError as error:
-            raise gr.Error(told(error), print_exception=False) from None
+            raise refusal(error) from None
 
     return handled

@@ -16,6 +16,7 @@ from PIL import Image
 
 from sfumato.errors import PictureError
 from sfumato.imaging.decode import FORMATS, opened
+from sfumato.serving.studio.toasts import refusal
 
 MOST: Final = 16_777_216  # pixels, where nothing else is said
 MOST_LAYERS: Final = 16  # of one canvas
@@ -31,7 +32,7 @@ def _checked(
         try:
             check_canvas(Path(file.path) if isinstance(file, FileData) else file, MOST)
         except PictureError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise refusal(error) from None
     try:
         # Gradio leaves a file open whose picture it cannot read.
         data = Path(file.path).read_bytes() if isinstance(file, FileData) else file
@@ -39,7 +40,7 @@ def _checked(
     except Exception as error:  # the bytes may be hostile: see `opened`
         hint = "Put it on the canvas again."
         damaged = PictureError("is damaged", field="picture", hint=hint)
-        raise gr.Error(str(damaged), print_exception=False) from error
+        raise refusal(damaged) from error
 
 
 @server
@@ -54,7 +55,7 @@ def accept_blobs(self: gr.ImageEditor, data: AcceptBlobs) -> None:
     # Gradio takes all of it for the number.
     is_layer = len(place) <= 2 and place.isascii() and place.isdigit() and int(place) < MOST_LAYERS
     if place != "null" and not is_layer:
-        raise gr.Error(f"layer: no canvas has so many (got {place[:20]}).", print_exception=False)
+        raise refusal(f"layer: no canvas has so many (got {place[:20]}).")
     gr.ImageEditor.accept_blobs(self, data)
     waiting = self.blob_storage
     name = data.data["id"]
@@ -62,7 +63,7 @@ def accept_blobs(self: gr.ImageEditor, data: AcceptBlobs) -> None:
     if newest is None:  # it was drawn with at the same moment
         return
     if (size := _bytes_of(newest)) > MOST_BYTES:
-        raise gr.Error(f"canvas: more than {MOST_BYTES} bytes (got {size}).", print_exception=False)
+        raise refusal(f"canvas: more than {MOST_BYTES} bytes (got {size}).")
     waiting[name] = newest
     for oldest in [*waiting][:-1]:  # the one that was just sent stays
         if len(waiting) <= MOST_CANVASES and sum(map(_bytes_of, [*waiting.values()])) <= MOST_BYTES:

@@ -31,7 +31,8 @@ from sfumato.serving.studio.edit_seeing import annotated_of, compared_of, seen_o
 from sfumato.serving.studio.forms import seed_of, size_of
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.sizes import sizes_of
-from sfumato.serving.studio.visitors import told, visitor_of
+from sfumato.serving.studio.toasts import refusal
+from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 from sfumato.serving.uploads import keep_upload
 
@@ -247,7 +248,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             behind = pixels if task == "extend" or now["begin"] else None
             return seen_of(behind, size, model, desk), gr.skip()
         except SfumatoError as error:
-            raise gr.Error(told(error), print_exception=False) from None
+            raise refusal(error) from None
 
     def compare(request: gr.Request, number: int) -> Any:
         both = compared_of(desk, number, visitor_of(request)) if number else None

@@ -22,7 +22,8 @@ from sfumato.serving.studio.edit import LOOKED_AT
 from sfumato.serving.studio.finer_library import here
 from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
-from sfumato.serving.studio.visitors import told, visitor_of
+from sfumato.serving.studio.toasts import refusal, tell
+from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
 Parts = dict[str, Any]
@@ -75,7 +76,7 @@ def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Pa
         recipe, gone = here(recipe, desk.settings)
         lost = dict.fromkeys((*lost, *gone))  # each named once
         if lost:
-            gr.Info(words("settings_lost", ", ".join(lost)))
+            tell(words("settings_lost", ", ".join(lost)))
         return create.filled(create_of(recipe), desk)
 
     def from_file(path: str | None) -> list[Any]:
@@ -86,7 +87,7 @@ def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Pa
         except SfumatoError as error:
             # Where a visitor's file was put is nothing that a visitor is told.
             error.value = Path(path).name if str(error.value) == path else error.value
-            raise gr.Error(told(error), print_exception=False) from None
+            raise refusal(error) from None
 
     made["drop"].upload(from_file, made["drop"], form, **QUIET)
     if "gallery" in parts:
@@ -101,7 +102,7 @@ def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Pa
 
         def use(name: str, refiner: str) -> list[Any]:
             if not is_known(name, desk.settings):
-                raise gr.Error(words("cannot_draw"), print_exception=False)
+                raise refusal(words("cannot_draw"))
             values = dict(zip(create.FORM, create.filled(Create(model=name), desk), strict=True))
             # One that came after the page was built is none of its choices yet.
             model = gr.Dropdown(choices=drawn_with(desk), value=values["model"])
