@@ -7,16 +7,92 @@ from typing import Final
 from sfumato.errors import SfumatoError, shown
 from sfumato.serving.studio.words import Words
 
-#: What the page calls fields that have another name there.
-_CALLED: Final[Mapping[str, str]] = {
-    "mask": "name_mask",
-    "picture": "canvas",
-    "other prompt": "other",
-    "width": "size",
-    "height": "size",
-    "variation-seed": "finer_variation_seed",
-    "cache-interval": "finer_cache_interval",
+#: The labels of the page, by their names among its words, and which fields they stand at: fields of forms, of
+#: recipes with the part that they are in, and of options as the command line has them.
+_AT: Final[Mapping[str, tuple[str, ...]]] = {
+    "prompt": ("prompt", "prompts", "text.prompt"),
+    "negative": ("negative", "text.negative"),
+    "model": ("model",),
+    "loras": ("loras", "lora", "adapters"),
+    "style": ("style",),
+    "size": ("size", "width", "height"),
+    "count": ("count",),
+    "seed": ("seed",),
+    "steps": ("steps",),
+    "guidance": ("guidance",),
+    "guidance_start": ("guidance_start", "text.guidance_start"),
+    "guidance_stop": ("guidance_stop", "text.guidance_stop"),
+    "sampler": ("sampler",),
+    "spacing": ("spacing",),
+    "canvas": ("picture", "image", "image.source", "control.controls.source"),
+    "name_mask": ("mask", "mask.source"),
+    "strength": ("strength", "image.strength"),
+    "feather": ("feather", "mask.feather"),
+    "keep_colour": ("keep_colour", "image.keep_colour"),
+    "left": ("left", "extend.left"),
+    "right": ("right", "extend.right"),
+    "top": ("top", "extend.top"),
+    "bottom": ("bottom", "extend.bottom"),
+    "control": ("control", "control.controls.model"),
+    "annotator": ("annotator", "control_annotator", "control.controls.annotator"),
+    "weight": ("weight", "control.controls.weight"),
+    "boxes_name": ("places", "regions.regions.area", "regions.regions.prompt"),
+    "other": ("other", "other prompt", "mix.prompts.prompt"),
+    "third": ("third",),
+    "share": ("share", "mix.prompts.ratio"),
+    "third_share": ("third_share",),
+    "mix_mode": ("mix_mode", "mode", "mix.mode"),
+    "film_shown": ("film",),
+    "film_frames": ("frames", "pictures"),
+    "film_seeds": ("seeds",),
+    "film_fps": ("fps",),
+    "film_hold": ("hold",),
+    "film_loop": ("loop",),
+    "finer_rescale": ("rescale", "text.guidance_rescale"),
+    "finer_image_guidance": ("image_guidance",),
+    "finer_apg": ("apg", "extras.apg.eta", "extras.apg.norm", "extras.apg.momentum"),
+    "finer_threshold": ("threshold", "extras.threshold"),
+    "finer_pag": ("pag", "extras.pag"),
+    "finer_freeu": ("freeu", "extras.freeu.b1", "extras.freeu.b2", "extras.freeu.s1", "extras.freeu.s2"),
+    "finer_refiner": ("refiner", "refine.model"),
+    "finer_refine_from": ("refine_from", "refine.start"),
+    "finer_vae": ("vae", "vae.name"),
+    "finer_clip_skip": ("clip_skip", "extras.clip_skip"),
+    "finer_hires": ("hires", "hires.scale"),
+    "finer_hires_strength": ("hires_strength", "hires.strength"),
+    "finer_hires_method": ("hires_method", "hires.method"),
+    "finer_hires_steps": ("hires_steps", "hires.steps"),
+    "finer_hires_passes": ("hires_passes", "hires.passes"),
+    "finer_hires_keep": ("hires_keep", "hires.keep"),
+    "finer_windows": ("windows",),
+    "finer_window": ("window", "hires.window", "windows.size"),
+    "finer_overlap": ("overlap", "window_overlap", "hires.overlap", "windows.overlap"),
+    "finer_fast": ("fast",),
+    "finer_cache_interval": ("cache_interval",),
+    "finer_eta": ("eta",),
+    "finer_tiling": ("tiling", "extras.tiling"),
+    "finer_prediction": ("prediction", "schedule.prediction"),
+    "finer_zero_snr": ("zero_snr", "schedule.zero_snr"),
+    "finer_variation": ("variation", "variation.strength"),
+    "finer_variation_seed": ("variation_seed", "variation.seed"),
+    "finer_original": ("original", "micro.original"),
+    "finer_crop": ("crop", "micro.crop"),
+    "finer_target": ("target", "micro.target"),
+    "finer_negative_original": ("negative_original", "micro.negative_original"),
+    "finer_score": ("score", "micro.score"),
+    "finer_negative_score": ("negative_score", "micro.negative_score"),
+    "grid_across": ("across",),
+    "grid_down": ("down",),
+    "learn_compare_other": ("learn_compare_other",),
+    "models_name": ("name",),
+    "models_dtype": ("dtype",),
+    "models_layout": ("layout",),
 }
+_CALLED: Final = {field: name for name, fields in _AT.items() for field in fields}
+#: In fields: which one of several, of which the page shows one label.
+_WHICH: Final = re.compile(r"\[\d+\]")
+_BOX: Final = re.compile(r"box (\d)")
+_ALL: Final = "recipe"  # the field of what does not agree with each other
 #: What is known in all languages, by field (None: any) and message: {0} is the field, {1} what was given, and
 #: {2} what the pattern found.
 _KNOWN: Final[tuple[tuple[str | None, re.Pattern[str], str], ...]] = (
@@ -25,8 +101,8 @@ _KNOWN: Final[tuple[tuple[str | None, re.Pattern[str], str], ...]] = (
     ("other prompt", re.compile("is missing"), "say_other"),
     ("prompt", re.compile("is empty"), "prompt_needed_edit"),
     ("sides", re.compile("adds nothing"), "say_sides"),
-    (None, re.compile("is no number"), "say_number"),
-    (None, re.compile("is no whole number"), "say_whole"),
+    (None, re.compile("is no number|must be a number"), "say_number"),
+    (None, re.compile("is no whole number|must be a whole number"), "say_whole"),
     (None, re.compile(r"must be at least (-?[0-9.]+)"), "say_at_least"),
     (None, re.compile(r"must be at most (-?[0-9.]+)"), "say_at_most"),
 )
@@ -48,6 +124,9 @@ def sentence_of(error: SfumatoError, words: Words) -> SfumatoError:
         if found is not None and about in (None, field) and (about is not None or label is not None):
             bound = found[1].removesuffix(".0") if pattern.groups else ""
             return SfumatoError(words(name, f"“{label}”", given, bound))
+    if label is None and field == _ALL and not _VERB.match(error.message):
+        message = error.message[:1].upper() + error.message[1:]
+        return SfumatoError(message, value=error.value, hint=error.hint)
     if label is None:
         return error
     between = " " if _VERB.match(error.message) else ": "
@@ -56,9 +135,7 @@ def sentence_of(error: SfumatoError, words: Words) -> SfumatoError:
 
 def label_of(field: str, words: Words) -> str | None:
     """Return what the page calls a field of a recipe or form; None for one that is not on it."""
-    last = field.rsplit(".", 1)[-1]
-    plain = last.replace("-", "_")
-    for name in (_CALLED.get(last), plain, f"finer_{plain}"):
-        if name is not None and name in words.table:
-            return words(name)
-    return None
+    if (box := _BOX.fullmatch(field)) is not None:
+        return words("boxes_box", box[1])
+    name = _CALLED.get(_WHICH.sub("", field).replace("-", "_"))
+    return None if name is None else words(name)
