@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
-MAX_VALUE_CHARS = 80  # a value may be a 1 MB prompt; this much of it identifies it
+MAX_VALUE_CHARS = 240  # a value may be a 1 MB prompt; so much of it identifies it, and holds most paths
 
 
 class SfumatoError(Exception):

@@ -30,7 +30,7 @@ def test_files_are_named_and_folders_are_not(code: int, kind: type) -> None:
 
 
 def test_a_place_that_was_cut_short_is_left_out() -> None:
-    error = output_error(HOME / ("deep " * 30) / "frog.png", errno.ENOSPC)
+    error = output_error(HOME / ("deep " * 60) / "frog.png", errno.ENOSPC)
     assert without_folders(str(error)) == "output: the disk is full (got '...'). Free some space."
     assert without_folders(error) == "output: the disk is full (got 'frog.png'). Free some space."
 
