@@ -27,7 +27,7 @@ from sfumato.serving.studio.look import FILE
 from sfumato.serving.studio.news import PLACE
 
 WAIT = 120.0  # seconds
-EVERY = 1.0  # seconds between two questions of a page
+EVERY = 0.5  # seconds between two questions of a page
 SHOWN = 1.5  # seconds: what is asked for on a machine that does nothing else
 GROWTH = 1.0  # MiB a change, over the second half
 

@@ -101,6 +101,34 @@ def test_every_other_cell_runs_in_jupyters_kernel(notebook: Path, reader: Path) 
         assert any("data:image/gif;base64,R0lGOD" in one for one in shown)
 
 
+def test_the_cells_that_open_the_studio_may_be_run_again(reader: Path) -> None:
+    """Then one studio is open, and one queue draws."""
+    book = json.loads((ROOT / "notebooks" / "sfumato_colab.ipynb").read_text(encoding="utf-8"))
+    codes = [one for one in book["cells"] if one["cell_type"] == "code"]
+    first, restyled = (one for one in codes if "studio.show(" in source(one))
+    begin = "import os\nfrom pathlib import Path\nfrom PIL import Image\nimport sfumato\n"
+    begin += "settings = sfumato.Settings.from_environment(os.environ)\npicture = Image.new('RGB', (8, 8))\n"
+    names = '{"sfumato-studio", "sfumato-drawing"}'
+    count = (
+        f"import threading\nprint(sorted(one.name for one in threading.enumerate() if one.name in {names}))"
+    )
+
+    def cell(code: str, number: int) -> dict[str, Any]:
+        return {**first, "id": f"again-{number}", "source": code}
+
+    run = [source(first), source(first), count, source(restyled), source(restyled), count]
+    codes = [begin, *run, source(first), count, "studio.close()", count]
+    again = reader / "again.ipynb"
+    again.write_text(json.dumps({**book, "cells": [cell(one, at) for at, one in enumerate(codes)]}))
+    out = reader / "out.ipynb"
+    command = [sys.executable, "-m", "notebook_kernel", str(again), "--to", str(out)]
+    done = subprocess.run(command, cwd=reader, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = [one["outputs"] for one in cells(out) if source(one) == count]
+    said = ["".join(one["text"]) for (one,) in shown]
+    assert said == ["['sfumato-drawing', 'sfumato-studio']\n"] * 3 + ["[]\n"]
+
+
 def test_the_look_of_the_notebook_has_twelve_lines_and_can_be_read(reader: Path) -> None:
     from sfumato.serving.studio.check import problems_of
     from sfumato.serving.studio.look import read_look

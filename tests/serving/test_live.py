@@ -5,6 +5,7 @@ import logging
 import time
 import weakref
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,43 @@ def test_pages_of_before_are_let_go(desk: Desk, tmp_path: Path, monkeypatch: pyt
         # The one that is worn, and two for pages that were not loaded again.
         assert [one() is not None for one in made] == [False] * 4 + [True] * 3
         assert title(client) == "Look 5"
+
+
+def test_what_gradio_remembers_does_not_grow(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of looks that are changed, and of uploads, which are written anew: their own names are gone at once."""
+    made: list[gr.Blocks] = []
+
+    def remembered(page: gr.Blocks, *values: Any, **more: Any) -> FastAPI:
+        made.append(page)
+        return mounted(page, *values, **more)
+
+    monkeypatch.setattr(live, "mounted", remembered)
+    monkeypatch.setattr(live, "_OFTEN", 0.0)
+    write(tmp_path, 'title = "First"')
+    app = application(desk, read(Source(tmp_path), desk.settings), Address())
+    with TestClient(app, base_url=HERE) as client:
+        now = news(client)
+        kept: set[Path] = set()
+        for number in range(4):
+            for kind in ("JPEG", "PNG"):
+                with BytesIO() as file:
+                    Image.new("RGB", (8, 8), (90 * (kind == "PNG"), 60 * number, 0)).save(file, kind)
+                    sent = {"files": (f"a.{kind}", file.getvalue(), f"image/{kind.lower()}")}
+                (path,) = client.post("/gradio_api/upload", files=sent).json()
+                kept.add(Path(path))
+            write(tmp_path, f'title = "Look {number}"')
+            now = news_after(client, now)
+            news(client)
+            (names,) = made[-1].temp_file_sets
+            # Photos are files of ours by then; what had nothing but pixels is Gradio's still.
+            assert {*map(Path, names)} == {one for one in kept if one.stem == "a" and one.suffix == ".PNG"}
+        assert all(one.is_file() for one in kept)
+        assert len(kept) == 8
+        assert all(len(one.temp_file_sets) == 1 for one in made)
+        assert sum(len(one.upload_file_set) for one in made) == 4
+    assert not any(one.exists() for one in kept)
 
 
 def test_a_look_that_is_broken_from_the_start_is_not_worn(desk: Desk, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The page in the look that is worn now: put together anew when somebody changes the look, with no restart.
 
-Files are looked at while a page is open, which asks once a second, and when one is opened. Pages and drawings
-of before go on: what draws is the desk, and the application of before stays until its requests are answered.
+Files are looked at while a page is open, which asks twice a second, and when one is opened. Pages and
+drawings of before go on: what draws is the desk, and the application of before stays until its requests are
+answered.
 """
 
 import asyncio
@@ -17,10 +18,12 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.dependencies import models as dependencies
 
+from sfumato.serving.copies import Copies
 from sfumato.serving.desk import Desk
 from sfumato.serving.guard import Receive, Scope, Send
 from sfumato.serving.mounting import mounted
 from sfumato.serving.studio.build import build
+from sfumato.serving.studio.check import problems_of
 from sfumato.serving.studio.look import Dressed
 from sfumato.serving.studio.news import PLACE, answer_of
 from sfumato.serving.studio.telling import without_folders
@@ -29,6 +32,7 @@ from sfumato.serving.studio.words import words_of
 
 _LOG: Final = logging.getLogger("sfumato.studio")
 _PAUSE: Final = 0.3  # seconds between two looks at the files
+_OFTEN: Final = 60.0  # seconds between two looks at what Gradio remembers
 _SETTLED: Final = 0.1  # seconds for which files that are being written have to stand still
 _KEPT: Final = 2  # applications of before that go on, for pages that were not loaded again
 _PAGES: Final = 1000  # whose application is remembered
@@ -63,6 +67,8 @@ class Live:
         self._pages: dict[str, _Worn] = {}  # by Gradio's session
         self._leaving: set[asyncio.Task[None]] = set()
         self._looked = 0.0
+        self._copies = Copies()
+        self._tidied = time.monotonic()
         self._broken: tuple[str, ...] = ()
         if page is not None:
             dressed = replace(dressed, source=None)
@@ -75,14 +81,19 @@ class Live:
             if dressed.source is None:
                 raise
             self._worn = self._make(unusable(error, dressed.source), None)
+        self._copies.add(self._worn.page)
         if self._worn.dressed.broken is not None:
             self._say(self._worn.dressed, self._worn.dressed.broken, "look_plain")
         self._tell(self._worn.dressed.notes)
+        self._tell(_problems(self._worn.dressed))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        if time.monotonic() - self._tidied > _OFTEN:
+            self._tidied = time.monotonic()
+            await asyncio.to_thread(self._copies.tidy)
         path = scope["path"]
         if path in ("/", PLACE) and scope["method"] == "GET":
             await self._look()
@@ -131,11 +142,11 @@ class Live:
                 self._say(self._worn.dressed, problem_of(error, source))
                 return
             await worn.open.enter_async_context(worn.app.router.lifespan_context(worn.app))
-            # Files have no session: all that is shown on pages of before is given out too.
-            worn.page.temp_file_sets.extend(self._worn.page.temp_file_sets)
+            await asyncio.to_thread(self._copies.add, worn.page)
             self._former.append(self._worn)
             self._worn, self._broken = worn, ()
             self._tell(dressed.notes)
+            self._tell(await asyncio.to_thread(_problems, dressed))
             while len(self._former) > _KEPT:
                 await self._close(self._former.pop(0))
 
@@ -149,11 +160,9 @@ class Live:
             seen = again
 
     async def _close(self, worn: _Worn) -> None:
-        # Else it would remove, as it goes, the copies of files that the page of now shows as well.
-        worn.page.temp_file_sets = []
         self._pages = {session: one for session, one in self._pages.items() if one is not worn}
         await worn.open.aclose()
-        leaving = asyncio.create_task(_let_go(worn.page))
+        leaving = asyncio.create_task(_let_go(worn.page, self._copies))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
@@ -167,6 +176,7 @@ class Live:
             raise
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        self._copies.tidy()  # Gradio removes what it knows of
         for worn in (*self._former, self._worn):
             await worn.open.aclose()
         await send({"type": "lifespan.shutdown.complete"})
@@ -181,7 +191,12 @@ class Live:
             _LOG.warning("%s", line)
 
 
-async def _let_go(page: gr.Blocks) -> None:
+def _problems(dressed: Dressed) -> tuple[str, ...]:
+    """Return what `sfumato studio theme check` refuses in a look that somebody writes, for who writes it."""
+    return () if dressed.source is None else tuple(f"problem: {one}" for one in problems_of(dressed))
+
+
+async def _let_go(page: gr.Blocks, copies: Copies) -> None:
     """End what would keep a page of before for good, once nothing is under way in it: Gradio's tasks, and
     what FastAPI remembers of functions that it saw, which is only how they are called.
     """
@@ -190,6 +205,7 @@ async def _let_go(page: gr.Blocks) -> None:
     while len(queue) or any(queue.active_jobs):
         await asyncio.sleep(_PAUSE)
     queue.close()
+    copies.remove(page)
     for one in vars(dependencies).values():
         if isinstance(one, _lru_cache_wrapper):
             one.cache_clear()
