@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 from time import monotonic, sleep
 from types import ModuleType, TracebackType
@@ -207,10 +206,12 @@ def _keep_apart() -> None:
     there is removed. One folder for all studios of this process, which goes with it: the variable is read at
     each call, for all that Gradio shows here.
     """
-    if not os.environ.get("GRADIO_TEMP_DIR"):
-        folder = TemporaryDirectory(prefix="sfumato-copies-")
-        atexit.register(folder.cleanup)  # after the studios, which are registered later
-        os.environ["GRADIO_TEMP_DIR"] = folder.name
+    from sfumato.serving.scratch import has_copies, own_copies
+
+    if not has_copies():
+        copies = ExitStack()
+        copies.enter_context(own_copies())
+        atexit.register(copies.close)  # after the studios, which are registered later
 
 
 def open(settings: Settings | None = None, *, theme: "Theme | None" = None, css: str = "") -> Studio:

@@ -172,6 +172,27 @@ def test_a_server_with_tls_may_stand_before_it(tmp_path: Path) -> None:
             assert ask(inside, Host=host, **known) == 400, host
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_what_a_killed_studio_left_goes_when_the_next_opens(tmp_path: Path) -> None:
+    scratch, asked = tmp_path / "scratch", tmp_path / "asked"
+    scratch.mkdir()
+    asked.mkdir()
+    (asked / "tmpabcdefgh").write_text("of another program")
+    variables = {"TMPDIR": str(scratch), "GRADIO_TEMP_DIR": str(asked)}
+
+    def folders() -> set[Path]:
+        return {one for place in (scratch, asked) for one in place.glob("sfumato-*/")}
+
+    with opened(tmp_path / "home", **variables):
+        left = folders()
+        assert {one.parent for one in left} == {scratch, asked}
+    assert folders() == left  # it was killed
+    with opened(tmp_path / "home", **variables):
+        assert len(folders()) == 2
+        assert not left & folders()
+    assert (asked / "tmpabcdefgh").is_file()
+
+
 def test_it_opens_on_a_free_port_for_this_machine_alone_until_control_c(tmp_path: Path) -> None:
     studio = subprocess.Popen(
         [sys.executable, "-m", "sfumato", "studio", "--no-browser", "--port", "0"],

@@ -1,11 +1,13 @@
 """Everything a server works with: it draws, hands over files, and forgets nothing when it closes."""
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from sfumato.errors import OutputError
+from sfumato.errors import OutputError, RecipeError, SfumatoError
 from sfumato.imaging.metadata import read_metadata
 from sfumato.models.digests import known_digests
 from sfumato.recipe.codec import from_json
@@ -37,6 +39,39 @@ def test_what_is_handed_over_are_the_same_bytes_elsewhere_until_the_desk_closes(
         assert kept.path.is_file()
     assert not desk.handed.exists()
     assert kept.path.is_file()
+
+
+def test_what_fails_leaves_no_folder_and_a_full_disk_is_said(tmp_path: Path) -> None:
+    with open_tiny_desk(tmp_path) as desk:
+
+        def fail(error: Exception) -> None:
+            with desk.new_folder() as folder:
+                (folder / "half.gif").write_bytes(b"half")
+                raise error
+
+        for error, said in ((OSError(errno.ENOSPC, "x"), "the disk is full"), (RecipeError("no"), "no")):
+            with pytest.raises(SfumatoError, match=said):
+                fail(error)
+        assert list(desk.handed.iterdir()) == []
+        with desk.new_folder() as folder:
+            (folder / "whole.gif").write_bytes(b"whole")
+        assert (folder / "whole.gif").is_file()
+        shutil.rmtree(desk.handed)
+        with pytest.raises(OutputError), desk.new_folder():
+            pass
+
+
+def test_films_stay_when_much_was_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sfumato.serving.desk.MOST_HANDED", 3)
+    with open_tiny_desk(tmp_path) as desk:
+        for folder in (desk.handed, desk.films):
+            for number in range(4):
+                (folder / str(number)).mkdir()
+                (folder / str(number) / "frames").write_bytes(b"x")
+                os.utime(folder / str(number), (0, 0))
+        with desk.new_folder() as folder:
+            assert list(desk.handed.iterdir()) == [folder]
+        assert len(os.listdir(desk.films)) == 4
 
 
 def test_what_waits_when_it_closes_is_drawn_when_it_opens(tmp_path: Path) -> None:

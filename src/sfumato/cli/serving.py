@@ -1,9 +1,7 @@
 """Opens the studio: checks what it needs, listens, and says where it is."""
 
-import os
 import webbrowser
 from contextlib import ExitStack
-from tempfile import TemporaryDirectory
 from threading import Thread
 from time import sleep
 from typing import TYPE_CHECKING
@@ -41,6 +39,7 @@ def open_studio(
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"{error.name} is not installed", hint=INSTALL) from error
     from sfumato.serving.desk import open_desk
+    from sfumato.serving.scratch import own_copies
 
     address = Address(HERE if listen is None else listen, port, password, names, outside)
     if outside is not None and not password:
@@ -52,8 +51,7 @@ def open_studio(
             opened.enter_context(one)
         desk = opened.enter_context(open_desk(settings))
         # What is uploaded, and Gradio's copies of what is shown, are nobody else's, and go with the studio.
-        copies = opened.enter_context(TemporaryDirectory(prefix="sfumato-copies-"))
-        os.environ.setdefault("GRADIO_TEMP_DIR", copies)
+        opened.enter_context(own_copies())
         server = server_of(application(desk, dressed, address))
         if as_json:
             result_json({"url": address.url, "inside": address.inside})

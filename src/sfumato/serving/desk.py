@@ -15,13 +15,14 @@ from sfumato.engine.events import Events
 from sfumato.engine.gathering import NAMES_ONLY
 from sfumato.engine.run import run
 from sfumato.imaging.input_store import INPUTS
-from sfumato.imaging.writing import output_error
+from sfumato.imaging.writing import make_folder, output_error
 from sfumato.models.cache import ModelCache
 from sfumato.models.hashing import Hasher
 from sfumato.recipe.image import Recipe
 from sfumato.serving.gallery import Gallery, Kept
 from sfumato.serving.presets import Presets
 from sfumato.serving.queue import JobQueue
+from sfumato.serving.scratch import own_folder
 from sfumato.serving.store import Store
 from sfumato.settings import Settings
 
@@ -34,8 +35,8 @@ OLD: Final = 600.0  # seconds after which nobody can still be writing, or fetchi
 @dataclass(frozen=True, eq=False)
 class Desk:
     """What a front end that stays is given: the `gallery`, the `queue` that draws into it, and the `models`
-    that are loaded. `handed` is a folder for copies that may be shown. `hasher` takes the digests of the
-    library's files while nothing is drawn.
+    that are loaded. `handed` is a folder for copies that may be shown, and `films` one for films, which are
+    kept for longer (see `Reel`). `hasher` takes the digests of the library's files while nothing is drawn.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class Desk:
     models: ModelCache
     presets: Presets
     handed: Path
+    films: Path
     hasher: Hasher
 
     def hand_over(self, kept: Kept) -> Path:
@@ -56,16 +58,29 @@ class Desk:
         """Return a file with the bytes of `file`, which the page may hand on. Raises OutputError where it
         cannot be written. What was shown long ago goes.
         """
-        try:
-            _make_room(self.handed)
-            path = Path(tempfile.mkdtemp(dir=self.handed)) / file.name
+        with self.new_folder() as folder:
+            path = folder / file.name
             try:
                 path.hardlink_to(file)
             except OSError:  # another disk, or one without links
                 shutil.copyfile(file, path)
-        except OSError as error:
-            raise output_error(self.handed / file.name, error.errno) from error
         return path
+
+    @contextmanager
+    def new_folder(self) -> Generator[Path]:
+        """Give a folder for a file that is to be shown, in a place that nobody guesses; where the block
+        raises, it goes. What was shown long ago goes. Raises OutputError where nothing can be written.
+        """
+        try:
+            _make_room(self.handed)
+            folder = Path(tempfile.mkdtemp(dir=self.handed))
+            try:
+                yield folder
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        except OSError as error:
+            raise output_error(self.handed, error.errno) from error
 
 
 @contextmanager
@@ -83,17 +98,19 @@ def open_desk(settings: Settings) -> Generator[Desk]:
     _tidy(settings.data_dir / "models")
     gallery.sweep(ALONE)
     queue = JobQueue(partial(_draw, settings, models), gallery, store)
-    handed = Path(tempfile.mkdtemp(prefix="sfumato-"))
-    hasher = Hasher(settings, busy=lambda: queue.drawing)
-    queue.start()
-    hasher.start()
-    try:
-        yield Desk(settings, gallery, queue, models, Presets(store), handed, hasher)
-    finally:
-        hasher.stop()
-        queue.close()
-        store.close()
-        shutil.rmtree(handed, ignore_errors=True)
+    with own_folder() as scratch:
+        handed, films = scratch / "shown", scratch / "films"
+        for one in (handed, films):
+            make_folder(one)
+        hasher = Hasher(settings, busy=lambda: queue.drawing)
+        queue.start()
+        hasher.start()
+        try:
+            yield Desk(settings, gallery, queue, models, Presets(store), handed, films, hasher)
+        finally:
+            hasher.stop()
+            queue.close()
+            store.close()
 
 
 def _draw(settings: Settings, models: ModelCache, recipe: Recipe, preview_every: int) -> Events:
