@@ -7,6 +7,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 # The seed of the first demo picture.
 SEED ?= 7
+# How many tests run at once, each with one thread.
+WORKERS ?= 2
 
 BIN := .venv/bin
 BASE := .venv/.base
@@ -46,8 +48,10 @@ format: $(READY) ## mend style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(READY) chromium ## run the tests
-	$(BIN)/python -m pytest
+# What times out where it has to wait, a browser, comes after the rest, by itself.
+test: $(READY) chromium ## run the tests: WORKERS at once, then those in a browser, one by one
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --ignore tests/serving/browser
+	$(BIN)/python -m pytest tests/serving/browser
 
 chromium: ## the browser that the studio is tested in, where apt can install it; never fatal
 	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
