@@ -1,6 +1,7 @@
 """Pictures as one ZIP: the same bytes, names of their own, and nothing where it cannot be written."""
 
 import os
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -83,11 +84,24 @@ def test_of_each_owner_one_is_kept_and_old_ones_go(tmp_path: Path) -> None:
     assert sorted(one.name for one in folder.iterdir()) == ["picture", third.parent.name]
 
 
-def test_what_is_refused_leaves_no_folder_and_a_missing_one_is_said(tmp_path: Path) -> None:
-    folder = tmp_path / "handed"
-    with pytest.raises(OutputError, match="the folder does not exist"):
-        zip_for("me", [kept(tmp_path, 1, "a.png")], folder)
-    folder.mkdir()
+def test_of_all_owners_the_newest_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, folder = kept(tmp_path, 1, "a.png"), tmp_path / "copies"
+    made = [zip_for(owner, [picture], folder)[0] for owner in ("a", "b", "c")]
+    now = time.time()
+    for age, path in enumerate((made[1], made[0], made[2])):
+        os.utime(path.parent, (now - 100 + age, now - 100 + age))
+    monkeypatch.setattr(zipping, "ROOM", 2 * made[0].stat().st_size + 100)
+    zip_for("d", [picture], folder)
+    assert [one.is_file() for one in made] == [True, False, True]
+    monkeypatch.setattr(zipping, "ROOM", 0)
+    newest, _ = zip_for("e", [picture], folder)
+    assert [*folder.iterdir()] == [newest.parent]
+
+
+def test_what_is_refused_leaves_no_folder_and_one_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    with pytest.raises(OutputError, match="this is no folder"):
+        zip_for("me", [], kept(tmp_path, 1, "a.png").path)
     with pytest.raises(RecipeError, match="there is none to pack"):
         zip_for("me", [], folder)
     assert list(folder.iterdir()) == []

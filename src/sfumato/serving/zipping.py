@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from sfumato.errors import OutputError, RecipeError
-from sfumato.imaging.writing import output_error, replacing
-from sfumato.serving.desk import OLD
+from sfumato.imaging.writing import make_folder, output_error, replacing
 from sfumato.serving.gallery import Kept
 
 MOST_PICTURES: Final = 500
-MOST_BYTES: Final = 512 * 2**20
+MOST_BYTES: Final = 512 * 2**20  # of one, and so of each owner
+ROOM: Final = 2 * 2**30  # bytes of the ZIP files of everybody; the newest always is kept
+LIFE: Final = 86_400.0  # seconds that one can be had
 SPARE: Final = 300 * 10**6  # bytes that stay free on the disk
 NAME: Final = "sfumato.zip"
 _FOLDER: Final = "zip-"
@@ -25,15 +26,14 @@ _FIRST_YEAR: Final = (1980, 1, 1, 0, 0, 0)  # that a ZIP file knows
 
 def zip_for(owner: str, pictures: Sequence[Kept], folder: Path) -> tuple[Path, int]:
     """Write `pictures` as one ZIP file of `owner` somewhere in `folder`, where nobody guesses it, and return
-    its path and how many there are in it. The one before of the same owner goes, and anybody's that is old:
-    the page has copies of its own. Raises what `write_zip` raises; then nothing is left behind.
+    its path and how many there are in it. It is the folder from which the page sends files, so that there is
+    no second copy. The one before of the same owner goes, and of all others the oldest where there is no
+    room. Raises what `write_zip` raises; then nothing is left behind.
     """
     mine = f"{_FOLDER}{hashlib.sha256(owner.encode()).hexdigest()[:16]}-"
+    make_folder(folder)
+    _make_room(folder, mine, min(MOST_BYTES, sum(map(_size, pictures))))
     try:
-        for one in folder.glob(f"{_FOLDER}*"):
-            with suppress(FileNotFoundError):  # another thread does the same
-                if one.name.startswith(mine) or time.time() - one.stat().st_mtime > OLD:
-                    shutil.rmtree(one, ignore_errors=True)
         place = Path(tempfile.mkdtemp(prefix=mine, dir=folder))
     except OSError as error:
         raise output_error(folder / NAME, error.errno) from error
@@ -60,8 +60,7 @@ def write_zip(pictures: Sequence[Kept], path: Path) -> int:
         what = f"{len(there):,} with {total / 1e6:,.0f} MB are too many for one ZIP file"
         hint = f"Up to {MOST_PICTURES} and {MOST_BYTES / 1e6:,.0f} MB: choose fewer, and pack twice."
         raise RecipeError(what, field="pictures", hint=hint)
-    # Twice: the page makes a copy of what it hands out.
-    if shutil.disk_usage(path.parent).free < 2 * total + SPARE:
+    if shutil.disk_usage(path.parent).free < total + SPARE:
         raise OutputError("the disk is too full", field="ZIP", value=path.name, hint="Free some space.")
     packed = 0
     # Pictures are packed already, as PNG.
@@ -77,6 +76,26 @@ def write_zip(pictures: Sequence[Kept], path: Path) -> int:
         if not packed:
             raise RecipeError("all of them vanished meanwhile", field="pictures")
     return packed
+
+
+def _make_room(folder: Path, mine: str, more: int) -> None:
+    """Remove the folders in `folder` that begin with `mine`, those that are old, and then the oldest, until
+    `more` bytes have room.
+    """
+    left: list[tuple[float, int, Path]] = []
+    for one in folder.glob(f"{_FOLDER}*/"):
+        with suppress(FileNotFoundError):  # another thread does the same
+            written = one.stat().st_mtime
+            if one.name.startswith(mine) or time.time() - written > LIFE:
+                shutil.rmtree(one, ignore_errors=True)
+            else:
+                left.append((written, sum(file.stat().st_size for file in one.iterdir()), one))
+    size = more + sum(size for _, size, _ in left)
+    for _, freed, one in sorted(left):
+        if size <= ROOM:
+            return
+        shutil.rmtree(one, ignore_errors=True)
+        size -= freed
 
 
 def _size(kept: Kept) -> int:
