@@ -11,12 +11,24 @@ from playwright.sync_api import Page, expect
 
 from served_studio import Served
 from sfumato.serving.studio.look import FILE, read_look
-from studio_pages import WAIT, OpenPage, draw, drop, go_to, open_advanced
+from studio_pages import WAIT, OpenPage, draw, drop, go_to, next_frame, open_advanced
 
 #: Each would say so in a dialog, which the fixture of the page counts as a failure.
 NASTY = (
     """"'><img src=x onerror=alert(1)><svg onload=alert(2)></textarea></script><script>alert(3)</script>"""
+    "${alert(8)} {{evil}} [evil](javascript:alert(9)) ![evil](evil.png)"
 )
+#: What is harmless to those who clean HTML of scripts, and asks for something all the same; without commas.
+QUIETER = "<b id=evil>x</b><img src=evil.png><a href=http://evil.example>go</a><style>*{}</style>"
+
+
+def what_could_act_has(page: Page) -> None:
+    """Wait until what stands on the page has acted, if it can: what came later has."""
+    page.evaluate("""() => new Promise((acted) => {
+      document.body.insertAdjacentHTML("beforeend", "<img alt='' hidden src='data:,'>");
+      document.body.lastElementChild.onerror = (event) => { event.target.remove(); acted(); };
+    })""")
+    next_frame(page)
 
 
 def test_a_prompt_is_text_wherever_it_is_shown(page: Page) -> None:
@@ -32,7 +44,7 @@ def test_a_prompt_is_text_wherever_it_is_shown(page: Page) -> None:
     expect(details).to_contain_text(NASTY)
     details.locator("summary").last.click()
     assert details.locator("img, svg, script").count() == 0
-    page.wait_for_timeout(300)
+    what_could_act_has(page)
 
 
 def test_what_a_picture_says_and_is_called_is_text(page: Page) -> None:
@@ -48,8 +60,29 @@ def test_what_a_picture_says_and_is_called_is_text(page: Page) -> None:
         "document.querySelector('#sf-prompt textarea').value"
     )
     assert toast.count() or NASTY in prompt.input_value()
-    page.wait_for_timeout(300)
+    what_could_act_has(page)
     assert page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [("Model",), ("Model", "Sampler", "Schedule type"), ("Steps",), ("Seed",), ("Size",)]
+)
+def test_what_a_toast_says_of_a_picture_is_text(page: Page, wrong: tuple[str, ...]) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    settings = {"Steps": "4", "Sampler": "Euler a", "Seed": "7", "Model": "other"}
+    settings |= dict.fromkeys(wrong, QUIETER)
+    pairs = ", ".join(f"{name}: {value}" for name, value in settings.items())
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", f"a frog {QUIETER}\nNegative prompt: {QUIETER}\n{pairs}")
+    written = BytesIO()
+    Image.new("RGB", (8, 8)).save(written, "PNG", pnginfo=info)
+    drop(page.locator("#sf-drop button"), "<b>.png", written.getvalue())
+    toast = page.get_by_test_id("toast-text")
+    expect(toast).to_contain_text("<b id=evil>x</b><img src=evil", timeout=WAIT)
+    assert toast.locator("*").count() == 0
+    assert page.locator("#evil, img[src*=evil], a[href*=evil]").count() == 0
+    assert [one for one in asked if "evil" in one] == []
 
 
 @pytest.mark.parametrize("number", ["<img src=x onerror=alert(6)>"])
