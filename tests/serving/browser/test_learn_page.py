@@ -10,11 +10,25 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageSequence
 from playwright.sync_api import Page, expect
 
-from sfumato.serving.studio.learn_forms import EXAMPLES
+from served_studio import Served
+from sfumato.serving.desk import ALONE
+from sfumato.serving.studio.learn_forms import EXAMPLES, Learn, recipe_of_learn
+from sfumato.serving.studio.learn_kept import KeptLesson
+from sfumato.serving.studio.traces import Traces
 from studio_pages import WAIT, go_to
+from tiny_studio import followed
 
 GRAVE = ("serious", "critical")
 EVIL = "a frog <img src=x onerror=alert(1)> ${1+1} {{1+1}}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept(studio: Served) -> None:
+    """A lesson that the tab shows first: when it is there, the tab is."""
+    desk, recipe = studio.desk, recipe_of_learn(Learn(prompt="what was here before", steps=2))
+    traces = Traces(desk.settings.data_dir / "studio" / "traces")
+    work = KeptLesson(desk.settings, desk.models, (recipe,), keeps=True, owner=ALONE, traces=traces)
+    assert followed(desk, desk.queue.submit(recipe, ALONE, work.draw)).state == "done"
 
 
 @pytest.fixture
@@ -24,7 +38,7 @@ def lesson(page: Page, request: pytest.FixtureRequest) -> Page:
     prompt, evil = page.locator("#sf-learn-prompt textarea"), f"{request.node.name} {EVIL}"
     prompt.fill(evil)
     expect(prompt).to_have_value(evil)
-    page.wait_for_timeout(500)  # until what the tab shows first is wholly there
+    expect(page.locator(".sf-lesson-of b")).not_to_have_text(evil)  # what the tab shows first is there
     page.click("#sf-learn-show")
     expect(page.locator(".sf-lesson-of b")).to_have_text(evil, timeout=WAIT)  # not the one before
     return page
@@ -89,7 +103,7 @@ def test_the_slider_stays_where_somebody_put_it(lesson: Page) -> None:
     expect(slider).to_have_attribute("aria-valuetext", "step 1 of 3")
     assert shown.evaluate("shown => shown()") == "0,0"
     steps.get_by_role("button", name="Play").click()
-    expect(slider).to_have_attribute("aria-valuetext", "step 3 of 3")
+    expect(slider).to_have_attribute("aria-valuetext", "step 3 of 3", timeout=WAIT)
     show(lesson, "a castle")
     expect(slider).to_have_attribute("aria-valuetext", "step 1 of 3")
 
@@ -98,7 +112,8 @@ def test_the_lesson_before_stays_until_the_next_is_there(lesson: Page) -> None:
     before = lesson.locator(".sf-lesson-of b").inner_text()
     lesson.fill("#sf-learn-prompt textarea", "")
     lesson.click("#sf-learn-show")
-    expect(lesson.locator("#sf-learn-progress [role=alert]")).to_have_text("Say what you would like to see.")
+    alert = lesson.locator("#sf-learn-progress [role=alert]")
+    expect(alert).to_have_text("Say what you would like to see.", timeout=WAIT)
     expect(lesson.locator(".sf-lesson-of b")).to_have_text(before)
     show(lesson, "a frog")
     expect(lesson.locator("#sf-learn-progress")).to_contain_text("Done in")
@@ -158,7 +173,9 @@ def test_a_lesson_is_taken_up_after_a_reload(lesson: Page, request: pytest.Fixtu
     go_to(lesson, "Create")
     lesson.reload()
     lesson.wait_for_selector("#sf-generate")
-    assert slider.count() == 0  # nothing of it is asked for before the tab is opened
+    go_to(lesson, "Gallery")
+    expect(lesson.locator("#sf-gallery img").first).to_be_visible()
+    expect(slider).to_have_count(0)  # nothing of it is asked for before the tab is opened
     go_to(lesson, "Learn")
     expect(lesson.locator(".sf-lesson-of b")).to_contain_text(request.node.name, timeout=WAIT)
     # The slider moves as before, and experiments go on from there.
@@ -199,7 +216,7 @@ def test_what_was_tried_out_is_there_after_a_reload(lesson: Page) -> None:
 
 def test_an_example_is_drawn_with_one_click(page: Page) -> None:
     go_to(page, "Learn")
-    page.wait_for_timeout(500)  # until what the tab shows first is wholly there
+    expect(page.locator(".sf-lesson-of b")).not_to_have_text(EXAMPLES[1])  # what the tab shows first is there
     page.get_by_role("button", name=EXAMPLES[1]).click()
     expect(page.locator("#sf-learn-prompt textarea")).to_have_value(EXAMPLES[1])
     expect(page.locator(".sf-lesson-of b")).to_have_text(EXAMPLES[1], timeout=WAIT)

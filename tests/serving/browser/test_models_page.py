@@ -64,9 +64,9 @@ def test_what_was_missing_is_said_until_it_is_there(served: Served, open_page: O
         ("#sf-models-give-back", "Choose a model from the list first."),
     ):
         page.click(button)
-        expect(notice).to_have_text(line)
+        expect(notice).to_have_text(line, timeout=WAIT)
         page.locator("#sf-models").get_by_role("button", name="bundled").click()
-        expect(notice).to_have_count(0)
+        expect(notice).to_have_count(0, timeout=WAIT)
         page.reload()
         page.wait_for_selector("#sf-generate", state="attached")
         go_to(page, "Models")

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from served_studio import Served
 from sfumato.serving.studio.look import built_in
-from studio_pages import DESK, PHONE, WAIT, OpenPage, draw, go_to
+from studio_pages import DESK, PHONE, WAIT, OpenPage, draw, go_to, next_frame
 
 #: How far things move, as browsers add it up (Layout Instability), but for what somebody's own click moves.
 SHIFTS = """() => { window.moved = 0; new PerformanceObserver((list) => {
@@ -26,7 +26,7 @@ SCREENS = {
 
 def moved(page: Page) -> float:
     """Return how far things moved since `SHIFTS`, what the next picture of the page shows included."""
-    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    next_frame(page)
     return page.evaluate("() => { const all = window.moved; window.moved = 0; return all; }")
 
 
@@ -51,7 +51,7 @@ def test_nothing_moves_while_a_grid_is_drawn(
     with other_studio() as served:  # in which nobody drew a grid before
         page = open_page(served, **SCREENS[screen])
         go_to(page, "Grid")
-        expect(page.locator("#sf-grid-table")).to_contain_text("one picture for every combination")
+        expect(page.locator("#sf-grid-table")).to_contain_text("picture for every combination")
         page.evaluate(SHIFTS)
         for prompt, values in (("a frog", "2,4,8"), ("a rabbit in the snow", "2,3,4,5,6")):
             page.fill("#sf-grid-prompt textarea", prompt)
@@ -74,8 +74,7 @@ def test_nothing_moves_while_a_picture_is_drawn(page: Page) -> None:
     assert prompt is not None
     assert abs(place["y"] - prompt["y"]) < 3
     draw(page, "a castle")
-    page.wait_for_timeout(500)
-    assert page.evaluate("window.moved") < MOST
+    assert moved(page) < MOST
 
 
 def test_nine_pictures_are_seen_as_they_are_drawn(page: Page) -> None:
@@ -83,11 +82,13 @@ def test_nine_pictures_are_seen_as_they_are_drawn(page: Page) -> None:
     page.keyboard.press("Tab")
     page.fill("#sf-prompt textarea", "a castle")
     page.click("#sf-generate")
-    bar = page.locator("#sf-create-progress .sf-bar")
-    bar.wait_for(timeout=WAIT)
-    page.locator("#sf-create-progress img").nth(7).wait_for(timeout=WAIT)
-    assert page.locator("#sf-create-progress").evaluate("one => one.getBoundingClientRect().bottom") < 900
-    expect(bar).to_be_in_viewport()
+    # In one look: there is no bar any more when all are drawn.
+    places = page.wait_for_function("""() => {
+      const told = document.getElementById("sf-create-progress"), bar = told.querySelector(".sf-bar");
+      if (!bar || told.querySelectorAll("img").length < 8) return null;
+      return [told, bar].map((one) => one.getBoundingClientRect().bottom);
+    }""").json_value()
+    assert all(0 < bottom < DESK["height"] for bottom in places)
     expect(page.locator("#sf-create-progress")).to_contain_text("Done in", timeout=WAIT)
     for one in page.locator("#sf-create-results .thumbnail-lg").all():
         expect(one).to_be_in_viewport(ratio=0.9)

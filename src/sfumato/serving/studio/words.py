@@ -135,7 +135,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "grid_progress": "Picture {0} of {1}",
     "grid_done": "{0} of {1} pictures; they are in the gallery as well",
     "grid_sheet": "The sheet as one picture",
-    "grid_nothing": "Here one picture for every combination appears.",
+    "grid_nothing": "One picture for every combination appears here.",
     **EDIT,
     **FINER,
     **FILMS,
