@@ -198,17 +198,30 @@ def test_what_is_taken_out_of_the_bin_while_it_is_emptied_stays(gallery: Gallery
     assert gallery.get(kept.id, ME).binned is None
 
 
-def test_a_picture_whose_file_stays_is_still_in_the_bin(gallery: Gallery) -> None:
-    kept = gallery.add(PIXELS, run(), "b", ME)
-    gallery.bin([kept.id], ME)
-    data = kept.path.read_bytes()
-    kept.path.unlink()
-    kept.path.mkdir()  # what nobody can unlink
-    with pytest.raises((IsADirectoryError, PermissionError)):
+@pytest.mark.parametrize("which", ["picture", "thumbnail"])
+def test_a_picture_that_cannot_be_removed_is_in_the_bin_as_it_was(gallery: Gallery, which: str) -> None:
+    older, kept, newer = (gallery.add(PIXELS, run(), "b", ME) for _ in range(3))
+    gallery.bin([older.id, kept.id, newer.id], ME)
+    stays = kept.path if which == "picture" else gallery.thumbnail(kept)
+    data, aside = stays.read_bytes(), stays.with_suffix(".aside")
+    stays.rename(aside)
+    (stays / "folder").mkdir(parents=True)  # what nobody can remove as a file
+    with pytest.raises(OutputError, match="cannot be removed") as caught:
         gallery._remove(kept, ME)
-    kept.path.rmdir()
-    kept.path.write_bytes(data)
-    assert [one.id for one in gallery.search(ME, binned=True)] == [kept.id]
+    assert caught.value.value == kept.path.name  # no folder of this machine
+    if which == "thumbnail":  # a picture that is no file is not looked for
+        with pytest.raises(OutputError, match="cannot be removed"):
+            gallery.empty_bin(ME)
+        assert not older.path.exists()
+        assert not newer.path.exists()
+    (stays / "folder").rmdir()
+    stays.rmdir()
+    aside.rename(stays)
+    assert kept.id in {one.id for one in gallery.search(ME, binned=True)}
+    assert stays.read_bytes() == data
+    assert gallery.thumbnail(kept).is_file()
+    assert gallery.empty_bin(ME) == (1 if which == "thumbnail" else 3)
+    assert not kept.path.exists()
 
 
 def test_what_was_removed_from_the_folder_is_forgotten_with_the_bin(gallery: Gallery) -> None:
@@ -220,7 +233,56 @@ def test_what_was_removed_from_the_folder_is_forgotten_with_the_bin(gallery: Gal
     assert gallery.count(ME, binned=True) == 1
     assert gallery.empty_bin(ME) == 0
     assert gallery.count(ME, binned=True) == 0
-    assert (gallery.count(ME), gallery.count(OTHER, binned=True)) == (1, 1)  # may come back
+    assert (gallery.count(ME), gallery.count(OTHER, binned=True)) == (1, 1)  # nobody looked
+
+
+@pytest.mark.parametrize("what", ["picture", "day"])
+@pytest.mark.parametrize("how", ["the search", "emptying the bin", "opening"])
+def test_nothing_is_left_of_what_was_removed_from_the_folder(gallery: Gallery, what: str, how: str) -> None:
+    kept, other = (gallery.add(PIXELS, run(prompt), "b", ME) for prompt in ("a frog", "an owl"))
+    thumbnails = [gallery.thumbnail(one) for one in (kept, other)]
+    gallery.bin([kept.id, other.id] if how == "emptying the bin" else [], ME)
+    if what == "day":
+        shutil.rmtree(kept.path.parent)
+    else:
+        kept.path.unlink()
+    match how:
+        case "the search":
+            gallery.search(ME)
+        case "opening":
+            gallery.sweep(ME)
+        case _:
+            gallery.empty_bin(ME)
+    left = 0 if what == "day" or how == "emptying the bin" else 1
+    assert gallery.count(ME) + gallery.count(ME, binned=True) == left
+    assert [one.exists() for one in thumbnails] == [False, bool(left)]
+
+
+def test_a_folder_that_is_out_of_reach_loses_nothing(gallery: Gallery) -> None:
+    first, second = (gallery.add(PIXELS, run(prompt), "b", ME) for prompt in ("a frog", "an owl"))
+    gallery.mark([first.id], ME, favourite=True)
+    gallery.bin([second.id], ME)
+    disk = gallery.folder.with_name("unplugged")
+    for empty in (False, True):  # the place at which a disk is mounted is an empty folder without it
+        gallery.folder.rename(disk)
+        if empty:
+            gallery.folder.mkdir()
+        assert gallery.search(ME) == gallery.search(ME, binned=True) == ()
+        assert gallery.empty_bin(ME) == gallery.sweep(ME) == 0
+        if empty:
+            gallery.folder.rmdir()
+        disk.rename(gallery.folder)
+        assert [(one.id, one.favourite) for one in gallery.search(ME)] == [(first.id, True)]
+        assert [one.id for one in gallery.search(ME, binned=True)] == [second.id]
+
+
+def test_thumbnails_of_no_picture_are_removed_when_the_gallery_opens(gallery: Gallery) -> None:
+    kept = gallery.add(PIXELS, run(), "b", ME)
+    thumbnail = gallery.thumbnail(kept)
+    orphan = thumbnail.with_name(f"{kept.id + 1}.jpg")
+    shutil.copy(thumbnail, orphan)
+    assert gallery.sweep(ME) == 0
+    assert (thumbnail.exists(), orphan.exists()) == (True, False)
 
 
 def test_a_number_is_never_given_again(gallery: Gallery, store: Store, tmp_path: Path) -> None:

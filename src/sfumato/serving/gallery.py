@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.engine.keeping import free_path, metadata_of, slug
-from sfumato.errors import NotFoundError, PictureError, SfumatoError
+from sfumato.errors import NotFoundError, OutputError, PictureError, SfumatoError
 from sfumato.imaging.decode import opened
 from sfumato.imaging.fitting import resize
 from sfumato.imaging.io import encode_picture, open_picture, save_picture
@@ -162,11 +162,14 @@ class Gallery:
                 query += f" AND {behind}"
                 asked += after[-behind.count("?") :]
             rows = self._store.read(f"{query} ORDER BY {sorting} LIMIT ?", (*asked, limit))
-            found += self._there(rows)
+            kept = [self._kept(row) for row in rows]
             # What was removed from the folder takes nobody's place.
+            lost = [one for one in kept if not one.path.is_file()]
+            found += [one for one in kept if one not in lost]
+            self._forget(lost)
             if len(found) >= limit or len(rows) < limit:
                 return tuple(found[:limit])
-            after = self._kept(rows[-1]).place
+            after = kept[-1].place
 
     def count(
         self,
@@ -204,31 +207,50 @@ class Gallery:
 
     def empty_bin(self, owner: str) -> int:
         """Remove the files of the pictures in the bin of `owner`, and return how many there were. What is
-        taken out of it meanwhile stays; what somebody removed from the folder is forgotten.
+        taken out of it meanwhile stays. Raises OutputError when all are gone but those that cannot be
+        removed, which are in the bin as they were.
         """
-        removed = 0
-        while binned := self.search(owner, binned=True, limit=MOST_FOUND):
-            removed += sum(self._remove(one, owner) for one in binned)
-        with self._store.writing() as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM pictures WHERE owner = ? AND (binned IS NULL) = 0", (owner,)
-            ).fetchall()
-            there = {one.id for one in self._there(rows)}
-            gone = [(row["id"],) for row in rows if row["id"] not in there]
-            connection.executemany("DELETE FROM pictures WHERE id = ?", gone)
+        removed, trouble = 0, list[OutputError]()
+        after: Place | None = None
+        while binned := self.search(owner, binned=True, after=after, limit=MOST_FOUND):
+            after = binned[-1].place
+            for one in binned:
+                try:
+                    removed += self._remove(one, owner)
+                except OutputError as error:
+                    trouble.append(error)
+        for error in trouble[:1]:
+            raise error
         return removed
 
     def _remove(self, kept: Kept, owner: str) -> bool:
-        """Remove a picture of `owner` if it is in the bin by now, and return whether it was."""
+        """Remove a picture of `owner` if it is in the bin by now, and return whether. Raises OutputError."""
         with self._store.writing() as connection:
             query = "DELETE FROM pictures WHERE id = ? AND owner = ? AND binned IS NOT NULL RETURNING name"
             if not connection.execute(query, (kept.id, owner)).fetchall():
                 return False
             # The file before the row is gone for good: what falls over in between is forgotten the next time,
-            # where a file without a row would come back as somebody's.
-            kept.path.unlink(missing_ok=True)
-            self._thumbnail(kept.id).unlink(missing_ok=True)
+            # where a file without a row would come back as somebody's. The thumbnail, which is made anew
+            # when it is asked for, before either.
+            try:
+                self._thumbnail(kept.id).unlink(missing_ok=True)
+                kept.path.unlink(missing_ok=True)
+            except OSError as error:
+                said = f"cannot be removed: {error.strerror or 'unknown reason'}"
+                hint = "It is still in the bin. See who may write to the folder that it is in."
+                raise OutputError(said, field="picture", value=kept.path.name, hint=hint) from error
         return True
+
+    def _forget(self, lost: Iterable[Kept]) -> None:
+        """Forget pictures that somebody removed from the folder: those of which a thumbnail or the day's
+        folder is left. The others are on a disk that is unplugged, and come back with it.
+        """
+        for one in lost:
+            thumbnail = self._thumbnail(one.id)
+            if thumbnail.exists() or one.path.parent.exists():
+                with suppress(OutputError, OSError):  # it is looked for again the next time
+                    thumbnail.unlink(missing_ok=True)
+                    self._store.write("DELETE FROM pictures WHERE id = ?", (one.id,))
 
     def thumbnail(self, kept: Kept) -> Path:
         """Return a small JPEG of a picture, made when it is first asked for. Raises PictureError for a
@@ -255,12 +277,16 @@ class Gallery:
 
     def sweep(self, owner: str) -> int:
         """Find pictures in the folder that the store does not know, give them to `owner`, and return how many
-        there were. Files that are no pictures of ours are left alone.
+        there were. Files that are no pictures of ours are left alone. What somebody removed from the folder
+        is forgotten, and thumbnails of nothing are removed.
         """
-        known = {row["name"] for row in self._store.read("SELECT name FROM pictures")}
+        thumbnails = [*(self.folder / THUMBNAILS).glob("*.jpg")]
+        paths = {self._name(one): one for one in sorted(self.folder.glob("*/*.png"))}
+        known = {row["name"]: row for row in self._store.read(f"SELECT {_COLUMNS} FROM pictures")}
+        self._forget(self._kept(row) for name, row in known.items() if name not in paths)
         found = 0
-        for path in sorted(self.folder.glob("*/*.png")):
-            if self._name(path) in known or path.is_symlink():
+        for name, path in paths.items():
+            if name in known or path.is_symlink():
                 continue
             with suppress(SfumatoError, OSError):
                 resolved = from_json(read_metadata(path).resolved_json, Resolved)
@@ -268,6 +294,11 @@ class Gallery:
                     size = image.size
                 self._remember(path, resolved, size, owner, path.stat().st_mtime)
                 found += 1
+        numbers = {str(row["id"]) for row in self._store.read("SELECT id FROM pictures")}
+        for path in thumbnails:
+            if path.stem not in numbers:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
         return found
 
     def _remember(

@@ -87,6 +87,15 @@ def test_it_goes_with_its_trace(traces: Traces) -> None:
     assert newest(traces.folder / "missing", "me") is None
 
 
+def test_what_makes_way_while_it_is_looked_for_is_passed_over(traces: Traces) -> None:
+    made = drawn(traces, "me")
+    # As a folder has it that was listed before its file went: a name, and nothing to be asked behind it.
+    beside(traces.folder / "0123456789abcdef", "me").symlink_to(traces.folder / "gone")
+    found = newest(traces.folder, "me")
+    assert found is not None
+    assert found.trace == made.trace
+
+
 def test_a_lesson_that_cannot_be_kept_is_drawn(traces: Traces, tmp_path: Path) -> None:
     made = drawn(traces, "me")
     file = beside(made.trace, "me")

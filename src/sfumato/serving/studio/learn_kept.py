@@ -78,7 +78,10 @@ def newest(folder: Path, owner: str) -> Shown | None:
     """Return the newest lesson of `owner` whose trace is in `folder`, or None where there is none that can
     be read.
     """
-    found = [(one.stat().st_mtime, one) for one in folder.glob(beside(folder / "*", owner).name)]
+    found: list[tuple[float, Path]] = []
+    for one in folder.glob(beside(folder / "*", owner).name):
+        with suppress(FileNotFoundError):  # it made way for a newer one just now
+            found.append((one.stat().st_mtime, one))
     for _, path in sorted(found, reverse=True):
         try:
             return _read(path)
