@@ -55,8 +55,9 @@ def sent(value: Any) -> Any:
     return value.value if isinstance(value, gr.Radio) else value
 
 
-def handler(page: gr.Blocks, part: Any, event: str = "click") -> Callable[..., Any]:
-    """Return what the page calls when `event` happens to `part`."""
-    (found,) = [one.fn for one in page.fns.values() if (part._id, event) in one.targets]
+def handler(page: gr.Blocks, part: Any, event: str = "click", changes: Any = None) -> Callable[..., Any]:
+    """Return what the page calls when `event` happens to `part`; of several, what `changes` another part."""
+    bound = [one for one in page.fns.values() if (part._id, event) in one.targets]
+    (found,) = [one.fn for one in bound if changes is None or changes in one.outputs]
     assert found is not None
     return found

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from sfumato.engine.events import StepDone
+from sfumato.imaging.io import encode_picture
 from sfumato.recipe.image import Recipe
+from sfumato.serving.reels import Reel
 
 State: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
@@ -27,7 +30,8 @@ class Job:
     pictures that are not finished, by their index in the recipe; `pictures` the numbers in the gallery of
     those that are. `problem` says in one line why it failed, `warnings` what could not be done as asked.
     `title` says what a job does that draws nothing; its steps are percents. One that is drawn in a way of
-    its own (`other`) is for whoever asked for it: its pictures are in no gallery.
+    its own (`other`) is for whoever asked for it: its pictures are in no gallery. One that draws a film has
+    it as `film` when it is done.
 
     `tab` names the part of the page that asked for it, where that follows its jobs. Those of one owner and
     one tab are in one `series` as long as another is asked for before all are finished; `place` counts them,
@@ -52,6 +56,7 @@ class Job:
     attempts: int = 0
     title: str = ""
     other: bool = False
+    film: Reel | None = None
     tab: str = ""
     series: str = ""
     place: int = 0
@@ -59,3 +64,11 @@ class Job:
     @property
     def finished(self) -> bool:
         return self.state in FINISHED
+
+
+def previews_of(step: StepDone) -> dict[int, bytes]:
+    """Return the previews that come with a step, as JPEGs, by the index of the picture."""
+    if step.preview is None:
+        return {}
+    made = zip(step.indices, step.preview, strict=True)
+    return {index: encode_picture(pixels, ".jpg") for index, pixels in made}

@@ -18,13 +18,13 @@ from typing import Any, Final, TypeAlias
 
 from sfumato.engine.events import Done, Event, Picture, Started, StepDone
 from sfumato.errors import BusyError, NotFoundError, OutputError, SfumatoError
-from sfumato.imaging.io import encode_picture
 from sfumato.models.memory import give_back, ran_out, running_out
 from sfumato.recipe.codec import from_json, to_json
 from sfumato.recipe.image import Recipe
 from sfumato.serving.following import APART, are_news, is_news
 from sfumato.serving.gallery import Gallery
-from sfumato.serving.jobs import Job, Worked
+from sfumato.serving.jobs import Job, Worked, previews_of
+from sfumato.serving.reels import Reel
 from sfumato.serving.store import Store
 from sfumato.serving.timing import Laps, Took
 
@@ -33,7 +33,7 @@ MOST_EACH: Final = 20
 MOST_REMEMBERED: Final = 200  # finished jobs, so that who looks away for a while still sees the end
 MOST_ATTEMPTS: Final = 3  # a job that takes the server down with it is not tried for ever
 PREVIEWS: Final = 10  # of a picture, at most: each costs a rough decoding
-News: TypeAlias = Event | Worked
+News: TypeAlias = Event | Worked | Reel
 #: Draws a recipe, with a preview every so many steps; or does something else, and says how far it is.
 Draw: TypeAlias = Callable[[Recipe, int], Generator[News, None, None]]
 _LOG: Final = logging.getLogger("sfumato.serving")
@@ -336,9 +336,7 @@ class JobQueue:
                     "seconds_left": left,
                 }
                 if event.preview is not None:
-                    made = zip(event.indices, event.preview, strict=True)
-                    shown = {index: encode_picture(pixels, ".jpg") for index, pixels in made}
-                    news["previews"] = {**now.previews, **shown}
+                    news["previews"] = {**now.previews, **previews_of(event)}
                 self._change(job.id, quietly=True, **news)
             case Picture() if event.index < len(now.pictures):
                 pass  # kept already, before the server fell over
@@ -352,6 +350,8 @@ class JobQueue:
                 left = seconds / event.percent * (100 - event.percent) if event.percent else None
                 told = {"steps": event.percent, "total_steps": 100, "seconds_left": left}
                 self._change(job.id, quietly=True, seconds=seconds, **told)
+            case Reel():
+                self._change(job.id, film=event)
             case _:  # it goes on in another way, and says so
                 self._change(job.id, warnings=(*now.warnings, *event.warnings))
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from held_queue import held
 from served_studio import Served
 from sfumato.serving.desk import ALONE
 from studio_axe import findings
@@ -79,6 +80,38 @@ def test_what_is_missing_is_said_and_a_film_is_stopped(page: Page) -> None:
     page.locator("#sf-edit-prompt textarea").press("Escape")
     expect(page.locator(PROGRESS)).to_contain_text("Stopped", timeout=WAIT)
     expect(page.locator(f"{SHOWN} img")).to_have_count(0)
+
+
+def test_a_film_waits_is_followed_after_a_reload_and_stopped(
+    other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage
+) -> None:
+    with other_studio() as served:
+        page = open_page(served)
+        progress = page.locator(PROGRESS)
+        ask(page)
+        with held(served.desk):
+            film(page).click()
+            expect(progress).to_contain_text("Waiting", timeout=WAIT)
+            page.get_by_label("Pictures in all").fill("120")
+            film(page).click()
+            expect(progress).to_contain_text("1 more waits", timeout=WAIT)
+            page.reload()
+            expect(progress).to_contain_text("Waiting: 1 of 2", timeout=WAIT)
+        with moving(page) as shown:
+            assert shown.format == "WEBP"
+        expect(progress).to_contain_text("Drawing 2 of 2", timeout=WAIT)
+        page.reload()
+        expect(progress).to_contain_text("Drawing 2 of 2", timeout=WAIT)
+        with moving(page) as shown:  # the first one is still there
+            assert shown.format == "WEBP"
+        with held(served.desk):  # so that the next one waits
+            film(page).click()
+            expect(progress).to_contain_text("1 more waits", timeout=WAIT)
+            page.get_by_role("button", name="Stop all").click()
+            expect(progress).to_contain_text("2 stopped", timeout=WAIT)
+        jobs = [one.state for one in served.desk.queue.of(ALONE) if one.tab == "edit"]
+        assert jobs == ["done", "cancelled", "cancelled"]
+        page.close()
 
 
 def test_the_format_that_was_chosen_is_remembered(

@@ -1,5 +1,6 @@
 """The tab Gallery: what was drawn is there after the studio was closed, and its settings are used again."""
 
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,11 +9,14 @@ from io import BytesIO
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from held_queue import held
 from served_studio import Served
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
 from sfumato.serving.desk import ALONE
-from studio_pages import WAIT, OpenPage, draw, drawn, go_to, open_advanced
+from studio_axe import findings
+from studio_pages import PHONE, WAIT, OpenPage, draw, drawn, go_to, open_advanced, overflow_of
+from tiny_studio import followed
 
 
 def pixels(png: bytes) -> bytes:
@@ -179,3 +183,38 @@ def test_the_order_and_the_favourites_are_there_after_a_reload(page: Page, studi
     page.wait_for_selector("#sf-generate", state="attached")
     expect(page.get_by_label("Sorted").locator("visible=true")).to_have_value("oldest first", timeout=WAIT)
     expect(captions).to_have_text(["the first of two", "the second of two"], timeout=WAIT)
+
+
+def test_a_picture_is_animated_stopped_and_its_recipe_copied(
+    other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage
+) -> None:
+    with other_studio() as served:
+        desk = served.desk
+        asked = Recipe(parts=(TextPart(prompt="a boat on the sea"),), steps=3, seed=1)
+        assert followed(desk, desk.queue.submit(asked, ALONE)).state == "done"
+        page = open_page(served, viewport=PHONE)
+        choose_newest(page)
+        page.get_by_role("button", name="Copy recipe").click()
+        about = page.locator("#sf-gallery-about textarea")
+        expect(about).to_have_value(re.compile('prompt = "a boat on the sea"'), timeout=WAIT)
+        progress = page.locator("#sf-gallery-progress")
+        stop = progress.locator("+ .sf-stop")
+        expect(stop).to_be_hidden()
+        with held(desk):
+            page.get_by_role("button", name="Animate").click()
+            expect(progress).to_contain_text("Waiting", timeout=WAIT)
+            stop.click()
+            expect(progress).to_contain_text("Stopped", timeout=WAIT)
+        expect(stop).to_be_hidden(timeout=WAIT)
+        with held(desk):
+            page.get_by_role("button", name="Animate").click()
+            expect(progress).to_contain_text("Waiting", timeout=WAIT)
+            page.reload()
+            expect(progress).to_contain_text("Waiting", timeout=WAIT)
+        moving = page.locator("#sf-gallery-animation img")
+        moving.wait_for(timeout=WAIT)
+        expect(progress).to_contain_text("Done in", timeout=WAIT)
+        assert overflow_of(page) <= 0
+        assert len(desk.gallery.search(ALONE)) == 1
+        assert [str(one) for one in findings(page, tabs=["Gallery"]) if not one.excused] == []
+        page.close()

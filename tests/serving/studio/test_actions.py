@@ -8,6 +8,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
+from sfumato.imaging.io import save_picture
 from sfumato.recipe.codec import from_toml
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
@@ -71,27 +72,43 @@ def test_what_is_copied_names_no_place_of_this_machine(tab: Tab, desk: Desk) -> 
         assert str(desk.gallery.folder) not in html
 
 
+def animated(tab: Tab, number: int, kind: str) -> dict[Any, Any]:
+    """Have a picture animated, and return what the page shows when that is done."""
+    page, area = tab
+    answer = press(tab, "animate", number)
+    news = dict[Any, Any]()
+    for one in area.follow(ME, answer[area.series]):
+        news |= one
+    return handler(page, area.films, "change")(ME, news[area.films], None, kind)
+
+
 def test_the_animation_is_shown_and_can_be_downloaded(tab: Tab, desk: Desk) -> None:
     kept = drawn(desk, frog(steps=3, prompt="a <b>frog</b>"))
-    shown: list[Any] = []
-    for news in handler(tab[0], tab[1].buttons["animate"])(ME, kept.id, "GIF"):
-        shown += news.values()
-    moving = next(one for one in shown if isinstance(one, gr.Image))
-    save = next(one for one in shown if isinstance(one, gr.DownloadButton))
+    shown = animated(tab, kept.id, "GIF")
+    moving = next(one for one in shown.values() if isinstance(one, gr.Image))
+    save = next(one for one in shown.values() if isinstance(one, gr.DownloadButton))
     assert file_of(moving).name == "a-b-frog-b-7.webp"  # what is seen, whatever is taken along
     assert file_of(save).name == "a-b-frog-b-7.gif"
     for path in (file_of(moving), file_of(save)):
         with Image.open(path) as file:
             file.seek(3)  # the noise, two steps, and the picture
-    assert next(one for one in shown if isinstance(one, gr.Column)).visible
-    assert shown[-1] == ""  # nothing is to be said: it is the same picture
+    assert next(one for one in shown.values() if isinstance(one, gr.Column)).visible
+    assert shown[tab[1].about] == ""  # nothing is to be said: it is the same picture
     assert [one.id for one in desk.gallery.search("me")] == [kept.id]
+    (job,) = [one for one in desk.queue.of("me") if one.tab]
+    assert (job.tab, job.film is None) == ("some", False)
+
+
+def test_an_animation_that_came_out_otherwise_says_so(tab: Tab, desk: Desk) -> None:
+    kept, other = drawn(desk, frog(steps=3)), drawn(desk, frog(steps=3, seed=8))
+    save_picture(desk.gallery.pixels(other), kept.path, desk.gallery.metadata(kept))
+    assert "came out a little differently" in animated(tab, kept.id, "WebP")[tab[1].about]
 
 
 def test_an_animation_that_cannot_be_says_why(tab: Tab, desk: Desk) -> None:
     for number, request in ((0, ME), (drawn(desk).id, OTHER)):
-        (news,) = handler(tab[0], tab[1].buttons["animate"])(request, number, "WebP")
-        assert 'role="alert"' in news[tab[1].progress]
+        news = press(tab, "animate", number, request)
+        assert 'role="alert"' in news[tab[1].notice]
     assert desk.queue.of("somebody else") == ()
 
 

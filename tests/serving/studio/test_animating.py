@@ -15,9 +15,9 @@ from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import ALONE, Desk
 from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
+from sfumato.serving.reels import FORMATS, Reel
 from sfumato.serving.studio.animating import Animating
 from sfumato.serving.studio.forms import enlarged, varied
-from sfumato.serving.studio.reels import FORMATS, Reel
 from tiny_studio import drawn, followed, frog, open_tiny_desk
 
 
@@ -30,14 +30,15 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def animated(desk: Desk, kept: Kept, recipe: Recipe | None = None) -> tuple[Animating, Job]:
     """Have a picture animated, and return what did it, and how it went."""
     resolved = desk.gallery.resolved(kept)
-    work = Animating(desk.settings, desk.models, desk.gallery.pixels(kept), resolved.index, desk.handed)
+    pixels = desk.gallery.pixels(kept)
+    work = Animating(desk.settings, desk.models, pixels, resolved.index, desk.films, kept.id)
     again = recipe_of(resolved) if recipe is None else recipe
     return work, followed(desk, desk.queue.submit(again, ALONE, work.draw))
 
 
-def reel_of(work: Animating) -> Reel:
-    assert work.reel is not None
-    return work.reel
+def reel_of(job: Job) -> Reel:
+    assert job.film is not None
+    return job.film
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -46,10 +47,10 @@ def test_the_same_picture_comes_about_and_moves(desk: Desk, kind: str) -> None:
     before = kept.path.read_bytes()
     work, job = animated(desk, kept)
     assert (job.state, job.problem, job.pictures) == ("done", None, ())
-    assert work.differs == 0
+    assert (reel_of(job).of, reel_of(job).differs) == (kept.id, 0)
     assert [one.id for one in desk.gallery.search(ALONE)] == [kept.id]
     assert kept.path.read_bytes() == before
-    reel = reel_of(work)
+    reel = reel_of(job)
     frames = list(reel.frames())
     assert len(frames) == len(reel.durations) == 5  # the noise, three steps, and the picture
     assert np.array_equal(frames[-1], work.original)
@@ -65,54 +66,51 @@ def test_the_same_picture_comes_about_and_moves(desk: Desk, kind: str) -> None:
 
 def test_the_animation_says_what_drew_it(desk: Desk) -> None:
     kept = drawn(desk)
-    work, _ = animated(desk, kept)
-    metadata = read_metadata(reel_of(work).file("WebP"))
+    metadata = read_metadata(reel_of(animated(desk, kept)[1]).file("WebP"))
     assert from_json(metadata.resolved_json, Resolved) == desk.gallery.resolved(kept)
 
 
 @pytest.mark.parametrize("recipe", [varied(frog(count=2), 0.3), enlarged(frog(count=2), 2.0)])
 def test_variations_and_larger_ones_come_about_as_well(desk: Desk, recipe: Recipe) -> None:
-    work, job = animated(desk, drawn(desk, recipe))
-    assert (job.state, work.differs) == ("done", 0)
+    _, job = animated(desk, drawn(desk, recipe))
+    assert (job.state, reel_of(job).differs) == ("done", 0)
 
 
 def test_one_of_several_comes_about_as_it_did_among_them(desk: Desk) -> None:
     drawn(desk, frog(count=3, steps=3))
     names = set[str]()
     for kept in desk.gallery.search(ALONE):
-        work, job = animated(desk, kept)
-        assert (job.state, work.differs) == ("done", 0)
-        assert reel_of(work).shape == (4, 64, 64, 3)
-        names.add(reel_of(work).name)
+        _, job = animated(desk, kept)
+        assert (job.state, reel_of(job).differs) == ("done", 0)
+        assert reel_of(job).shape == (4, 64, 64, 3)
+        names.add(reel_of(job).name)
     assert names == {"a-frog-7", "a-frog-8", "a-frog-9"}
 
 
 def test_another_picture_is_told_apart(desk: Desk) -> None:
     kept = drawn(desk)
-    work, _ = animated(desk, kept, frog(seed=8))
-    assert work.differs is not None
-    assert work.differs > 0
-    work, _ = animated(desk, kept, frog(width=96, height=96))
-    assert work.differs is None
+    differs = reel_of(animated(desk, kept, frog(seed=8))[1]).differs
+    assert differs is not None
+    assert differs > 0
+    assert reel_of(animated(desk, kept, frog(width=96, height=96))[1]).differs is None
 
 
 def test_what_visitors_may_not_open_is_not_animated(desk: Desk, tmp_path: Path) -> None:
-    work = Animating(desk.settings, desk.models, np.zeros((64, 64, 3), np.uint8), 0, desk.handed)
+    work = Animating(desk.settings, desk.models, np.zeros((64, 64, 3), np.uint8), 0, desk.films, 1)
     with pytest.raises(RecipeError):
         list(work.draw(frog(model=str(tmp_path)), 1))
-    assert work.reel is None
-    assert [*desk.handed.glob("*/*")] == []
+    assert [*desk.films.glob("*/*")] == []
 
 
 def test_one_that_is_stopped_leaves_nothing(desk: Desk, tmp_path: Path) -> None:
     kept = drawn(desk)
-    work = Animating(desk.settings, desk.models, np.zeros((64, 64, 3), np.uint8), 0, desk.handed)
+    work = Animating(desk.settings, desk.models, np.zeros((64, 64, 3), np.uint8), 0, desk.films, kept.id)
     job = desk.queue.submit(frog(steps=1000), ALONE, work.draw)
     for now in desk.queue.follow(job.id, ALONE):
         if now.steps:
             desk.queue.cancel(job.id, ALONE)
             break
-    assert followed(desk, job).state == "cancelled"
-    assert work.reel is None
-    assert [*desk.handed.glob("*/*")] == []
+    ended = followed(desk, job)
+    assert (ended.state, ended.film) == ("cancelled", None)
+    assert [*desk.films.glob("*/*")] == []
     assert [one.id for one in desk.gallery.search(ALONE)] == [kept.id]

@@ -8,6 +8,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from held_queue import held
+from sfumato.engine.events import Events
 from sfumato.errors import NotFoundError, RecipeError
 from sfumato.imaging.metadata import read_metadata
 from sfumato.recipe.codec import from_json
@@ -24,6 +26,7 @@ from sfumato.serving.studio.area import (
     recipe_of_picture,
 )
 from sfumato.serving.studio.build import build as build_page
+from sfumato.serving.studio.line import Way
 from sfumato.serving.studio.look import Look, built_in
 from sfumato.serving.studio.words import words_of
 from tiny_studio import asked_by, drawn, followed, frog, handler, open_tiny_desk
@@ -198,10 +201,10 @@ def test_stop_stops_one_at_the_next_step_and_only_ones_own(tab: Tab, desk: Desk)
     series = answer[tab.area.series]
     news = clicked(tab, answer)
     next(news)
-    stop(asked_by("somebody else"), series, "")
-    stop(asked_by("me"), "", "")  # a page on which nothing is shown
+    stop(asked_by("somebody else"), series)
+    stop(asked_by("me"), "")  # a page on which nothing is shown
     assert {one.state for one in desk.queue.of("me")} <= {"queued", "running"}
-    stop(asked_by("me"), series, "")
+    stop(asked_by("me"), series)
     shown = last(news)
     assert "Done in" in shown[tab.area.line]
     assert f" · {WORDS('some_stopped', 1)}" in shown[tab.area.line]
@@ -215,17 +218,25 @@ def test_stop_all_stops_what_waits_as_well(tab: Tab, desk: Desk) -> None:
     apart = desk.queue.submit(frog(), "me")  # of another tab
     news = clicked(tab, answer)
     next(news)
-    handler(tab.page, tab.area.stop_all)(asked_by("me"), answer[tab.area.series], "")
+    handler(tab.page, tab.area.stop_all)(asked_by("me"), answer[tab.area.series])
     shown = last(news)
     assert WORDS("stopped") in shown[tab.area.line]
     assert followed(desk, apart).state == "done"
     assert [one.state for one in desk.queue.of("me")] == ["cancelled"] * 3 + ["done"]
 
 
-def test_stop_stops_what_is_drawn_otherwise(tab: Tab, desk: Desk) -> None:
-    job = desk.queue.submit(frog(steps=1000), "me")
-    handler(tab.page, tab.stop)(asked_by("me"), "", job.id)
-    assert followed(desk, job).state == "cancelled"
+def test_pictures_stay_when_something_is_drawn_that_is_none(tab: Tab, desk: Desk) -> None:
+    def otherwise(recipe: Recipe, preview_every: int) -> Events:
+        yield from ()
+
+    answer = tab.area.asked(lambda: Way(frog(), otherwise), asked_by("me"))
+    shown = last(clicked(tab, answer))
+    assert tab.area.line in shown
+    assert not {tab.area.results, tab.area.pictures} & set(shown)
+    with held(desk):
+        answer = tab.area.asked(lambda: Way(frog(), otherwise), asked_by("me"))
+        tab.area.asked(lambda: frog(), asked_by("me"))
+    assert len(last(clicked(tab, answer))[tab.area.pictures]) == 1
 
 
 def test_a_page_that_is_loaded_anew_takes_up_all_of_it(tab: Tab, desk: Desk) -> None:

@@ -10,10 +10,10 @@ import pytest
 from sfumato.engine.keeping import metadata_of
 from sfumato.imaging.animation import Frames
 from sfumato.recipe.resolve import resolve
+from sfumato.serving.reels import FRAMES, Reel, keep_reel
 from sfumato.serving.studio import film_box
 from sfumato.serving.studio.film_box import FilmBox
 from sfumato.serving.studio.look import Look
-from sfumato.serving.studio.reels import FRAMES, Reel, keep_reel
 from sfumato.serving.studio.words import words_of
 from tiny_models import tiny_bundle
 from tiny_studio import frog, handler

@@ -40,9 +40,16 @@ def page(desk: Desk) -> Page:
     return blocks, shown, parts
 
 
-def pressed(page: Page, *typed: Any, kind: str = "WebP", visitor: str = ALONE) -> list[dict[Any, Any]]:
-    click = handler(page[0], page[2]["film_go"])
-    return [*click(asked_by(visitor), *typed, kind)]
+def pressed(page: Page, *typed: Any, visitor: str = ALONE) -> dict[Any, Any]:
+    return handler(page[0], page[2]["film_go"])(asked_by(visitor), *typed)
+
+
+def followed(page: Page, answer: dict[Any, Any], visitor: str = ALONE) -> dict[Any, Any]:
+    """Return what the page shows when all of it is done."""
+    shown = dict[Any, Any]()
+    for one in page[1].follow(asked_by(visitor), answer[page[1].series]):
+        shown |= one
+    return shown
 
 
 def test_the_fields_say_what_is_asked(page: Page) -> None:
@@ -62,10 +69,16 @@ def test_the_fields_say_what_is_asked(page: Page) -> None:
 
 
 def test_a_film_is_drawn_and_shown(page: Page, desk: Desk) -> None:
-    news = pressed(page, "a rabbit", "", "4", 12, 0.5, False, kind="GIF")
-    shown, box = page[1], page[2]["film_box"]
-    assert all(shown.job in one for one in news[:-1])
-    moving, save = news[-1][box.moving], news[-1][box.save]
+    blocks, shown, box = page[0], page[1], page[2]["film_box"]
+    told = followed(page, pressed(page, "a rabbit", "", "4", 12, 0.5, False))
+    assert "Done in" in told[shown.line]
+    assert shown.results not in told  # what is there stays
+    show = handler(blocks, shown.films, "change", box.reel)
+    news = show(asked_by(), told[shown.films], None, "GIF")
+    assert show(asked_by(), told[shown.films], news[box.reel], "GIF") == gr.skip()  # it is shown
+    other = handler(blocks, shown.films, "change", shown.about)
+    assert other(asked_by(), told[shown.films], None, "GIF") == gr.skip()  # of no picture
+    moving, save = news[box.moving], news[box.save]
     paths = [Path(one.value["path"] if isinstance(one.value, dict) else one.value) for one in (moving, save)]
     assert [one.name for one in paths] == ["a-frog-morph.webp", "a-frog-morph.gif"]
     for path in paths:
@@ -79,16 +92,20 @@ def test_a_film_is_drawn_and_shown(page: Page, desk: Desk) -> None:
 def test_what_is_missing_is_said_where_the_picture_would_be(page: Page, desk: Desk) -> None:
     for typed, reason in (
         (("", "", "", 12, 0.5, False), "Say in “Mixed with”"),
-        (("a rabbit", "", "1000", 12, 0.5, False), "pictures: are too many here"),
+        (("a rabbit", "", "1000", 12, 0.5, False), "“Pictures in all” are too many here"),
         (("a rabbit", "<b>", "", 12, 0.5, False), "&lt;b&gt;"),
     ):
-        (news,) = pressed(page, *typed)
-        assert reason in news[page[1].progress]
-        assert 'role="alert"' in news[page[1].progress]
+        news = pressed(page, *typed)
+        assert reason in news[page[1].notice]
+        assert 'role="alert"' in news[page[1].notice]
     assert desk.queue.of(ALONE) == ()
 
 
 def test_it_is_the_visitors_own(page: Page, desk: Desk) -> None:
-    pressed(page, "a rabbit", "", "2", 12, 0.5, False, visitor="somebody")
-    assert [job.state for job in desk.queue.of("somebody")] == ["done"]
+    answer = pressed(page, "a rabbit", "", "2", 12, 0.5, False, visitor="somebody")
+    told = followed(page, answer, "somebody")
+    assert [(job.state, job.tab) for job in desk.queue.of("somebody")] == [("done", "some")]
+    box = page[2]["film_box"]
+    show = handler(page[0], page[1].films, "change", box.reel)
+    assert show(asked_by(), told[page[1].films], None, "WebP") == gr.skip()  # nobody else is shown it
     assert desk.queue.of(ALONE) == ()

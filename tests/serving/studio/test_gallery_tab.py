@@ -1,6 +1,5 @@
 """The tab Gallery: what is found, chosen, favoured and thrown away, each visitor's own."""
 
-import zipfile
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -11,11 +10,12 @@ import pytest
 
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio import gallery_tab
+from sfumato.serving.studio.choosing import found_line
 from sfumato.serving.studio.details import details_of
 from sfumato.serving.studio.gallery_tab import build
 from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.words import words_of
-from tiny_studio import asked_by, drawn, frog, handler, open_tiny_desk
+from tiny_studio import asked_by, drawn, followed, frog, handler, open_tiny_desk
 
 NASTY = "<img src=x onerror=alert(1)></pre><script>alert(1)</script>"
 WORDS = words_of(Look())
@@ -138,17 +138,18 @@ def test_two_pictures_are_compared_until_it_is_enough(tab: Any, desk: Desk) -> N
     first, second = (drawn(desk, frog(seed=seed)) for seed in (1, 2))
     yours = drawn(desk, owner="somebody else")
     compare = handler(tab[0], tab[1]["compare"])
+    compared = handler(tab[0], tab[1]["chosen"], "change", tab[1]["compared"])
     number, html, label = compare(first.id, 0)
     assert (number, label) == (first.id, WORDS("compare_end"))
     assert WORDS("compare_choose") in html
 
     def other(chosen: int) -> Any:
-        return call(tab, "chosen", chosen, number, event="change")
+        return compared(ME, chosen, number)
 
     assert '<th scope="row">seed</th><td>1</td><td>2</td>' in other(second.id)
     assert WORDS("compare_choose") in other(first.id)
     assert WORDS("compare_gone") in other(yours.id)
-    assert "__type__" in call(tab, "chosen", second.id, 0, event="change")  # nothing happens
+    assert "__type__" in compared(ME, second.id, 0)  # nothing happens
     second.path.write_bytes(b"no picture")
     damaged = other(second.id)
     assert 'role="alert"' in damaged
@@ -196,7 +197,8 @@ def test_favourites_and_the_bin(tab: Any, desk: Desk) -> None:
     assert "Pictures: 1." in line
     assert column.visible
     assert desk.gallery.get(kept.id, "me").binned is not None  # only asked for so far
-    assert not call(tab, "empty_yes").visible
+    said, column = call(tab, "empty_yes")
+    assert (said, column.visible) == ("", False)
     assert not kept.path.exists()
     assert search(tab, "", "", "newest", False, True) == ()
 
@@ -224,56 +226,6 @@ def test_a_damaged_picture_says_so(tab: Any, desk: Desk) -> None:
     assert len(page["grid"]) == 1
 
 
-def test_several_are_chosen_over_pages_favoured_and_thrown_away(tab: Any, desk: Desk) -> None:
-    drawn(desk, frog(count=3))
-    page = tuple(one.id for one in desk.gallery.search("me"))
-    marked, marks, save, bar, clicks = handler(tab[0], tab[1]["several"], "change")(True, page)
-    assert (marked, bar.visible, save.visible, clicks) == ((), True, False, 0)
-    assert WORDS("several_about") in marks
-    told = gr.EventData(None, {"places": [0, 2], "sent": 3})
-    marked, marks, _, clicks = handler(tab[0], tab[1]["marks"], "select")(told, page, (999,), 2)
-    assert (marked, clicks) == ((999, page[0], page[2]), 3)
-    assert 'data-sent="3"' in marks
-    assert handler(tab[0], tab[1]["all_page"])(page, (999,))[0] == (999, *page)
-    assert handler(tab[0], tab[1]["all_none"])(page)[0] == ()
-    assert "Chosen: 3" in page_of(call(tab, "search", marked, True, *ALL, event="submit"))["marks"]
-    call(tab, "all_favourite", marked, 0)
-    assert search(tab, "", "", "newest", True, False) == (page[0], page[2])
-    call(tab, "all_favourite", marked, 0)
-    assert search(tab, "", "", "newest", True, False) == ()
-    assert call(tab, "all_bin", marked, page, False, 0)[0] == ()
-    assert search(tab, *ALL) == (page[1],)
-    call(tab, "all_bin", marked, page, True, 0)
-    assert search(tab, *ALL) == page
-
-
-def test_several_are_taken_away_as_a_zip_and_nobody_elses(tab: Any, desk: Desk) -> None:
-    mine, yours = drawn(desk), drawn(desk, owner="somebody else")
-    save = call(tab, "zip", (mine.id, yours.id, 999))
-    assert save.visible
-    path = Path(save.value["path"] if isinstance(save.value, dict) else save.value)
-    with zipfile.ZipFile(path) as archive:
-        assert archive.namelist() == [mine.path.name]
-        assert archive.read(mine.path.name) == mine.path.read_bytes()
-    for part, more in (("zip", ()), ("all_favourite", (0,)), ("all_bin", ((), False, 0))):
-        for marked in ((), (yours.id,)):
-            with pytest.raises(gr.Error, match="Choose some pictures first"):
-                call(tab, part, marked, *more)
-    assert not desk.gallery.get(yours.id, "somebody else").favourite
-
-
-def test_no_quick_click_is_dropped_and_one_that_was_overtaken_is_ignored(tab: Any) -> None:
-    for part in ("marks", "grid"):
-        (bound,) = [one for one in tab[0].fns.values() if (tab[1][part]._id, "select") in one.targets]
-        assert bound.trigger_mode == "multiple"
-    click = handler(tab[0], tab[1]["marks"], "select")
-    third, second = (gr.EventData(None, {"places": [0], "sent": sent}) for sent in (3, 2))
-    marked, _, _, last = click(third, (11, 12), (), 0)
-    assert (marked, last) == ((11,), 3)
-    assert click(second, (11, 12), marked, last) == gr.skip()
-    assert click(gr.EventData(None, {"places": "?"}), (11, 12), marked, last) == gr.skip()
-
-
 def test_who_leaves_the_words_as_they_were_stays_where_they_are(tab: Any, desk: Desk) -> None:
     kept = drawn(desk)
     page = page_of(call(tab, "search", *NONE, "frog", *ALL[1:], event="submit"))
@@ -284,23 +236,45 @@ def test_who_leaves_the_words_as_they_were_stays_where_they_are(tab: Any, desk: 
     assert (page["numbers"], page["sought"]) == ((kept.id,), "frog")
 
 
-def test_details_say_nothing_that_changed_with_several(tab: Any, desk: Desk) -> None:
-    one, two = drawn(desk), drawn(desk)
-    assert call(tab, "all_favourite", (one.id,), one.id) == WORDS("unfavourite")
-    assert call(tab, "all_favourite", (one.id,), one.id) == WORDS("favourite")
-    assert call(tab, "all_favourite", (one.id,), two.id) == gr.skip()
-    marked, _, _, *about = call(tab, "all_bin", (one.id,), (), False, two.id)
-    assert (marked, about) == ((), [gr.skip()] * 3)
-    *_, picture, details, chosen = call(tab, "all_bin", (two.id,), (), False, two.id)
-    assert (picture, details, chosen) == (None, "", 0)
-
-
-def test_a_bin_of_pictures_without_files_can_be_emptied(tab: Any, desk: Desk) -> None:
+@pytest.mark.parametrize("binned", [False, True])
+def test_pictures_without_files_are_not_counted(tab: Any, desk: Desk, binned: bool) -> None:
     kept = drawn(desk)
-    desk.gallery.bin([kept.id], "me")
+    if binned:
+        desk.gallery.bin([kept.id], "me")
     kept.path.unlink()
-    asked = ("", "", "newest", False, True)
-    page = page_of(call(tab, "search", *NONE, *asked, event="submit"))
-    assert (page["numbers"], page["empty_bin"].visible) == ((), True)
-    call(tab, "empty_yes")
-    assert not page_of(call(tab, "search", *NONE, *asked, event="submit"))["empty_bin"].visible
+    page = page_of(call(tab, "search", *NONE, "", "", "newest", False, binned, event="submit"))
+    assert (page["numbers"], page["empty_bin"].visible) == ((), False)
+    assert page["found"] == found_line(0, 1, gallery_tab.PAGE, WORDS, asked=binned)
+
+
+def test_a_bin_that_cannot_be_emptied_says_so_where_it_was_asked(tab: Any, desk: Desk) -> None:
+    kept = desk.gallery.get(drawn(desk, frog(prompt="<b>")).id, "me")
+    desk.gallery.bin([kept.id], "me")
+    thumbnail = desk.gallery.thumbnail(kept)
+    thumbnail.unlink()
+    (thumbnail / "folder").mkdir(parents=True)  # what nobody can remove as a file
+    said, column = call(tab, "empty_yes")
+    assert "cannot be removed" in said
+    assert 'role="alert"' in said
+    assert str(desk.gallery.folder) not in said
+    assert column == gr.skip()  # it can be tried again
+    assert kept.path.is_file()
+
+
+def test_what_is_done_with_a_picture_is_what_create_does(tab: Any, desk: Desk) -> None:
+    kept, yours = drawn(desk), drawn(desk, owner="somebody else")
+    parts, line = tab[1], tab[1]["line"]
+    assert "seed = 7" in call(tab, "copy_recipe", kept.id)
+    assert "there is no such picture" in call(tab, "copy_recipe", yours.id)
+    answer = call(tab, "animate", kept.id)
+    (job,) = desk.queue.series(answer[line.series], "me")
+    assert (job.tab, job.other) == ("gallery", True)
+    news = dict[Any, Any]()
+    for one in line.follow(ME, answer[line.series]):
+        news |= one
+    assert news[line.films] == (job.id,)
+    assert "Done in" in news[line.line]
+    assert "there is no such picture" in call(tab, "animate", yours.id)[line.notice]
+    long = desk.queue.submit(frog(steps=1000), "me", tab="gallery")
+    handler(tab[0], parts["stop"])(ME, long.series)
+    assert followed(desk, long).state == "cancelled"

@@ -1,14 +1,13 @@
 """What can be done with a picture that was drawn: the buttons under it, in three groups, and what they show.
 
-Those that draw another picture are connected by `area`, those that lead to other tabs by `links`.
+Those that draw another picture are connected by `area`, those that lead to other tabs by `links`. The gallery
+has some of them.
 """
 
 import json
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import gradio as gr
 
@@ -20,12 +19,14 @@ from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
 from sfumato.serving.studio import film_box
 from sfumato.serving.studio.animating import Animating
-from sfumato.serving.studio.binding import CLICK, QUIET, News
+from sfumato.serving.studio.binding import CLICK
 from sfumato.serving.studio.details import COPY, SCRIPT, copied_of, details_of, recipe_text
-from sfumato.serving.studio.showing import problem_of, progress_of
+from sfumato.serving.studio.line import Line, Way
+from sfumato.serving.studio.showing import problem_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
+Buttons: TypeAlias = Mapping[str, gr.Button | gr.DownloadButton]
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "actions_more": ("vary_subtle", "vary_strong", "upscale"),
     "actions_on": ("edit_this", "animate"),
@@ -46,28 +47,11 @@ STYLE: Final = """
 """
 
 
-@dataclass(frozen=True, eq=False)
-class Actions:
-    """The `buttons`, and where they speak: `about` of the picture that is chosen."""
-
-    buttons: Mapping[str, gr.Button | gr.DownloadButton]
-    about: gr.HTML
-
-
-@dataclass(frozen=True, eq=False)
-class Above:
-    """What the buttons act on, and where is said how a drawing goes: see `area.Area`."""
-
-    desk: Desk
-    words: Words
-    progress: gr.HTML
-    job: gr.State
-    chosen: gr.State
-
-
-def build(above: Above, name: str) -> Actions:
-    """Make the buttons of the tab `name`, in the place that is open, and what they show."""
-    words, buttons = above.words, dict[str, gr.Button | gr.DownloadButton]()
+def build(words: Words, name: str) -> tuple[Buttons, gr.HTML]:
+    """Make the buttons of the tab `name`, in the place that is open, and the place where what they say of a
+    picture stands.
+    """
+    buttons = dict[str, gr.Button | gr.DownloadButton]()
     with gr.Row(elem_classes="sf-actions"):
         for group, members in GROUPS.items():
             with gr.Column(elem_classes="sf-group-of"):
@@ -76,9 +60,12 @@ def build(above: Above, name: str) -> Actions:
                     for one in members:
                         make = gr.DownloadButton if one == "download" else gr.Button
                         buttons[one] = make(words(one), size="sm", min_width=0)
-    about = gr.HTML("", js_on_load=SCRIPT, elem_id=f"sf-{name}-about", padding=False)
-    _connect(above, Actions(buttons, about), name)
-    return Actions(buttons, about)
+    return buttons, place_of(name)
+
+
+def place_of(name: str) -> gr.HTML:
+    """Make the place where the tab `name` says what there is to say of a picture: what is copied is there."""
+    return gr.HTML("", js_on_load=SCRIPT, elem_id=f"sf-{name}-about", padding=False)
 
 
 def recipe_of_picture(desk: Desk, words: Words, number: int, owner: str) -> Recipe:
@@ -92,9 +79,12 @@ def _chosen(desk: Desk, words: Words, number: int, owner: str) -> Kept:
     return desk.gallery.get(number, owner)
 
 
-def _connect(above: Above, made: Actions, name: str) -> None:
-    desk, words, chosen, about = above.desk, above.words, above.chosen, made.about
-    film = film_box.build(words, f"sf-{name}-animation", "animation", "animation_save")
+def connect(line: Line, buttons: Buttons, about: gr.HTML, chosen: gr.State) -> None:
+    """Have those of the `buttons` that are there do what they say with the picture `chosen`, and make the
+    place, in the one that is open, where `line` shows an animation.
+    """
+    desk, words = line.desk, line.words
+    film = film_box.build(words, f"sf-{line.name}-animation", "animation", "animation_save")
 
     def how(request: gr.Request, number: int) -> str:
         try:
@@ -109,51 +99,46 @@ def _connect(above: Above, made: Actions, name: str) -> None:
         except SfumatoError as error:
             return problem_of(error)
 
-    def animate(request: gr.Request, number: int, kind: str) -> News:
-        owner = visitor_of(request)
-        try:
-            kept = _chosen(desk, words, number, owner)
-            resolved = desk.gallery.resolved(kept)
-            original = desk.gallery.pixels(kept)
-            work = Animating(desk.settings, desk.models, original, resolved.index, desk.handed)
-            job = desk.queue.submit(recipe_of(resolved), owner, work.draw)
-        except SfumatoError as error:
-            yield {above.progress: problem_of(error)}
-            return
-        with closing(desk.queue.follow(job.id, owner)) as following:
-            for job in following:
-                yield {above.progress: progress_of(job, words), above.job: job.id}
-        if work.reel is None:
-            return
-        try:
-            yield {**film.shown(work.reel, kind), about: _differing(work, job, words)}
-        except SfumatoError as error:
-            yield {above.progress: problem_of(error)}
+    def animated(owner: str, number: int) -> Way:
+        kept = _chosen(desk, words, number, owner)
+        resolved = desk.gallery.resolved(kept)
+        work = Animating(
+            desk.settings, desk.models, desk.gallery.pixels(kept), resolved.index, desk.films, kept.id
+        )
+        return Way(recipe_of(resolved), work.draw)
+
+    def told(job: Job) -> dict[Any, Any]:
+        return {about: _differing(job, words)}
 
     def another(request: gr.Request, number: int) -> dict[Any, Any]:
-        save, nothing = made.buttons["download"], {about: "", **film.nothing()}
+        nothing = {about: "", **film.nothing()}
+        if save is None:
+            return nothing
         try:
             kept = _chosen(desk, words, number, visitor_of(request))
             return {save: gr.DownloadButton(value=str(desk.hand_over(kept))), **nothing}
         except SfumatoError:  # none, or one that is gone
             return {save: gr.DownloadButton(value=None), **nothing}
 
-    made.buttons["how"].click(how, chosen, about, queue=False, **CLICK)
+    if "how" in buttons:
+        buttons["how"].click(how, chosen, about, queue=False, **CLICK)
     texts = ", ".join(json.dumps(words(one)) for one in ("copied", "copy_refused"))
     # The place is filled by now, and the script of this page copies from it.
-    script = f"() => {{ {COPY} copied(document.getElementById('sf-{name}-about'), {texts}); }}"
-    made.buttons["copy_recipe"].click(copy, chosen, about, queue=False, **CLICK).then(
+    script = f"() => {{ {COPY} copied(document.getElementById('{about.elem_id}'), {texts}); }}"
+    buttons["copy_recipe"].click(copy, chosen, about, queue=False, **CLICK).then(
         None, None, None, js=script, **CLICK
     )
-    outputs = [above.progress, above.job, about, *film.outputs]
-    made.buttons["animate"].click(animate, [chosen, film.format], outputs, **QUIET)
-    outputs = [made.buttons["download"], about, *film.outputs]
+    line.asks([buttons["animate"].click], animated, [chosen])
+    film_box.connect(film, line, lambda reel: reel.of > 0, told, [about])
+    save = buttons.get("download")
+    outputs = [about, *film.outputs, *([] if save is None else [save])]
     chosen.change(another, chosen, outputs, queue=False, **CLICK)
 
 
-def _differing(work: Animating, job: Job, words: Words) -> str:
+def _differing(job: Job, words: Words) -> str:
     """Return what is to be said of a picture that did not come out as it is kept, if anything is."""
-    if work.differs == 0:
+    if job.film is None or job.film.differs == 0:
         return ""
-    text = words("animation_other") if work.differs is None else words("animation_differs", work.differs)
+    by = job.film.differs
+    text = words("animation_other") if by is None else words("animation_differs", by)
     return problem_of(" ".join((text, *job.warnings)))

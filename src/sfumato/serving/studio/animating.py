@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.engine.animator import Animator
-from sfumato.engine.events import Event, Events, Picture, Started
+from sfumato.engine.events import Event, Picture, Started
 from sfumato.engine.gathering import NAMES_ONLY, gather
 from sfumato.engine.keeping import slug
 from sfumato.engine.preparing import batch_of
@@ -20,30 +20,28 @@ from sfumato.imaging.metadata import PictureMetadata
 from sfumato.models.cache import ModelCache
 from sfumato.models.load import find_model
 from sfumato.recipe.image import Recipe
-from sfumato.serving.studio.reels import Reel, keep_reel
+from sfumato.serving.reels import Reel, keep_reel
 from sfumato.settings import Settings
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Animating:
     """Draws a picture again, as `sfumato redo --animate` does; `draw` is what a queue takes.
 
     It is picture `index` of the recipe, and is drawn in the company that it had: a network rounds differently
-    in batches of another size. `original (H,W,3)` is the picture as it is kept. When the job is done, `reel`
-    is the film, in `handed`, and `differs` by how much the picture that was drawn differs from the original
-    at most, of 255: 0 where it is the same, None where it has not even its size. Nothing goes into the
-    gallery.
+    in batches of another size. `original (H,W,3)` is the picture as it is kept, `number` its own in the
+    gallery, into which nothing goes: the film is kept in the folder `films`.
     """
 
     settings: Settings
     models: ModelCache
     original: NDArray[np.uint8]
     index: int
-    handed: Path
-    differs: int | None = None
-    reel: Reel | None = None
+    films: Path
+    number: int
 
-    def draw(self, recipe: Recipe, preview_every: int) -> Events:
+    def draw(self, recipe: Recipe, preview_every: int) -> Generator[Event | Reel, None, None]:
+        """Draw it, and yield the film at the end."""
         settings = self.settings
         found = find_model(recipe.model, settings, paths=NAMES_ONLY.model_paths)
         gathered = gather(recipe, found, settings, trust=NAMES_ONLY)
@@ -58,24 +56,28 @@ class Animating:
                 controls=gathered.controls,
                 preview_every=preview_every,
             )
-            animator = _Kept(self.handed / f"{slug(resolved)}-{resolved.seed + self.index}.webp")
+            animator = _Kept(self.films / f"{slug(resolved)}-{resolved.seed + self.index}.webp")
             watching = watched(events, bundle, (_One(animator, self.index),))
-            yield from self._without_pictures(stack.enter_context(closing(watching)))
-            self.reel = animator.reel
+            differs = yield from self._without_pictures(stack.enter_context(closing(watching)))
+            if animator.reel is not None:
+                yield replace(animator.reel, of=self.number, differs=differs)
 
     def _without_pictures(
         self, events: Generator[Event | Watched, None, None]
-    ) -> Generator[Event, None, None]:
+    ) -> Generator[Event, None, int | None]:
+        """Yield what is no picture, and return by how much ours differs from the original; see `Reel`."""
+        differs: int | None = None
         for event in events:
             match event:
                 case Picture():
                     if event.index == self.index and event.pixels.shape == self.original.shape:
                         apart = np.abs(event.pixels.astype(np.int16) - self.original)
-                        self.differs = int(apart.max(initial=0))
+                        differs = int(apart.max(initial=0))
                 case Watched():
                     pass
                 case _:
                     yield event
+        return differs
 
 
 @dataclass(eq=False)

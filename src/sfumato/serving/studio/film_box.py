@@ -1,7 +1,7 @@
 """Where a film is shown, and how it is taken along: as WebP, GIF or MP4, whichever was chosen last."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
@@ -10,9 +10,12 @@ from typing import Any, Final
 import gradio as gr
 
 from sfumato.errors import SfumatoError
+from sfumato.serving.jobs import Job
+from sfumato.serving.reels import FORMATS, Reel
 from sfumato.serving.studio.binding import CLICK, QUIET
-from sfumato.serving.studio.reels import FORMATS, Reel
+from sfumato.serving.studio.line import Line
 from sfumato.serving.studio.showing import problem_of
+from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
 SHOWN: Final = "WebP"  # moves in every browser, in all colours
@@ -99,6 +102,32 @@ def build(words: Words, name: str, label: str, save: str) -> FilmBox:
     made = FilmBox(words(label), words(save), reel, box, moving, kind, button, trouble)
     kind.change(made.change, [reel, kind], [button, trouble], **QUIET)
     return made
+
+
+def connect(
+    place: FilmBox,
+    line: Line,
+    wanted: Callable[[Reel], bool],
+    told: Callable[[Job], Mapping[Any, Any]] = lambda job: {},
+    others: Sequence[Any] = (),
+) -> None:
+    """Show the newest of the films of `line` that are `wanted` here, and with it what is `told` of its job,
+    which changes `others`.
+    """
+
+    def show(request: gr.Request, films: tuple[str, ...], shown: Reel | None, kind: str) -> Any:
+        for job in reversed(line.desk.queue.of(visitor_of(request))):
+            if job.id in films and job.film is not None and wanted(job.film):
+                if shown is not None and shown.folder == job.film.folder:
+                    break
+                try:
+                    return {**place.shown(job.film, kind), **told(job)}
+                except SfumatoError as error:
+                    return {line.notice: problem_of(error, line.words)}
+        return gr.skip()
+
+    outputs = [line.notice, *place.outputs, *others]
+    line.films.change(show, [line.films, place.reel, place.format], outputs, **QUIET)
 
 
 def format_of(words: Words, name: str) -> gr.Radio:

@@ -1,22 +1,17 @@
 """The task "Mix two prompts" as a film: what is asked beside the two prompts, and the button beside Draw."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from typing import Any, Final
 
 import gradio as gr
 
-from sfumato.errors import SfumatoError
 from sfumato.recipe.morph import FPS, HOLD
 from sfumato.serving.studio import film_box
 from sfumato.serving.studio.area import Area
-from sfumato.serving.studio.binding import QUIET, News
 from sfumato.serving.studio.edit_forms import Edit
-from sfumato.serving.studio.film_box import FilmBox
 from sfumato.serving.studio.film_forms import Film, wish_of
 from sfumato.serving.studio.filming import Filming
-from sfumato.serving.studio.showing import problem_of, progress_of
-from sfumato.serving.studio.visitors import visitor_of
+from sfumato.serving.studio.line import Way
 from sfumato.serving.studio.words import Words
 
 Parts = dict[str, Any]
@@ -65,31 +60,18 @@ def box(words: Words) -> Parts:
 def connect(
     shown: Area, parts: Parts, form: Sequence[Any], edit_of_values: Callable[[Sequence[Any]], Edit]
 ) -> None:
-    """Have the button draw a film of the `form` of the tab, which `edit_of_values` reads, and the fields. How
-    far it is stands where the tab says so of its pictures.
+    """Have the button ask for a film of the `form` of the tab, which `edit_of_values` reads, and the fields.
+    How far it is stands where the tab says so of its pictures.
     """
-    desk, words = shown.desk, shown.words
-    place: FilmBox = parts["film_box"]
+    desk = shown.desk
 
-    def film(request: gr.Request, *values: Any) -> News:
-        owner = visitor_of(request)
-        *typed, kind = values
-        asked = typed[: len(form)]
-        more: dict[str, Any] = dict(zip(FIELDS, typed[len(form) :], strict=True))
-        try:
-            wish = wish_of(film_of(edit_of_values(asked), more))
-            work = Filming(desk.settings, desk.models, wish, desk.handed)
-            job = desk.queue.submit(wish.frames[0], owner, work.draw)
-            with closing(desk.queue.follow(job.id, owner)) as following:
-                for job in following:
-                    yield {shown.progress: progress_of(job, words), shown.job: job.id}
-            if work.reel is not None:
-                yield {**place.shown(work.reel, kind)}
-        except SfumatoError as error:
-            yield {shown.progress: problem_of(error, words)}
+    def film(*values: Any) -> Way:
+        more: dict[str, Any] = dict(zip(FIELDS, values[len(form) :], strict=True))
+        wish = wish_of(film_of(edit_of_values(values[: len(form)]), more))
+        return Way(wish.frames[0], Filming(desk.settings, desk.models, wish, desk.films).draw)
 
-    inputs = [*form, *(parts[name] for name in FIELDS), place.format]
-    parts["film_go"].click(film, inputs, [shown.progress, shown.job, *place.outputs], **QUIET)
+    shown.draws([parts["film_go"].click], film, [*form, *(parts[name] for name in FIELDS)])
+    film_box.connect(parts["film_box"], shown, lambda reel: reel.of == 0)
 
 
 def film_of(edit: Edit, more: Mapping[str, Any]) -> Film:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from sfumato.engine.events import Event, Events, Picture, Started
+from sfumato.engine.events import Event, Picture, Started
 from sfumato.engine.gathering import NAMES_ONLY, gather
 from sfumato.engine.keeping import metadata_of, slug
 from sfumato.engine.morph import draw_frames, resolved_frames
@@ -16,34 +16,36 @@ from sfumato.models.cache import ModelCache
 from sfumato.models.load import find_model
 from sfumato.recipe.codec import to_json
 from sfumato.recipe.image import Recipe, Resolved
+from sfumato.serving.reels import Reel, keep_reel
 from sfumato.serving.studio.film_forms import Wish
-from sfumato.serving.studio.reels import Reel, keep_reel
 from sfumato.settings import Settings
 
 MOST_PIXELS: Final = 2**27  # of all frames together
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Filming:
-    """Draws a film; `draw` is what a queue takes. When the job is done, `reel` is the film, in `handed`."""
+    """Draws a film, and keeps it in the folder `films`; `draw` is what a queue takes."""
 
     settings: Settings
     models: ModelCache
     wish: Wish
-    handed: Path
-    reel: Reel | None = None
+    films: Path
 
-    def draw(self, recipe: Recipe, preview_every: int) -> Events:
-        """Draw all frames. Raises RecipeError for more pixels than a film may have, and what `draw_frames`
-        raises.
+    def draw(self, recipe: Recipe, preview_every: int) -> Generator[Event | Reel, None, None]:
+        """Draw all frames, and yield the film at the end. Raises RecipeError for more pixels than a film may
+        have, and what `draw_frames` raises.
         """
         settings, wanted = self.settings, self.wish.frames
         found = find_model(recipe.model, settings, paths=NAMES_ONLY.model_paths)
         gathered = gather(recipe, found, settings, trust=NAMES_ONLY, frames=wanted)
         frames = resolved_frames(wanted, gathered, settings)
-        most = MOST_PIXELS // (frames[0].width * frames[0].height)
+        first = frames[0]
+        # Hires comes after the width and height of a recipe.
+        width, height = (first.width, first.height) if first.hires is None else first.hires.sizes[-1]
+        most = MOST_PIXELS // (width * height)
         if len(frames) > most:
-            hint = f"At this size, {most} or fewer."
+            hint = f"At this size, {most} or fewer." if most > 1 else "Draw smaller ones."
             raise RecipeError("are too many here", field="pictures", value=len(frames), hint=hint)
         with ExitStack() as stack:
             bundle = stack.enter_context(gathered.leased(frames[0], settings, self.models))
@@ -53,7 +55,7 @@ class Filming:
 
     def _kept(
         self, events: Generator[Event, None, None], first: Resolved, drawn: Frames
-    ) -> Generator[Event, None, None]:
+    ) -> Generator[Event | Reel, None, None]:
         backend = ""
         for event in events:
             match event:
@@ -67,4 +69,4 @@ class Filming:
             yield event
         metadata = replace(metadata_of(first, backend), morph_json=to_json(self.wish.morph))
         name = f"{slug(first)}-morph"
-        self.reel = keep_reel(self.handed, name, drawn, self.wish.durations, metadata)
+        yield keep_reel(self.films, name, drawn, self.wish.durations, metadata)

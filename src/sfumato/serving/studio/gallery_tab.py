@@ -6,23 +6,25 @@ from typing import Any, Final
 
 import gradio as gr
 
-from sfumato.errors import NotFoundError, RecipeError, SfumatoError
+from sfumato.errors import NotFoundError, SfumatoError
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import ORDERS, Kept, Order, Place
-from sfumato.serving.studio import choosing
+from sfumato.serving.studio import actions, gallery_several
 from sfumato.serving.studio.binding import CLICK, QUIET, kindly
-from sfumato.serving.studio.choosing import clicked, found_line, marks_of, with_all
+from sfumato.serving.studio.choosing import found_line, marks_of
 from sfumato.serving.studio.comparing import SCRIPT, compared_of, waiting_of
 from sfumato.serving.studio.details import details_of
+from sfumato.serving.studio.line import Line, parts_of
 from sfumato.serving.studio.look import Look
-from sfumato.serving.studio.models_showing import size_of
 from sfumato.serving.studio.showing import problem_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
-from sfumato.serving.zipping import zip_for
 
 Parts = dict[str, Any]
 PAGE: int = 48  # pictures at a time
+NAME: Final = "gallery"  # of the tab, in the queue
+#: What is done with the picture that is chosen as on the tab Create.
+SHARED: Final = ("animate", "copy_recipe")
 #: What is looked for, and what a page of it is shown with.
 FORM: Final = ("search", "model", "order", "favourites", "bin")
 _SHOWN: Final = (
@@ -36,6 +38,9 @@ _TO_PICTURE: Final = """() => {
 STYLE: Final = """
 /* Without a picture there is nothing to be done with it. */
 #sf-picture:not(:has(img)) ~ .sf-of-picture { display: none !important; }
+/* Nor is anything stopped that does not go on. */
+#sf-gallery-progress:not(:has(.prose > *)), #sf-gallery-progress:not(:has(.sf-bar)) + .sf-stop {
+  display: none !important; }
 """
 _SEEN: Final = ("pages", "marked", "several")
 
@@ -82,7 +87,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 parts["several"] = gr.Checkbox(
                     False, label=words("several"), container=False, elem_id="sf-several"
                 )
-            _several_parts(words, parts)
+            gallery_several.build(words, parts)
             parts["grid"] = gr.Gallery(
                 label=words("results"),
                 format="jpeg",
@@ -112,41 +117,30 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 buttons=["download", "fullscreen"],
                 elem_id="sf-picture",
             )
-            with gr.Row(elem_classes="sf-of-picture"):
+            with gr.Column(elem_classes="sf-of-picture"):
                 parts["reuse"] = gr.Button(words("reuse"), variant="primary")
-                parts["edit_this"] = gr.Button(words("edit_this"))
-                parts["compare"] = gr.Button(words("compare"))
-            with gr.Row(elem_classes="sf-of-picture"):
-                parts["favourite"] = gr.Button(words("favourite"))
-                parts["delete"] = gr.Button(words("delete"))
+                for two in (("edit_this", "animate"), ("compare", "copy_recipe"), ("favourite", "delete")):
+                    with gr.Row():
+                        for one in two:
+                            parts[one] = gr.Button(words(one), min_width=120)
+            parts["line"] = Line(**parts_of(desk, words, NAME))
+            parts["stop"] = gr.Button(words("stop"), variant="stop", size="sm", elem_classes="sf-stop")
+            about, parts["chosen"] = actions.place_of(NAME), gr.State(0)
+            actions.connect(parts["line"], {one: parts[one] for one in SHARED}, about, parts["chosen"])
             parts["details"] = gr.HTML("", elem_id="sf-details")
     parts["numbers"] = gr.State(())
     parts["end"] = gr.State(None)  # the place of the last picture of this page
     parts["pages"] = gr.State(())  # the places behind which this page and those before it begin
-    parts["chosen"] = gr.State(0)
     parts["first"] = gr.State(0)  # of two that are compared
     parts["marked"] = gr.State(())
     parts["clicks"] = gr.State(0)  # the number of the last click that marked
     parts["sought"] = gr.State("")  # the words that were looked for last
     _connect(desk, words, parts)
-    _connect_several(desk, words, parts)
+    gallery_several.connect(desk, words, parts)
+    parts["line"].stops(parts["stop"])
     # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
     parts["late"] = [parts["model"]]
     return parts
-
-
-def _several_parts(words: Words, parts: Parts) -> None:
-    with gr.Column(visible=False, elem_id="sf-several-bar") as parts["bar"]:
-        parts["marks"] = gr.HTML("", js_on_load=choosing.SCRIPT, padding=False, elem_id="sf-marks")
-        with gr.Row():
-            parts["all_page"] = gr.Button(words("several_page"), size="sm", min_width=80)
-            parts["all_none"] = gr.Button(words("several_none"), size="sm", min_width=80)
-            parts["all_favourite"] = gr.Button(words("favourite"), size="sm", min_width=80)
-            parts["all_bin"] = gr.Button(words("delete"), size="sm", min_width=80)
-            parts["zip"] = gr.Button(words("zip"), size="sm", min_width=80)
-        parts["zip_save"] = gr.DownloadButton(
-            words("download"), variant="primary", size="sm", visible=False, elem_id="sf-zip"
-        )
 
 
 def _connect(desk: Desk, words: Words, parts: Parts) -> None:
@@ -274,10 +268,12 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
         number = desk.gallery.count(visitor_of(request), binned=True)
         return problem_of(words("empty_sure", f"{number:,}")), gr.Column(visible=True)
 
-    @kindly
-    def empty(request: gr.Request) -> Any:
-        desk.gallery.empty_bin(visitor_of(request))
-        return gr.Column(visible=False)
+    def empty(request: gr.Request) -> tuple[Any, Any]:
+        try:
+            desk.gallery.empty_bin(visitor_of(request))
+        except SfumatoError as error:  # the others are gone
+            return problem_of(error, words), gr.skip()
+        return "", gr.Column(visible=False)
 
     def none_shown() -> tuple[Any, ...]:
         """Return what stands in Details when no picture is chosen: one that went is not acted on."""
@@ -303,85 +299,10 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     parts["favourite"].click(mark, parts["chosen"], parts["favourite"], **quiet).then(*here, **quiet)
     deleted = parts["delete"].click(bin_or_restore, parts["chosen"], parts["delete"], **quiet)
     parts["empty_bin"].click(sure, None, [parts["sure_line"], parts["sure"]], **quiet)
-    emptied = parts["empty_yes"].click(empty, None, parts["sure"], **quiet)
+    emptied = parts["empty_yes"].click(empty, None, [parts["sure_line"], parts["sure"]], **quiet)
     for gone, then in ((deleted, here), (emptied, again)):
         # Through Gradio's queue: see above.
         gone.success(none_shown, None, about[:3], **QUIET).then(*then, **quiet)
     closing = [parts["empty_no"].click, parts["bin"].input]
     gr.on(closing, lambda: gr.Column(visible=False), None, parts["sure"], **quiet)
     parts["find"], parts["here"] = again, here
-
-
-def _connect_several(desk: Desk, words: Words, parts: Parts) -> None:
-    marked, numbers, save = parts["marked"], parts["numbers"], parts["zip_save"]
-    shown, clicks = [marked, parts["marks"], save], parts["clicks"]
-    about = [parts[name] for name in ("picture", "details", "chosen")]
-
-    def told(now: tuple[int, ...], page: Sequence[int], sent: int | None = None) -> tuple[Any, ...]:
-        return now, marks_of(page, now, words, sent), gr.DownloadButton(value=None, visible=False)
-
-    def begin(several: bool, page: tuple[int, ...]) -> tuple[Any, ...]:
-        now, marks, closed = told((), page)
-        return now, marks if several else "", closed, gr.Column(visible=bool(several)), 0
-
-    def click(event: gr.EventData, page: tuple[int, ...], now: tuple[int, ...], last: int) -> Any:
-        chosen, sent = clicked(event, page, now)
-        if sent < last:  # overtaken by a click that came after it
-            return gr.skip()
-        return *told(chosen, page, sent), sent
-
-    def whole_page(page: tuple[int, ...], now: tuple[int, ...]) -> tuple[Any, ...]:
-        return told(with_all(page, now), page)
-
-    def none(page: tuple[int, ...]) -> tuple[Any, ...]:
-        return told((), page)
-
-    def there(owner: str, now: tuple[int, ...]) -> tuple[Kept, ...]:
-        """Return those of the marked pictures that are still there. Raises RecipeError where none is."""
-        pictures = desk.gallery.get_all(now, owner)
-        if not pictures:
-            raise RecipeError(words("several_first"))
-        return pictures
-
-    @kindly
-    def favour(request: gr.Request, now: tuple[int, ...], chosen: int) -> Any:
-        pictures = there(visitor_of(request), now)
-        favourite = not all(one.favourite for one in pictures)
-        desk.gallery.mark([one.id for one in pictures], visitor_of(request), favourite=favourite)
-        if chosen not in {one.id for one in pictures}:
-            return gr.skip()
-        return words("unfavourite" if favourite else "favourite")
-
-    @kindly
-    def throw(
-        request: gr.Request, now: tuple[int, ...], page: tuple[int, ...], binned: bool, chosen: int
-    ) -> tuple[Any, ...]:
-        owner = visitor_of(request)
-        change = desk.gallery.restore if binned else desk.gallery.bin
-        gone = [one.id for one in there(owner, now)]
-        change(gone, owner)
-        # Details show none that went: its buttons would say what was true before.
-        return *told((), page), *((None, "", 0) if chosen in gone else (gr.skip(),) * 3)
-
-    @kindly
-    def pack(request: gr.Request, now: tuple[int, ...]) -> gr.DownloadButton:
-        owner = visitor_of(request)
-        path, packed = zip_for(owner, there(owner, now), desk.handed)
-        label = words("zip_save", packed, size_of(path.stat().st_size))
-        return gr.DownloadButton(label, value=str(path), visible=True)
-
-    quiet: dict[str, Any] = {"queue": False, **CLICK}
-    parts["several"].change(begin, [parts["several"], numbers], [*shown, parts["bar"], clicks], **quiet)
-    # None may be dropped while another is answered: what is deleted is what the page shows.
-    all_of_them: dict[str, Any] = {"trigger_mode": "multiple", **quiet}
-    parts["marks"].select(click, [numbers, marked, clicks], [*shown, clicks], **all_of_them)
-    parts["all_page"].click(whole_page, [numbers, marked], shown, **quiet)
-    parts["all_none"].click(none, numbers, shown, **quiet)
-    favoured = parts["all_favourite"].click(favour, [marked, parts["chosen"]], parts["favourite"], **quiet)
-    favoured.then(*parts["here"], **quiet)
-    throwing = [marked, numbers, parts["bin"], parts["chosen"]]
-    # Through Gradio's queue: without it, nobody is told that a state changed (Gradio 6.31).
-    thrown = parts["all_bin"].click(throw, throwing, [*shown, *about], **QUIET)
-    thrown.success(*parts["here"], **quiet)
-    # One after the other, whoever asks: each may be half a gigabyte.
-    parts["zip"].click(pack, marked, save, **{**CLICK, "concurrency_limit": 1})

@@ -46,6 +46,8 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
     """Connect the tabs that are there; a button that leads to one that is not is not seen."""
     for one in [parts[tab]["area"] for tab in ("create", "edit") if tab in parts]:
         one.taken_up(page)
+    if "gallery" in parts:
+        parts["gallery"]["line"].taken_up(page)
     if "grid" in parts:
         page.load(*parts["grid"]["take_up"], **QUIET)
     if "edit" in parts:

@@ -1,10 +1,12 @@
 """Films that were drawn: their frames, kept for a while, so that each format is written when it is wanted.
 
-They lie in the folder of what may be shown (see `Desk`), each in a folder of its own that nobody guesses.
+They lie in a folder of the desk, each in a folder of its own that nobody guesses.
 """
 
+import math
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from sfumato.imaging.metadata import PictureMetadata
 from sfumato.imaging.writing import output_error
 
 FRAMES: Final = "frames"  # the file: bytes of all frames, one after the other
-ROOM: Final = 2**30  # bytes of frames that are kept; the newest film always is
+ROOM: Final = 2**30  # bytes of frames that are kept, and of written films; the newest frames always are
 FORMATS: Final = ("WebP", "GIF", "MP4")
 
 
@@ -26,6 +28,10 @@ FORMATS: Final = ("WebP", "GIF", "MP4")
 class Reel:
     """A film in `folder`: `shape` is `(N,H,W,3)`, `durations` milliseconds, one a frame, and `name` what its
     files are called, without a suffix.
+
+    One that shows how a picture came about is `of` that number in the gallery, 0 for any other film;
+    `differs` says by how much its last frame differs from that picture at most, of 255: 0 where it is the
+    same, None where it has not even its size.
     """
 
     folder: Path
@@ -33,6 +39,8 @@ class Reel:
     shape: tuple[int, ...]
     durations: tuple[int, ...]
     metadata: PictureMetadata
+    of: int = 0
+    differs: int | None = 0
 
     def file(self, kind: str) -> Path:
         """Return the film as one of `FORMATS`, written where it was not yet. Raises RecipeError for another,
@@ -42,8 +50,14 @@ class Reel:
         if kind not in FORMATS:
             raise RecipeError("is no format of films", field="format", hint=f"Use {', '.join(FORMATS)}.")
         path = self.folder / f"{self.name}.{kind.lower()}"
-        if not path.is_file():
+        if path.is_file():
+            return path
+        if not (self.folder / FRAMES).is_file():
+            raise _gone()
+        try:
             write_animation(path, self.frames(), self.durations, self.metadata)
+        except OSError as error:
+            raise output_error(path, error.errno) from error
         return path
 
     def frames(self) -> Iterator[Frame]:
@@ -51,41 +65,51 @@ class Reel:
         try:
             pixels = np.memmap(self.folder / FRAMES, np.uint8, "r", shape=self.shape)
         except OSError as error:
-            hint = "Draw it once more."
-            raise NotFoundError("this film made way for newer ones", field="film", hint=hint) from error
+            raise _gone() from error
         for one in pixels:
             yield np.asarray(one)
 
 
 def keep_reel(
-    handed: Path, name: str, frames: Frames, durations: tuple[int, ...], metadata: PictureMetadata
+    films: Path, name: str, frames: Frames, durations: tuple[int, ...], metadata: PictureMetadata
 ) -> Reel:
-    """Keep a film in a new folder in `handed`, and let the oldest go where there is no room. Raises
-    OutputError where it cannot be written.
+    """Keep a film in a new folder in `films`, after the oldest went where there is no room. Raises
+    OutputError where it cannot be written; then nothing of it is left.
     """
     assert frames.shape is not None
+    shape = (len(frames), *frames.shape)
+    _make_room(films.glob(f"*/{FRAMES}"), ROOM - math.prod(shape))
+    _make_room(films.glob("*/*.*"), ROOM)
     try:
-        folder = Path(tempfile.mkdtemp(dir=handed))
-        with (folder / FRAMES).open("wb") as file:
-            for one in frames:
-                file.write(one.tobytes())
+        folder = Path(tempfile.mkdtemp(dir=films))
+        try:
+            with (folder / FRAMES).open("wb") as file:
+                for one in frames:
+                    file.write(one.tobytes())
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     except OSError as error:
-        raise output_error(handed / FRAMES, error.errno) from error
-    _make_room(handed, folder)
-    return Reel(folder, name, (len(frames), *frames.shape), durations, metadata)
+        raise output_error(films / FRAMES, error.errno) from error
+    return Reel(folder, name, shape, durations, metadata)
 
 
-def _make_room(handed: Path, newest: Path) -> None:
-    """Remove frames, those of the oldest first, until the rest has `ROOM`. What was written of them stays."""
+def _make_room(files: Iterable[Path], room: int) -> None:
+    """Remove the oldest of `files`, and folders that are empty then, until the rest has `room` bytes."""
     sizes: list[tuple[float, int, Path]] = []
-    for file in handed.glob(f"*/{FRAMES}"):
+    for file in files:
         with suppress(OSError):  # another thread does the same
             sizes.append((file.stat().st_mtime, file.stat().st_size, file))
-    over = sum(size for _, size, _ in sizes) - ROOM
+    over = sum(size for _, size, _ in sizes) - room
     for _, size, file in sorted(sizes):
         if over <= 0:
             return
-        if file.parent != newest:
-            with suppress(OSError):
-                file.unlink()
-            over -= size
+        with suppress(OSError):
+            file.unlink()
+            file.parent.rmdir()
+        over -= size
+
+
+def _gone() -> NotFoundError:
+    hint = "Draw it once more."
+    return NotFoundError("this film made way for newer ones", field="film", hint=hint)
