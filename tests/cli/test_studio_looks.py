@@ -1,5 +1,6 @@
 """`sfumato studio theme`: a look is begun, mended and checked."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,3 +112,15 @@ def test_languages_and_themes_of_a_hub_are_asked_for_by_name(tmp_path: Path) -> 
         worn(None, tmp_path / "none", None, settings)
     with pytest.raises(InputError, match="language"):
         worn(None, None, "dee", settings)
+
+
+def test_what_a_new_look_says_of_white_words_is_so(sfumato: Command, here: Path) -> None:
+    sfumato("studio", "theme", "new", "mine")
+    path = here / "mine" / FILE
+    (here / "mine" / "background.webp").write_bytes(b"picture")
+    path.write_text(re.sub("(?m)^# (?=background|text)", "", path.read_text()))
+    look = read_look(here / "mine").look
+    assert (look.text, look.ground, look.background) == ("#ffffff", None, "background.webp")
+    assert sfumato("studio", "theme", "check", "mine").code == 0
+    path.write_text(re.sub("(?m)^# (?=ground)", "", path.read_text()))
+    assert sfumato("studio", "theme", "check", "mine").code == 0

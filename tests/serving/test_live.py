@@ -21,7 +21,8 @@ from sfumato.serving.desk import Desk
 from sfumato.serving.live import Live
 from sfumato.serving.mounting import mounted
 from sfumato.serving.server import Address, application
-from sfumato.serving.studio.look import FILE, Dressed, Look, Source
+from sfumato.serving.studio.check import problems_of
+from sfumato.serving.studio.look import FILE, Dressed, Look, Source, read_look
 from sfumato.serving.studio.news import PLACE
 from sfumato.serving.studio.wearing import read, unusable
 from tiny_studio import open_tiny_desk
@@ -227,3 +228,21 @@ def test_a_page_that_was_not_loaded_again_goes_on_with_its_own(desk: Desk, tmp_p
         write(tmp_path, 'title = "Second"')
         news_after(client, before)
         assert (title_for("old"), title_for("new"), title(client)) == ("First", "Second", "Second")
+
+
+def test_who_writes_a_look_is_told_what_cannot_be_read(
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, 'text = "#ffffff"\nground = "#ffffff"')
+    with caplog.at_level(logging.WARNING, "sfumato.studio"):
+        app = application(desk, read(Source(tmp_path), desk.settings), Address())
+        told = [f"problem: {one}" for one in problems_of(read_look(tmp_path))]
+        assert len(told) > 2
+        assert caplog.messages == told
+        with TestClient(app, base_url=HERE) as client:
+            before = news(client)
+            write(tmp_path, 'text = "#ffffff"\nground = "#888888"')
+            assert news_after(client, before)["notes"] == []  # visitors are not told
+            again = [f"problem: {one}" for one in problems_of(read_look(tmp_path))]
+    assert again != told
+    assert caplog.messages == [*told, *again]

@@ -23,9 +23,9 @@ FIRST: Final = """\
 look = "paper"                       # or {others}
 title = "My studio"
 welcome = "Type what you want to see, and press **Generate**."
-# background = "background.webp"     # a picture beside this file; text = "#ffffff" goes well with a dark one
-# ground = "#10203a"                 # what lies behind everything
-# text = "#ffffff"
+# background = "background.webp"     # a picture beside this file; panels before it let some of it through
+# text = "#ffffff"                   # white words are put on dark panels, black ones on light
+# ground = "#10203a"                 # what lies behind everything, and colours panels
 accent = "#2f6f5e"                   # one colour is enough: the others follow, so that they can be read
 font = "Source Sans Pro"
 heading_font = "Montserrat"

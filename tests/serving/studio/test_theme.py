@@ -59,6 +59,7 @@ def test_before_a_picture_panels_let_it_shine_through(tmp_path: Path) -> None:
     assert values["input_background_fill"].startswith("rgba(")
     sheet = style_of(dressed)
     assert f"main.contain {{ background: {palette_of(dressed.look, dark=False).under};" in sheet
+    assert f".dark main.contain {{ background: {palette_of(dressed.look, dark=True).under};" in sheet
     assert "data:image/png;base64,cGljdHVyZQ==" in sheet
     assert "!important" in sheet
 
@@ -145,3 +146,13 @@ def test_only_a_mode_of_its_own_is_asked_of_gradio() -> None:
     assert '"__theme", "dark"' in mode_script("dark")
     assert "color-scheme: dark" in style_of(Dressed(Look(mode="dark"), HERE))
     assert "color-scheme" not in style_of(Dressed(Look(), HERE))
+    assert "color-scheme: dark" in style_of(Dressed(Look(text="#ffffff"), HERE))
+
+
+def test_news_and_waiting_have_colours_of_their_own() -> None:
+    look = Look(text="#ffffff", ground="#ffffff")
+    sheet = style_of(Dressed(look, HERE))
+    told = f"color: {palette_of(look, dark=False).on_ground}; background: #ffffff; }}"
+    for where in ("#sf-news p", ".main > .full > p.loading"):
+        assert f"\n{where} {{ {told}" in sheet
+        assert f".dark {where} {{ {told}" in sheet

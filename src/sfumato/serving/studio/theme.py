@@ -14,7 +14,7 @@ from gradio.themes.utils import fonts
 
 from sfumato.errors import RecipeError, closest
 from sfumato.serving.studio.look import Dressed, data_address
-from sfumato.serving.studio.palette import Palette, palette_of
+from sfumato.serving.studio.palette import Palette, mode_of, palette_of
 
 #: The fonts that come along with Gradio, by the names that people know them by. Its folder has files of more,
 #: but those of 6.31 lack most letters.
@@ -111,25 +111,32 @@ def style_of(dressed: Dressed) -> str:
     """
     look = dressed.look
     named = look.theme is not None or dressed.theme is not None
-    ground = None if named else palette_of(look, dark=look.mode == "dark").ground
+    modes = {} if named else {"": palette_of(look, dark=False), ".dark ": palette_of(look, dark=True)}
     rules: list[str] = []
-    if look.mode != "auto":
-        rules.append(f":root {{ color-scheme: {look.mode}; }}")
+    mode = mode_of(look)
+    if mode != "auto":
+        rules.append(f":root {{ color-scheme: {mode}; }}")
+    # News, and what stands there while the page loads, are to be read whatever the look says.
+    for where, one in modes.items():
+        paint = f"{{ color: {one.on_ground}; background: {one.ground}; }}"
+        rules += [f"{where}#sf-news p {paint}", f"{where}.main > .full > p.loading {paint}"]
     background = dressed.file("background")
     if background is not None:
+        behind = "#000" if named else "var(--body-background-fill)"
         rules.append(
-            f"body {{ background: {ground or '#000'} url('{data_address(background)}') center / cover "
+            f"body {{ background: {behind} url('{data_address(background)}') center / cover "
             "no-repeat fixed !important; }"
         )
         rules.append("gradio-app, .gradio-container { background: transparent !important; }")
         # Words stand outside of panels as well: one veil lies under all, and panels lay on no second.
-        veil = "#0009" if named else palette_of(look, dark=look.mode == "dark").under
+        veils = {where: one.under for where, one in modes.items()} or {"": "#0009"}
+        rules += [f"{where}main.contain {{ background: {veil}; }}" for where, veil in veils.items()]
         over = (
             ".icon-button-wrapper, .toolbar-wrap { background: var(--background-fill-primary) !important; }"
         )
         rules.append(over)
         rules.append(".form, .gr-group, .styler { background: transparent !important; }")
-        rules.append(f"main.contain {{ background: {veil}; padding: 12px 16px 16px; }}")
+        rules.append("main.contain { padding: 12px 16px 16px; }")
     if look.heading_font is not None:
         shipped = FONTS.get(look.heading_font)
         if shipped is not None:
