@@ -76,9 +76,7 @@ def test_one_that_stays_still_ends() -> None:
         ask(client, "one")
         with stream(client) as messages:
             completed(messages)
-            before = time.monotonic()
             assert [one["msg"] for one in messages] == ["close_stream"]
-            assert time.monotonic() - before > LINGER / 2
         ask(client, "two")
         with stream(client) as messages:
             assert completed(messages)["output"]["data"] == ["TWO"]
