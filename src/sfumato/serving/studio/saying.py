@@ -100,6 +100,7 @@ _KNOWN: Final[tuple[tuple[str | None, re.Pattern[str], str], ...]] = (
     ("picture", re.compile("is missing"), "extend_empty"),
     ("other prompt", re.compile("is missing"), "say_other"),
     ("prompt", re.compile("is empty"), "prompt_needed_edit"),
+    ("learn_compare_other", re.compile("is empty"), "say_beside"),
     ("sides", re.compile("adds nothing"), "say_sides"),
     (None, re.compile("is no number|must be a number"), "say_number"),
     (None, re.compile("is no whole number|must be a whole number"), "say_whole"),
