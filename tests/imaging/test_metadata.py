@@ -17,6 +17,7 @@ from sfumato.imaging.metadata import (
     COMPOSITE,
     TRAINED,
     PictureMetadata,
+    has_settings,
     jpeg_options,
     read_metadata,
     read_parameters,
@@ -118,6 +119,7 @@ def test_a_picture_without_metadata_says_so(tmp_path: Path, suffix: str) -> None
     with pytest.raises(PictureError, match="no Sfumato recipe"):
         read_metadata(path)
     assert read_parameters(path) == ""
+    assert not has_settings(path)
 
 
 def test_parameters_of_other_programs_are_readable(tmp_path: Path) -> None:
@@ -125,6 +127,7 @@ def test_parameters_of_other_programs_are_readable(tmp_path: Path) -> None:
     info.add_text("parameters", "a cat\nSteps: 3")
     Image.fromarray(PICTURE).save(tmp_path / "a.png", pnginfo=info)
     assert read_parameters(tmp_path / "a.png") == "a cat\nSteps: 3"
+    assert has_settings(tmp_path / "a.png")
     with pytest.raises(PictureError, match="no Sfumato recipe"):
         read_metadata(tmp_path / "a.png")
 

@@ -150,6 +150,14 @@ def read_metadata(path: Path) -> PictureMetadata:
     return texts
 
 
+def has_settings(path: Path) -> bool:
+    """Tell whether the picture at `path` says how it was drawn, in whatever way. Raises PictureError when the
+    file is not a readable picture.
+    """
+    texts = _read_texts(path)
+    return bool(texts.resolved_json or texts.parameters)
+
+
 def read_parameters(path: Path) -> str:
     """Return the A1111 `parameters` text of a picture by any program, "" when it has none.
 

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 
 from sfumato.serving.streams import OpenStreams
 from sfumato.serving.studio import reach, slots
-from sfumato.serving.studio.build import KEYS, style
+from sfumato.serving.studio.build import style
+from sfumato.serving.studio.keys import KEYS
 from sfumato.serving.studio.look import Dressed
 from sfumato.serving.studio.news import script_of
 from sfumato.serving.studio.theme import mode_script, style_of, theme_of

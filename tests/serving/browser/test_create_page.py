@@ -90,7 +90,7 @@ def test_variations_and_larger_ones_are_drawn_of_a_picture(page: Page) -> None:
     expect(results).not_to_have_attribute("src", before, timeout=WAIT)
     expect(page.locator(PROGRESS)).to_contain_text("Done in", timeout=WAIT)
     assert drawn(page) != first
-    page.get_by_role("button", name="Larger").first.click()
+    page.get_by_role("button", name="Larger: 256 x 256").first.click()
     page.wait_for_function("document.querySelector('#sf-create-results img')?.naturalWidth === 256")
 
 
@@ -102,6 +102,22 @@ def test_a_picture_of_another_program_that_is_dropped_fills_the_form(page: Page)
     expect(page.get_by_role("textbox", name=SEED)).to_have_value("42")
     expect(page.get_by_label("Without")).to_have_value("snow")
     expect(page.get_by_label("Wide 160 x 104")).to_be_checked()
+
+
+def test_a_photograph_that_is_dropped_goes_to_edit(page: Page) -> None:
+    page.fill("#sf-prompt textarea", "a castle")
+    photo = BytesIO()
+    Image.new("RGB", (96, 64), "teal").save(photo, "JPEG")
+    drop(page.locator("#sf-drop button"), "holiday.jpg", photo.getvalue(), "image/jpeg")
+    expect(page.locator("#sf-dropped")).to_have_text("This picture carries no settings.", timeout=WAIT)
+    expect(page.locator("#sf-prompt textarea")).to_have_value("a castle")
+    page.get_by_role("button", name="Edit it", exact=True).click()
+    edit = page.get_by_role("tab", name="Edit", exact=True)
+    expect(edit).to_have_attribute("aria-selected", "true", timeout=WAIT)
+    expect(page.locator("#sf-canvas .empty")).to_have_count(0, timeout=WAIT)
+    page.fill("#sf-edit-prompt textarea", "a frog")
+    page.click("#sf-edit-draw")
+    expect(page.locator("#sf-edit-progress")).to_contain_text("Done in", timeout=3 * WAIT)
 
 
 def test_a_picture_of_ours_that_is_dropped_draws_the_same_again(page: Page) -> None:

@@ -39,6 +39,23 @@ def test_the_form_and_the_tab_are_there_again(page: Page) -> None:
     expect(page.locator("#sf-grid-prompt textarea")).to_have_value("")
 
 
+def test_choices_that_come_late_are_there_again_or_named(page: Page) -> None:
+    wide = page.get_by_label("Wide 160 x 104").first
+    wide.check()
+    # A refiner that somebody took away meanwhile.
+    page.add_init_script(
+        """const read = JSON.parse(sessionStorage.getItem("sfumato-kept"));
+        read.kept["create.finer_refiner"] = "old";
+        sessionStorage.setItem("sfumato-kept", JSON.stringify(read));"""
+    )
+    opened_again(page)
+    expect(wide).to_be_checked(timeout=WAIT)
+    expect(page.get_by_text("Chosen before, and not here any more: old.")).to_be_visible(timeout=WAIT)
+    draw(page, "a frog")
+    picture = page.locator("#sf-create-results img").first
+    expect(picture).to_have_js_property("naturalWidth", 160, timeout=WAIT)
+
+
 def test_what_a_tab_shows_is_looked_for_when_it_is_open_from_the_beginning(page: Page) -> None:
     draw(page, "a frog")
     go_to(page, "Gallery")

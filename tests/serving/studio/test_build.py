@@ -15,7 +15,7 @@ from PIL import Image
 from sfumato.errors import RecipeError
 from sfumato.serving.desk import Desk
 from sfumato.serving.queue import MOST_WAITING
-from sfumato.serving.studio.build import KEYS, build, style, title_of
+from sfumato.serving.studio.build import build, style, title_of
 from sfumato.serving.studio.look import Dressed, Look, built_in
 from sfumato.serving.studio.tabs import TABS
 from sfumato.serving.studio.words import Words
@@ -73,13 +73,6 @@ def test_nothing_of_the_page_is_offered_to_programs_or_told(desk: Desk) -> None:
     config = build(desk, built_in("paper")).get_config_file()
     assert config["analytics_enabled"] is False
     assert {one["api_visibility"] for one in config["dependencies"]} == {"private"}
-
-
-def test_keys_press_what_is_there(desk: Desk) -> None:
-    config = build(desk, built_in("paper")).get_config_file()
-    there = {one["props"].get("elem_id") for one in config["components"]}
-    pressed = set(re.findall(r"#(sf-[a-z-]+)", KEYS))
-    assert {"sf-generate", "sf-stop"} <= pressed <= there
 
 
 def test_the_rules_of_all_looks_load_nothing() -> None:

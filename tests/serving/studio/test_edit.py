@@ -79,6 +79,16 @@ def test_every_paint_stroke_of_every_layer_counts() -> None:
     assert set(np.unique(mask)) == {0, 255}
 
 
+@pytest.mark.parametrize(
+    ("alpha", "painted"), [(0, False), (30, False), (127, True), (191, True), (255, True)]
+)
+def test_a_stroke_of_the_brush_is_a_full_mask(alpha: int, painted: bool) -> None:
+    one = layer((slice(0, 8), slice(0, 8)))
+    one[:8, :8, 3] = alpha
+    mask = edit.pictures_of({"background": PICTURE, "layers": [one]})[1]
+    assert (0 if mask is None else int(np.count_nonzero(mask[..., 0]))) == (64 if painted else 0)
+
+
 @pytest.mark.parametrize("canvas", [None, {}, {"background": None, "layers": []}])
 def test_an_empty_canvas_holds_nothing(canvas: Any) -> None:
     assert edit.pictures_of(canvas) == (None, None)
@@ -144,6 +154,11 @@ def tab(desk: Desk) -> tuple[gr.Blocks, dict[str, Any]]:
 def shown_after(page: gr.Blocks, part: Any, event: str, *given: Any) -> list[str]:
     updates = handler(page, part, event)(*given)
     return [name for name, update in zip(GROUPS, updates, strict=False) if update["visible"]]
+
+
+def test_what_is_painted_over_is_still_seen(tab: tuple[gr.Blocks, dict[str, Any]]) -> None:
+    ((_, opacity),) = tab[1]["canvas"].brush.colors
+    assert 0.3 <= opacity == edit.OPACITY <= 0.6
 
 
 def test_the_tab_shows_only_what_matters(tab: tuple[gr.Blocks, dict[str, Any]]) -> None:

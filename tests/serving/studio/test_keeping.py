@@ -1,14 +1,15 @@
 """What is kept when the page is loaded again; that it comes back is tested in browser/test_live_page.py and
 browser/test_kept_page.py."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from sfumato.serving.studio.keeping import BUTTON, keep, typed
+from sfumato.serving.studio.keeping import BUTTON, held, keep, typed
 
 
-def page_of(*names: str) -> tuple[gr.Blocks, dict[str, Any]]:
+def page_of(*names: str, late: Sequence[str] = ()) -> tuple[gr.Blocks, dict[str, Any]]:
     """Return a page with tabs of these names, in this order, and its fields."""
     with gr.Blocks(analytics_enabled=False) as page:
         fields: dict[str, Any] = {}
@@ -20,7 +21,7 @@ def page_of(*names: str) -> tuple[gr.Blocks, dict[str, Any]]:
                     gr.HTML()
                     gr.Slider(0, 1)
                 fields |= typed(page, name, before)
-        keep(page, fields, {name: name.title() for name in names}, tabset, "Start afresh")
+        keep(page, fields, [*late], {name: name.title() for name in names}, tabset, "Start afresh")
     return page, fields
 
 
@@ -52,9 +53,19 @@ def test_words_of_a_look_cannot_end_the_script() -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         with gr.Tabs() as tabset:
             pass
-        keep(page, {}, {"create": "</script>"}, tabset, "Start afresh")
+        keep(page, {}, [], {"create": "</script>"}, tabset, "Start afresh")
     config: Any = page.get_config_file()
     assert all("</script>" not in one["js"] for one in config["dependencies"])
+
+
+def test_what_is_late_is_held_and_not_set() -> None:
+    config: Any = page_of("create", late=["create.0.Textbox"])[0].get_config_file()
+    taken = config["dependencies"][3]["js"]
+    assert 'late = ["create.0.Textbox"]' in taken
+    script = held("create", ["size", "</script>"])
+    assert '"create."' in script
+    assert '"size"' in script
+    assert "</script>" not in script
 
 
 def test_choices_that_come_later_are_left_out() -> None:

@@ -87,7 +87,58 @@ def test_what_is_dropped_fills_the_form(page: Page, picture: Picture) -> None:
     assert values["size"].value == "Wide 160 x 104"
     assert values["model"] == "bundled"  # theirs is not here
     assert (values["seed"], values["steps"], values["guidance"]) == ("42", "9", "5")
-    assert len(fill(None)) == len(FORM)
+    assert len(fill(None)) == len(FORM) + 2
+
+
+@pytest.fixture
+def with_edit(desk: Desk) -> Page:
+    with gr.Blocks(analytics_enabled=False) as page:
+        built = (("create", create.build), ("edit", edit.build))
+        parts = {name: build(desk, WORDS, Look()) for name, build in built}
+        links.connect(page, desk, WORDS, parts, gr.Tabs())
+    return page, parts
+
+
+def test_a_picture_that_says_nothing_may_be_edited(with_edit: Page, page: Page, picture: Picture) -> None:
+    made = with_edit[1]["create"]
+    photo = str(picture())
+    *_, line, button = handler(with_edit[0], made["drop"], "upload")(photo)
+    assert "This picture carries no settings." in line
+    assert button.visible
+    canvas, tabs = handler(with_edit[0], made["edit_dropped"])(photo)
+    assert canvas["background"].shape == (8, 8, 3)
+    assert tabs.selected == "edit"
+    for line, button in (
+        handler(with_edit[0], made["drop"], "upload")(str(picture("other.png", parameters=PARAMETERS)))[-2:],
+        handler(with_edit[0], made["drop"], "clear")(),
+    ):
+        assert line == ""
+        assert not button.visible
+    # Where there is no tab to edit it on, it is only said.
+    *_, line, button = handler(page[0], page[1]["create"]["drop"], "upload")(photo)
+    assert line
+    assert not button.visible
+
+
+def test_a_dropped_picture_that_went_away_is_said(with_edit: Page, tmp_path: Path) -> None:
+    for path in (None, str(tmp_path / "gone.png")):
+        with pytest.raises(gr.Error) as caught:
+            handler(with_edit[0], with_edit[1]["create"]["edit_dropped"])(path)
+        assert str(tmp_path) not in caught.value.message
+
+
+def test_the_button_says_how_large(page: Page, desk: Desk) -> None:
+    kept = drawn(desk, frog())
+    area = page[1]["create"]["area"]
+    (say,) = [
+        one.fn
+        for one in page[0].fns.values()
+        if (area.chosen._id, "change") in one.targets and area.buttons["upscale"] in one.outputs
+    ]
+    assert say is not None
+    assert say(asked_by("me"), kept.id).value == f"Larger: {2 * kept.width} x {2 * kept.height}"
+    for visitor, number in (("me", 0), ("somebody else", kept.id), ("me", 999)):
+        assert say(asked_by(visitor), number).value == "Larger"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from sfumato.serving.studio import (
     examples,
     gallery_tab,
     grid_tab,
+    held_choices,
     keeping,
     links,
     models_showing,
@@ -28,6 +29,7 @@ from sfumato.serving.studio import (
     slots,
 )
 from sfumato.serving.studio.area import QUIET
+from sfumato.serving.studio.held_choices import HELD, HELD_ON
 from sfumato.serving.studio.learn_look import STYLE as LEARN_STYLE
 from sfumato.serving.studio.look import Dressed, Look, data_address
 from sfumato.serving.studio.showing import STYLE
@@ -39,24 +41,6 @@ Build = Callable[[Desk, Words, Look], Parts]
 PAGES: Final = 200  # of which Gradio remembers the state: half a MiB each; of older ones it forgets it
 AT_ONCE: Final = 300  # handlers: each page that waits for a picture, or follows one, has one that waits
 CACHE: Final = (600, 86_400)  # seconds: how often Gradio's copies are looked at, and how old they may be
-KEYS: Final = """
-<script>
-document.addEventListener("keydown", (event) => {
-  // The one that is nearest to where somebody types, on the tab that is open.
-  const press = (selector) => {
-    for (let place = event.target; place; place = place.parentElement) {
-      const one = [...place.querySelectorAll(selector)].find((button) => button.offsetParent !== null);
-      if (one) { one.click(); return; }
-    }
-  };
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    press("#sf-generate, #sf-edit-draw, #sf-grid-draw, .sf-go");
-  }
-  if (event.key === "Escape") { press("#sf-stop, #sf-grid-stop, .sf-stop"); }
-});
-</script>
-"""
 
 
 def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
@@ -74,12 +58,15 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
         parts: dict[str, Parts] = {}
         tabs: dict[str, gr.Tab] = {}
         fields: dict[str, Any] = {}
+        held: dict[str, Any] = {}
         with gr.Tabs() as tabset:
             for name in look.tabs:
                 before = len(page.blocks)
                 with gr.Tab(_label(words, name), id=name) as tab:
                     parts[name] = builder_of(name)(desk, words, look)
                 fields |= keeping.typed(page, name, before, parts[name].get("late", ()))
+                if name in HELD_ON:
+                    held |= {f"{name}.{one}": parts[name][one] for one in HELD}
                 tabs[name] = tab
         below = dressed.file("below")
         if below is not None:
@@ -91,10 +78,13 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
                     page.load(*parts[name]["find"], **QUIET)
         links.connect(page, desk, words, parts, tabset)
         labels = {name: _label(words, name) for name in tabs}
-        kept = keeping.keep(page, fields, labels, tabset, words("start_afresh"))
+        kept = keeping.keep(page, fields | held, [*held], labels, tabset, words("start_afresh"))
+        written = gr.Textbox(visible=False)
         for name in parts:
             if "shapes" in parts[name]:  # which go with the model that was taken up
-                kept.then(*parts[name]["shapes"], **QUIET)
+                shaped = kept.then(*parts[name]["shapes"], **QUIET)
+                if name in HELD_ON:
+                    held_choices.connect(shaped, desk, words, name, parts[name], written)
     return page
 
 

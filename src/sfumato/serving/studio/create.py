@@ -70,6 +70,8 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 height=160,
                 elem_id="sf-drop",
             )
+            parts["dropped"] = gr.HTML("", padding=False, elem_id="sf-dropped")
+            parts["edit_dropped"] = gr.Button(words("edit_dropped"), size="sm", visible=False)
         with gr.Column(scale=6, min_width=320):
             parts["area"] = area.build(desk, words, "create")
             gr.Markdown(words("private"), elem_classes="sf-quiet")

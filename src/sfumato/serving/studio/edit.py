@@ -67,6 +67,8 @@ FORM: Final = (
     *sampling_fields.FORM,
     *finer.FORM,
 )
+#: Of the brush: what is painted over is still seen. A stroke is a full mask all the same, and so are several.
+OPACITY: Final = 0.5
 LOOKED_AT: Final = ("task", "canvas", "model", "size", "begin", "control", "annotator")
 
 
@@ -82,7 +84,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 type="numpy",
                 image_mode="RGBA",
                 sources=("upload", "clipboard"),
-                brush=gr.Brush(colors=["#ff3366"], color_mode="fixed", default_size=24),
+                brush=gr.Brush(colors=[("#ff3366", OPACITY)], color_mode="fixed", default_size=24),
                 layers=False,
                 transforms=("crop",),
                 format="png",
@@ -188,7 +190,7 @@ def pictures_of(canvas: Any) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8
             raise PictureError(
                 "has another size than the picture", field="mask", value=sizes, hint="Paint it again."
             )
-        painted |= layer[..., 3] > 127
+        painted |= layer[..., 3] > 255 * OPACITY / 2
     mask = np.repeat(np.where(painted, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
     return np.ascontiguousarray(picture[..., :3]), mask if painted.any() else None
 

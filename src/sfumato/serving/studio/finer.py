@@ -166,7 +166,7 @@ def refreshes(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Par
     lists = [one for name in ("create", "edit") if name in parts for one in _lists(parts[name])]
 
     def now(*values: str) -> list[gr.Dropdown]:
-        both = _refiners(desk, words), _vaes(desk, words)
+        both = refiners(desk, words), vaes(desk, words)
         made: list[gr.Dropdown] = []
         for place, value in enumerate(values):
             choices = both[place % 2]
@@ -194,7 +194,7 @@ def _made(field: str, words: Words, desk: Desk, *, visible: bool) -> Any:
 def _choices(field: str, words: Words, desk: Desk) -> list[tuple[str, str]]:
     left_open = (words("left_open"), "")
     if field == "refiner":
-        return _refiners(desk, words)
+        return refiners(desk, words)
     if field == "vae":
         return [left_open, (words("finer_vae_own"), OWN)]  # the others when the page is opened
     if field == "hires_method":
@@ -207,11 +207,13 @@ def _choices(field: str, words: Words, desk: Desk) -> list[tuple[str, str]]:
     return [of_files, (words("finer_zero_snr_yes"), YES), (words("finer_zero_snr_no"), NO)]
 
 
-def _refiners(desk: Desk, words: Words) -> list[tuple[str, str]]:
+def refiners(desk: Desk, words: Words) -> list[tuple[str, str]]:
+    """Return what can be chosen as a refiner: what it says, and what it means."""
     return [(words("finer_refiner_none"), ""), *((one, one) for one in refiners_of(desk.settings))]
 
 
-def _vaes(desk: Desk, words: Words) -> list[tuple[str, str]]:
+def vaes(desk: Desk, words: Words) -> list[tuple[str, str]]:
+    """Return what can be chosen as an autoencoder: what it says, and what it means."""
     own = [(words("left_open"), ""), (words("finer_vae_own"), OWN)]
     return [*own, *((one, one) for one in vaes_of(desk.settings))]
 

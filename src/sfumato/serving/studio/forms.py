@@ -15,6 +15,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import VariationPart
 from sfumato.recipe.resolve import recipe_from_mapping
 from sfumato.serving.studio.finer_forms import KINDS, PLAIN, Finer, finer_of, lost_in, with_finer
+from sfumato.serving.studio.sizes import scaled
 
 _NUMBER: Final = re.compile(r"[0-9]{1,20}([.,][0-9]{1,20})?")
 _SIZE: Final = re.compile(r"([0-9]{1,5}) x ([0-9]{1,5})$")
@@ -136,10 +137,12 @@ def varied(recipe: Recipe, strength: float) -> Recipe:
 
 
 def enlarged(recipe: Recipe, scale: float) -> Recipe:
-    """Return a recipe that draws the picture of `recipe` again, `scale` times as large as it came out."""
+    """Return a recipe that draws the picture of `recipe` again, `scale` times as large as it came out. Raises
+    RecipeError where that is too large.
+    """
     before = 1.0 if recipe.hires is None else recipe.hires.scale
     others = [part for part in recipe.parts if part.kind != "hires"]
-    return recipe.model_copy(update={"parts": (*others, HiresPart(scale=before * scale))})
+    return recipe.model_copy(update={"parts": (*others, HiresPart(scale=scaled(before, scale)))})
 
 
 def seed_of(text: str) -> int | None:

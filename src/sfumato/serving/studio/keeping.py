@@ -51,7 +51,7 @@ _AFRESH: Final = """() => {
   location.reload();
 }"""
 _TAKE: Final = """() => {
-  const names = %(names)s, ids = %(ids)s, tabs = %(tabs)s, skip = {__type__: "update"};
+  const names = %(names)s, ids = %(ids)s, late = %(late)s, tabs = %(tabs)s, skip = {__type__: "update"};
   let read = null;
   try { read = JSON.parse(sessionStorage.getItem("%(store)s")); } catch { /* Not written by this page. */ }
   const {kept = {}, tab = null, of = []} = read ?? {};
@@ -60,11 +60,17 @@ _TAKE: Final = """() => {
   // A tab may have other fields by now, and a field other choices.
   const fits = (name, place) => {
     if (!(name in kept) || own(of, name) !== own(names, name)) { return false; }
+    if (late.includes(name)) { return true; } // the studio looks whether it is there
     const choices = built[ids[place]]?.choices?.map((one) => one[1]);
     return !choices || [kept[name]].flat().every((one) => one === null || choices.includes(one));
   };
   const taken = Object.fromEntries(names.filter(fits).map((name) => [name, kept[name]]));
-  const state = {kept: taken, timer: 0};
+  const state = {kept: taken, timer: 0, held: {}};
+  for (const name of late) {
+    if (name in taken) { state.held[name] = taken[name]; }
+  }
+  const set = (name) => name in taken && !(name in state.held);
+  const update = (name) => set(name) ? {__type__: "update", value: taken[name]} : skip;
   state.write = () => {
     const open = [...document.querySelectorAll("[role=tab]")].find((one) => one.ariaSelected === "true");
     const found = tabs.find((one) => open && open.textContent.trim() === one[1]);
@@ -75,9 +81,14 @@ _TAKE: Final = """() => {
   window.sfumato_taking = state;
   const there = tabs.some((one) => one[0] === tab);
   return [
-    ...names.map((name) => name in taken ? {__type__: "update", value: taken[name]} : skip),
+    ...names.map(update),
     there ? {__type__: "update", selected: tab} : skip,
   ];
+}"""
+_HELD: Final = """(_, ...others) => {
+  const held = window.sfumato_taking?.held ?? {}, tab = %(tab)s;
+  const found = %(names)s.filter((name) => tab + name in held).map((name) => [name, held[tab + name]]);
+  return [JSON.stringify(Object.fromEntries(found)), ...others];
 }"""
 # Not before all of it stands in the fields: until then they hold what the page began with.
 _BEGIN: Final = """() => {
@@ -88,13 +99,20 @@ _BEGIN: Final = """() => {
 
 
 def keep(
-    page: gr.Blocks, fields: Mapping[str, Any], tabs: Mapping[str, str], tabset: gr.Tabs, afresh: str
+    page: gr.Blocks,
+    fields: Mapping[str, Any],
+    late: Sequence[str],
+    tabs: Mapping[str, str],
+    tabset: gr.Tabs,
+    afresh: str,
 ) -> Dependency:
     """Have the page keep the values of `fields`, by name, and which of `tabs` is open (names and what stands
-    on them), and take them up when it is loaded again, which is returned as an event. Make the button
-    `afresh`, which forgets them, in the place that is open. Called inside the page.
+    on them), and take them up when it is loaded again, which is returned as an event; but those of the fields
+    that are `late` are only held, see `held`. Make the button `afresh`, which forgets them, in the place that
+    is open. Called inside the page.
     """
     shape = {
+        "late": _script([*late]),
         "names": _script([*fields]),
         "ids": _script([one._id for one in fields.values()]),
         "tabs": _script([*tabs.items()]),
@@ -121,6 +139,13 @@ def typed(page: gr.Blocks, tab: str, before: int, without: Sequence[Any] = ()) -
     parts = [*page.blocks.values()][before:]
     made = [one for one in parts if isinstance(one, _TYPED) and one not in without]
     return {f"{tab}.{number}.{type(one).__name__}": one for number, one in enumerate(made)}
+
+
+def held(tab: str, names: Sequence[str]) -> str:
+    """Return the script that gives what was kept of the late fields `names` of a tab: a handler's first
+    input becomes their values as JSON, by name.
+    """
+    return _HELD % {"tab": _script(f"{tab}."), "names": _script([*names])}
 
 
 def _script(value: Any) -> str:

@@ -1,6 +1,8 @@
 """What leads from one tab to another: settings that are used again, pictures that are edited."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +11,25 @@ import numpy as np
 
 from sfumato.errors import PictureError, RecipeError, SfumatoError
 from sfumato.imaging.io import open_picture
-from sfumato.imaging.metadata import read_metadata, read_parameters
+from sfumato.imaging.metadata import has_settings, read_metadata, read_parameters
 from sfumato.models.folders import is_known
+from sfumato.models.load import find_model
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.codec import from_json, parse_parameters
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import Desk
 from sfumato.serving.studio import create, finer
-from sfumato.serving.studio.area import QUIET, recipe_of_picture
+from sfumato.serving.studio.area import LARGER, QUIET, Area, recipe_of_picture
 from sfumato.serving.studio.binding import kindly
 from sfumato.serving.studio.edit import LOOKED_AT
 from sfumato.serving.studio.finer_library import here
 from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
+from sfumato.serving.studio.sizes import larger_of
 from sfumato.serving.studio.toasts import refusal, tell
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
+from sfumato.serving.uploads import read_upload
 
 Parts = dict[str, Any]
 
@@ -42,10 +47,21 @@ def recipe_in(picture: Path) -> Recipe:
         return parse_parameters(parameters)
 
 
+@contextmanager
+def _unplaced(path: str) -> Iterator[None]:
+    """Have the page say what is wrong with a file, but not where it was put: no visitor is told that."""
+    try:
+        yield
+    except SfumatoError as error:
+        error.value = Path(path).name if str(error.value) == path else error.value
+        raise refusal(error) from None
+
+
 def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
     """Connect the tabs that are there; a button that leads to one that is not is not seen."""
     for one in [parts[tab]["area"] for tab in ("create", "edit") if tab in parts]:
         one.taken_up(page)
+        _says_size(desk, words, one)
     if "gallery" in parts:
         parts["gallery"]["line"].taken_up(page)
     if "grid" in parts:
@@ -68,6 +84,21 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
                 parts[tab][button].visible = False
 
 
+def _says_size(desk: Desk, words: Words, area: Area) -> None:
+    """Have the button that draws a picture larger say how large."""
+
+    def larger(request: gr.Request, number: int) -> gr.Button:
+        label = words("upscale")
+        try:
+            run = desk.gallery.resolved(desk.gallery.get(number, visitor_of(request)))
+            width, height = larger_of(run, LARGER, find_model(run.model, desk.settings, paths=False).defaults)
+        except SfumatoError:  # none is chosen, or it, or its model, is gone; or it is as large as can be
+            return gr.Button(value=label)
+        return gr.Button(value=f"{label}: {width} x {height}")
+
+    area.chosen.change(larger, area.chosen, area.buttons["upscale"], **QUIET)
+
+
 def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
     made = parts["create"]
     form = [made[name] for name in create.FORM]
@@ -82,16 +113,21 @@ def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Pa
         return create.filled(create_of(recipe), desk)
 
     def from_file(path: str | None) -> list[Any]:
-        if path is None:
-            return [gr.skip()] * len(form)
-        try:
-            return filled(recipe_in(Path(path)))
-        except SfumatoError as error:
-            # Where a visitor's file was put is nothing that a visitor is told.
-            error.value = Path(path).name if str(error.value) == path else error.value
-            raise refusal(error) from None
+        bare = False
+        values: list[Any] = [gr.skip()] * len(form)
+        if path is not None:
+            with _unplaced(path):
+                bare = not has_settings(Path(path))
+                if bare:
+                    read_upload(Path(path), desk.settings)  # says what cannot be edited either
+                else:
+                    values = filled(recipe_in(Path(path)))
+        line = f'<p class="sf-line" role="status">{escape(words("dropped_bare"))}</p>' if bare else ""
+        return [*values, line, gr.Button(visible=bare and "edit" in parts)]
 
-    made["drop"].upload(from_file, made["drop"], form, **QUIET)
+    said = [made["dropped"], made["edit_dropped"]]
+    made["drop"].upload(from_file, made["drop"], [*form, *said], **QUIET)
+    made["drop"].clear(lambda: ["", gr.Button(visible=False)], None, said, **QUIET)
     if "gallery" in parts:
 
         @kindly
@@ -125,14 +161,28 @@ def _to_edit(desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs
         shown_now = {"background": str(desk.hand_over(kept)), "layers": [], "composite": None}
         return shown_now, kept.prompt, gr.Tabs(selected="edit")
 
-    @kindly
-    def look(request: gr.Request, number: int, *values: Any) -> tuple[Any, Any]:
-        kept = desk.gallery.get(number, visitor_of(request))
-        taken = {"background": np.asarray(open_picture(kept.path, desk.settings.max_pixels))}
+    def look_at(picture: Path, values: Sequence[Any]) -> tuple[Any, Any]:
+        taken = {"background": np.asarray(open_picture(picture, desk.settings.max_pixels))}
         made = edit["look"](
             *(taken if name == "canvas" else one for name, one in zip(LOOKED_AT, values, strict=True))
         )
         return made
+
+    @kindly
+    def look(request: gr.Request, number: int, *values: Any) -> tuple[Any, Any]:
+        return look_at(desk.gallery.get(number, visitor_of(request)).path, values)
+
+    @kindly
+    def edit_dropped(path: str | None) -> tuple[Any, ...]:
+        if path is None:  # taken away meanwhile
+            raise RecipeError(words("choose_picture"))
+        with _unplaced(path):
+            pixels = read_upload(Path(path), desk.settings)  # nothing else that is in the file
+        return {"background": pixels, "layers": [], "composite": None}, gr.Tabs(selected="edit")
+
+    def look_dropped(path: str, *values: Any) -> tuple[Any, Any]:
+        with _unplaced(path):
+            return look_at(Path(path), values)
 
     edit = parts["edit"]
     changed = [edit["canvas"], edit["prompt"], tabs]
@@ -148,3 +198,8 @@ def _to_edit(desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs
     for button, chosen in buttons:
         looked_at = [chosen, *(gr.State() if name == "canvas" else edit[name] for name in LOOKED_AT)]
         button.click(edit_this, chosen, changed, **QUIET).success(look, looked_at, seen, **QUIET)
+    if "create" in parts:
+        drop = parts["create"]["drop"]
+        looked_at = [drop, *(gr.State() if name == "canvas" else edit[name] for name in LOOKED_AT)]
+        taking = parts["create"]["edit_dropped"].click(edit_dropped, drop, [edit["canvas"], tabs], **QUIET)
+        taking.success(look_dropped, looked_at, seen, **QUIET)
