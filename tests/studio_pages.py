@@ -24,11 +24,16 @@ _DROP = """(target, {data, name, type}) => {
 
 
 def draw(page: Page, prompt: str) -> None:
-    """Type a prompt on the tab Create, click Generate, and wait for the picture."""
+    """Type a prompt on the tab Create, click Generate, and wait for the picture: not for one from before."""
+    before = page.locator("#sf-create-results img").evaluate_all("all => all.map((one) => one.src)")
     page.fill("#sf-prompt textarea", prompt)
     page.click("#sf-generate")
+    page.wait_for_function(
+        "(before) => [...document.querySelectorAll('#sf-create-results img')]"
+        ".some((one) => one.src && !before.includes(one.src))",
+        arg=before,
+    )
     expect(page.locator("#sf-create-progress")).to_contain_text("Done in", timeout=WAIT)
-    page.wait_for_selector("#sf-create-results img")
 
 
 def drawn(page: Page) -> bytes:
@@ -36,6 +41,19 @@ def drawn(page: Page) -> bytes:
     address = page.locator("#sf-create-results img").first.get_attribute("src")
     assert address is not None
     return page.request.get(address).body()
+
+
+def on_canvas(page: Page) -> None:
+    """Wait until there is a picture on the canvas of Edit, which can be painted on and fits into it."""
+    expect(page.locator("#sf-canvas .empty")).to_have_count(0, timeout=WAIT)
+    expect(page.locator("#sf-canvas .pixi-target canvas")).to_have_count(1, timeout=WAIT)
+    expect(page.locator("#sf-canvas [aria-label='Brush Size']")).to_have_count(1, timeout=WAIT)
+    next_frame(page)
+
+
+def next_frame(page: Page) -> None:
+    """Wait until the page has shown what it was told until now."""
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
 
 
 def open_advanced(page: Page) -> None:

@@ -15,7 +15,7 @@ from served_studio import Served
 from sfumato.recipe.image import Resolved
 from sfumato.serving.desk import ALONE
 from studio_axe import findings
-from studio_pages import WAIT, draw, drawn, go_to
+from studio_pages import WAIT, draw, drawn, go_to, next_frame, on_canvas
 
 CANVAS = "#sf-canvas canvas"
 
@@ -26,8 +26,8 @@ def editing(page: Page) -> Page:
     draw(page, "a frog on a beach")
     page.locator("#sf-create-results img").first.wait_for()
     page.get_by_role("button", name="Edit this").first.click()
+    on_canvas(page)
     expect(page.get_by_role("tab", name="Edit", exact=True)).to_have_attribute("aria-selected", "true")
-    page.locator(CANVAS).first.wait_for()
     expect(page.locator("#sf-edit-prompt textarea")).to_have_value("a frog on a beach")
     return page
 
@@ -59,8 +59,7 @@ def drag(page: Page, place: Locator, begin: tuple[float, float], end: tuple[floa
 
 
 def paint(page: Page) -> None:
-    """Paint over the middle of the picture."""
-    page.wait_for_timeout(1500)  # the canvas fits the picture into itself
+    """Paint over the middle of the picture, and wait until the canvas has sent that."""
     box = page.locator(CANVAS).first.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -68,9 +67,9 @@ def paint(page: Page) -> None:
     page.mouse.down()
     for step in range(-30, 31, 6):
         page.mouse.move(x + step, y + step % 4)
-        page.wait_for_timeout(20)
-    page.mouse.up()
-    page.wait_for_timeout(500)
+        next_frame(page)
+    with page.expect_request("**/component_server/**", timeout=WAIT):
+        page.mouse.up()
 
 
 def edited(page: Page) -> None:

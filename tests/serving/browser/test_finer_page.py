@@ -9,7 +9,18 @@ from served_studio import Served
 from sfumato.imaging.metadata import read_metadata
 from sfumato.recipe.codec import from_json
 from sfumato.recipe.image import Resolved
-from studio_pages import PHONE, WAIT, OpenPage, draw, drawn, drop, go_to, open_advanced, overflow_of
+from studio_pages import (
+    PHONE,
+    WAIT,
+    OpenPage,
+    draw,
+    drawn,
+    drop,
+    go_to,
+    on_canvas,
+    open_advanced,
+    overflow_of,
+)
 
 GROUPS = ("Guidance", "Parts of the model", "Larger, with the same words", "Speed", "For the curious")
 
@@ -86,7 +97,7 @@ def test_a_dropped_picture_brings_them_and_says_so(page: Page, tmp_path: Path) -
 def test_what_is_set_on_edit_is_in_the_picture(page: Page, tmp_path: Path) -> None:
     draw(page, "a frog")
     page.get_by_role("button", name="Edit this").first.click()
-    page.locator("#sf-canvas canvas").first.wait_for()
+    on_canvas(page)
     page.get_by_role("button", name="Advanced").locator("visible=true").click()
     page.get_by_label("Steps", exact=True).locator("visible=true").fill("5")
     open_fold(page, "edit")

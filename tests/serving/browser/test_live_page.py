@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from served_studio import Served
 from sfumato.serving.studio.look import FILE, Source
 from sfumato.serving.studio.wearing import read
-from studio_pages import WAIT, OpenPage, draw, go_to, open_advanced
+from studio_pages import WAIT, OpenPage, draw, go_to, on_canvas, open_advanced
 
 LOOK = 'title = "Dreams at sea"\naccent = "#2f4bd8"\nfont = "No Such Font"\n'
 
@@ -64,12 +64,9 @@ def painted_pictures_are_asked_for(page: Page, folder: Path) -> None:
     go_to(page, "Create")
     draw(page, "a frog")
     page.get_by_role("button", name="Edit this").first.click()
+    on_canvas(page)
     expect(page.get_by_role("tab", name="Edit", exact=True)).to_have_attribute("aria-selected", "true")
     expect(page.locator("#sf-edit-prompt textarea")).to_have_value("a frog", timeout=WAIT)
-    # What chooses the size of a brush is there when something can be painted on.
-    expect(page.locator("#sf-canvas [aria-label='Brush Size']")).to_have_count(1, timeout=WAIT)
-    expect(page.locator("#sf-canvas .pixi-target canvas")).to_have_count(1, timeout=WAIT)
-    expect(page.locator("#sf-canvas .empty")).to_have_count(0, timeout=WAIT)
     write(folder, LOOK.replace("at sea", "of home"))
     bar = page.locator("#sf-news")
     expect(bar).to_contain_text("What is on the canvas would be lost", timeout=WAIT)
