@@ -74,7 +74,7 @@ def show(page: Page, prompt: str) -> None:
     """Have another lesson drawn, and wait for it."""
     page.fill("#sf-learn-prompt textarea", prompt)
     page.click("#sf-learn-show")
-    expect(page.locator(".sf-lesson-of b")).to_have_text(prompt, timeout=WAIT)
+    expect(page.locator(".sf-lesson-of b")).to_have_text(prompt, timeout=3 * WAIT)
 
 
 def test_the_slider_stays_where_somebody_put_it(lesson: Page) -> None:

@@ -39,7 +39,7 @@ def test_nothing_moves_while_a_lesson_is_drawn(studio: Served, open_page: OpenPa
     for prompt in ("a frog on a beach", f"a rabbit in the snow on a {screen}"):
         page.fill("#sf-learn-prompt textarea", prompt)
         page.click("#sf-learn-show")
-        expect(page.locator(".sf-lesson-of b")).to_have_text(prompt, timeout=WAIT)
+        expect(page.locator(".sf-lesson-of b")).to_have_text(prompt, timeout=3 * WAIT)
         expect(page.locator("#sf-learn-progress")).to_contain_text("Done in")
         assert moved(page) < MOST
 
@@ -60,7 +60,7 @@ def test_nothing_moves_while_a_grid_is_drawn(
             expect(page.locator("#sf-grid-table caption")).to_contain_text(prompt, timeout=WAIT)
             number = values.count(",") + 1
             done = f"{number} of {number} pictures"
-            expect(page.locator("#sf-grid-progress")).to_contain_text(done, timeout=WAIT)
+            expect(page.locator("#sf-grid-progress")).to_contain_text(done, timeout=3 * WAIT)
             expect(page.locator("#sf-grid-sheet a").first).to_be_attached()
             assert moved(page) < MOST
         page.close()
