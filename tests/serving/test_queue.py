@@ -34,7 +34,6 @@ def frog(**fields: Any) -> Recipe:
     return Recipe(parts=(TextPart(prompt="a frog"),), **{"seed": 7, "steps": 2, **fields})
 
 
-@dataclass
 class StoppedClock:
     """A clock on which no time passes."""
 
@@ -45,6 +44,7 @@ class StoppedClock:
         return 0.0
 
 
+@dataclass
 class Drawing:
     """Draws with the tiny model, and waits before every step while `gate` is closed."""
 
