@@ -14,7 +14,8 @@ from sfumato.serving.studio.build import style
 from sfumato.serving.studio.keys import KEYS
 from sfumato.serving.studio.look import Dressed
 from sfumato.serving.studio.news import script_of
-from sfumato.serving.studio.theme import mode_script, style_of, theme_of
+from sfumato.serving.studio.palette import mode_of
+from sfumato.serving.studio.theme import head_of, mode_script, style_of, theme_of
 
 MAX_UPLOAD: Final = 50 * 2**20
 
@@ -39,7 +40,12 @@ def mounted(page: gr.Blocks, dressed: Dressed, made: str, *, css: str, outside: 
         app_kwargs={"openapi_url": None},
         theme=theme_of(dressed),
         css=style() + style_of(dressed) + css,
-        head=mode_script(look.mode) + KEYS + reach.SCRIPT + slots.SCRIPT + script_of(dressed, made),
+        head=mode_script(mode_of(look))
+        + head_of(dressed)
+        + KEYS
+        + reach.SCRIPT
+        + slots.SCRIPT
+        + script_of(dressed, made),
         root_path=outside,
     )
     mounted.add_middleware(OpenStreams, page=page)

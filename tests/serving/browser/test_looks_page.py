@@ -1,14 +1,19 @@
 """Looks as the browser paints them: what the seeds of this project could not get is twelve lines."""
 
+import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from served_studio import Served
+from sfumato.serving.studio.check import readings_of
+from sfumato.serving.studio.colours import Colour, contrast, parse_colour
 from sfumato.serving.studio.look import FILE, read_look
+from studio_axe import CONTRAST, MEASURE, findings
 from studio_pages import OpenPage, go_to
 
 WHITE = "rgb(255, 255, 255)"
@@ -65,3 +70,66 @@ def test_the_example_of_the_seeds_is_twelve_lines(
             go_to(page, "Gallery")
             assert colours(page, "[data-testid=block-info]") == {WHITE}
             page.close()
+
+
+#: White words before a picture, and nothing said of what is behind them.
+NO_GROUND = """\
+title = "Dream machine"
+welcome = "Paint *something*."
+background = "bg.png"
+text = "#ffffff"
+footer = false
+heading_font = "A font of nobody"
+tabs = ["create", "gallery"]
+[words]
+generate = "Paint!"
+"""
+READ_ON = {
+    "text on panels": "#sf-prompt [data-testid=block-info]",
+    "text on fields": ".sf-chips label span",
+    "soft text on panels": "[data-testid=max-value]",
+    "links on panels": "[role=tab][aria-selected=true]",
+    "words on buttons": "#sf-generate",
+    "news": "#sf-news p",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_white_words_alone_are_read_in_every_browser_as_well_as_the_check_says(
+    scheme: str,
+    other_studio: Callable[..., AbstractContextManager[Served]],
+    open_page: OpenPage,
+    tmp_path: Path,
+) -> None:
+    picture = Image.new("RGB", (1280, 900), "black")
+    picture.paste("white", (640, 0, 1280, 900))
+    picture.save(tmp_path / "bg.png")
+    (tmp_path / FILE).write_text(NO_GROUND, encoding="utf-8")
+    dressed = read_look(tmp_path)
+    said = {one.what: one.ratio for one in readings_of(dressed) if one.mode == scheme}
+    with other_studio(dressed) as served:
+        page = open_page(served, color_scheme=scheme)
+        page.wait_for_function("document.body.classList.contains('dark')")  # else it is about to load again
+        page.wait_for_selector("#sf-generate")
+        go_to(page, "Create")
+        page.wait_for_selector("#sf-news p")
+        assert findings(page, CONTRAST, ["Gallery", "Create"]) == []
+        # The same number as the check's, which goes to whole levels of colour.
+        for (what, _), measured in zip(
+            READ_ON.items(), page.evaluate(MEASURE, list(READ_ON.values())), strict=True
+        ):
+            assert measured is not None, what
+            assert measured[0] == pytest.approx(said[what], abs=0.1), what
+            assert measured[0] >= 4.5, what
+        tag = page.evaluate(MEASURE, ["[data-testid=block-label]"])
+        assert tag[0][0] >= 4.5
+        # And as it is painted: the veil at the left, over black, and at the right, over white.
+        box = page.locator("main.contain").bounding_box()
+        assert box is not None
+        painted = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        y = round(box["y"]) + 6
+        ends = [painted.getpixel((round(x), y)) for x in (box["x"] + 6, box["x"] + box["width"] - 6)]
+        white = parse_colour("#ffffff", "text")
+        worst = min(contrast(white, Colour(*one)) for one in ends if isinstance(one, tuple))
+        assert worst == pytest.approx(said["text on panels"], abs=0.1)
+        page.close()

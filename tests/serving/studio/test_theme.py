@@ -14,6 +14,7 @@ from sfumato.serving.studio.theme import (
     THEMES,
     ShippedFont,
     fonts_of_machine,
+    head_of,
     mode_script,
     style_of,
     theme_of,
@@ -151,8 +152,9 @@ def test_only_a_mode_of_its_own_is_asked_of_gradio() -> None:
 
 def test_news_and_waiting_have_colours_of_their_own() -> None:
     look = Look(text="#ffffff", ground="#ffffff")
-    sheet = style_of(Dressed(look, HERE))
+    head = head_of(Dressed(look, HERE))
     told = f"color: {palette_of(look, dark=False).on_ground}; background: #ffffff; }}"
-    for where in ("#sf-news p", ".main > .full > p.loading"):
-        assert f"\n{where} {{ {told}" in sheet
-        assert f".dark {where} {{ {told}" in sheet
+    for where in ("#sf-news > div > p", ".main > .full > p.loading"):
+        assert head.count(f"{where} {{ {told}") == 2
+        assert f".dark {where} {{ {told}" in head
+    assert head_of(Dressed(Look(theme="soft"), HERE)) == ""

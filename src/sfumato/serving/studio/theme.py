@@ -116,10 +116,6 @@ def style_of(dressed: Dressed) -> str:
     mode = mode_of(look)
     if mode != "auto":
         rules.append(f":root {{ color-scheme: {mode}; }}")
-    # News, and what stands there while the page loads, are to be read whatever the look says.
-    for where, one in modes.items():
-        paint = f"{{ color: {one.on_ground}; background: {one.ground}; }}"
-        rules += [f"{where}#sf-news p {paint}", f"{where}.main > .full > p.loading {paint}"]
     background = dressed.file("background")
     if background is not None:
         behind = "#000" if named else "var(--body-background-fill)"
@@ -144,6 +140,21 @@ def style_of(dressed: Dressed) -> str:
         rules.append(f"h1, h2, h3 {{ font-family: {_family(look.heading_font)} !important; }}")
     own = dressed.file("css")
     return "\n".join([*rules, "" if own is None else own.read_text(encoding="utf-8")])
+
+
+def head_of(dressed: Dressed) -> str:
+    """Return what has to be there before the style sheet: news, and what stands there while the page loads,
+    are read whatever colours a look names. A theme of Gradio's has its own. Raises RecipeError for what is no
+    colour.
+    """
+    if dressed.look.theme is not None or dressed.theme is not None:
+        return ""
+    rules: list[str] = []
+    for where, dark in (("", False), (".dark ", True)):
+        palette = palette_of(dressed.look, dark=dark)
+        paint = f"{{ color: {palette.on_ground}; background: {palette.ground}; }}"
+        rules += [f"{where}#sf-news > div > p {paint}", f"{where}.main > .full > p.loading {paint}"]
+    return f"<style>{' '.join(rules)}</style>"
 
 
 def _values(palette: Palette) -> dict[str, str]:
