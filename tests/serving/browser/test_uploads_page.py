@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from served_studio import Served
 from sfumato.serving.desk import ALONE
-from studio_pages import WAIT, OpenPage, go_to
+from studio_pages import WAIT, OpenPage, go_to, next_frame, on_canvas
 
 PLACE = b"52 degrees 22 minutes north"
 
@@ -34,13 +34,23 @@ def photo() -> bytes:
 def bring(page: Page, content: bytes) -> None:
     go_to(page, "Edit")
     page.locator("#sf-canvas canvas").first.wait_for()
-    page.wait_for_timeout(1500)  # Gradio has a canvas before it can take anything
+    # Gradio has a canvas before it can take anything: then it says how large it shows that.
+    expect(page.locator("#sf-canvas")).to_contain_text("%", timeout=WAIT)
     page.locator("#sf-canvas input[type=file]").first.set_input_files(
         {"name": "garden.jpg", "mimeType": "image/jpeg", "buffer": content}
     )
-    expect(page.locator("#sf-canvas [aria-label='Brush Size']")).to_have_count(1, timeout=WAIT)
-    expect(page.locator("#sf-canvas .empty")).to_have_count(0, timeout=WAIT)
-    page.wait_for_timeout(1500)  # the canvas fits the picture into itself
+    on_canvas(page)
+
+
+def names(folder: Path) -> list[str]:
+    """Return what the files are called that Gradio keeps."""
+    return sorted(one.name for one in folder.rglob("*.*"))
+
+
+def choose(page: Page, task: str) -> None:
+    """Choose what to do with the picture, and wait until the server has answered."""
+    page.get_by_label(task).check()
+    expect(page.get_by_label("Soft edge, pixels").first).to_be_visible(visible=task != "Change it")
 
 
 def test_a_photo_is_drawn_on_long_after_its_file_is_gone(
@@ -55,11 +65,12 @@ def test_a_photo_is_drawn_on_long_after_its_file_is_gone(
         page = open_page(served)
         bring(page, photo())
         give_up = time.monotonic() + WAIT / 1000
-        while len(names := sorted(one.name for one in shown.rglob("*.*"))) < 3 and time.monotonic() < give_up:
-            page.wait_for_timeout(200)
-        page.wait_for_timeout(1000)
+        while len(names(shown)) < 3 and time.monotonic() < give_up:
+            next_frame(page)
+        choose(page, "Repaint what is marked")  # what comes later sends nothing again
+        choose(page, "Change it")
         # What the canvas sends of it, once.
-        assert names == ["background.png", "composite.png", "layer_0.png"]
+        assert names(shown) == ["background.png", "composite.png", "layer_0.png"]
         assert all(PLACE not in one.read_bytes() for one in tmp_path.rglob("*") if one.is_file())
         page.screenshot(path=tmp_path / "canvas.png", full_page=True)
         shutil.rmtree(shown, ignore_errors=True)  # as after hours
