@@ -364,7 +364,7 @@ class JobQueue:
     def _end(self, job: Job, state: Any, problem: str | None = None) -> None:
         self._ways.pop(job.id, None)
         self._settle(job.id, state, problem)
-        self._change(job.id, state=state, problem=problem, previews={}, position=0, seconds_left=None)
+        self._change(job.id, state=state, problem=problem, position=0, seconds_left=None)
         self._reorder()
         self._ended.append(job.id)
         while len(self._ended) > MOST_REMEMBERED:

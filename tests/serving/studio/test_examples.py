@@ -1,4 +1,4 @@
-"""Prompts to begin with: a click fills them in, and a random one is a sentence of the model's world."""
+"""Prompts to begin with: a click draws them, and a random one is a sentence of the model's world."""
 
 from typing import Any
 
@@ -23,6 +23,7 @@ def test_a_click_fills_in_what_stands_on_the_chip() -> None:
     page, parts = built(Look())
     assert [one.value for one in parts["examples"]] == [*PROMPTS]
     assert [handler(page, one)() for one in parts["examples"]] == [*PROMPTS]
+    assert len(parts["taken"]) == len(PROMPTS) + 1  # and what is drawn of them
 
 
 def test_looks_bring_their_own() -> None:

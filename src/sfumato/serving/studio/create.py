@@ -178,7 +178,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
             raise RecipeError(words("prompt_needed"))
         return recipe_of_create(form)
 
-    triggers = [parts["generate"].click, parts["prompt"].submit]
+    triggers = [parts["generate"].click, parts["prompt"].submit, *parts["taken"]]
     shown.draws(triggers, recipe, [parts[name] for name in FORM])
     shown.stops(parts["stop"])
 

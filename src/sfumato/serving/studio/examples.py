@@ -1,4 +1,4 @@
-"""Prompts to begin with: three that a click fills in, and one at random of the bundled model's world."""
+"""Prompts to begin with: three that a click draws, and one at random of the bundled model's world."""
 
 from typing import Any, Final
 
@@ -28,14 +28,19 @@ STYLE: Final = """
 
 
 def build(prompt: gr.Textbox, words: Words, look: Look) -> Parts:
-    """Make the buttons, in the place that is open, have them fill `prompt`, and return them by name."""
+    """Make the buttons, in the place that is open, have them fill `prompt`, and return them by name; and
+    `taken`, what comes after one of them did.
+    """
     with gr.Row(elem_classes="sf-examples"):
         chips = [(one, gr.Button(_called(one), size="sm", min_width=0)) for one in look.examples or PROMPTS]
         surprise = gr.Button(words("surprise"), size="sm", min_width=0, elem_id="sf-surprise")
-    for text, button in chips:
-        button.click(lambda one=text: one, None, prompt, queue=False, **CLICK)
-    surprise.click(random_prompt, None, prompt, queue=False, **CLICK)
-    return {"examples": [button for _, button in chips], "surprise": surprise}
+    made = [button.click(lambda one=text: one, None, prompt, queue=False, **CLICK) for text, button in chips]
+    made.append(surprise.click(random_prompt, None, prompt, queue=False, **CLICK))
+    return {
+        "examples": [button for _, button in chips],
+        "surprise": surprise,
+        "taken": [one.then for one in made],
+    }
 
 
 def random_prompt() -> str:

@@ -63,7 +63,9 @@ class Line:
         wanted: Callable[..., Recipe | Way],
         inputs: Sequence[Any],
     ) -> None:
-        """Ask, on each of `triggers`, for what `wanted` makes of the values of `inputs`."""
+        """Ask, on each of `triggers`, for what `wanted` makes of the values of `inputs`. A trigger is an event
+        of a part, or what comes `then`.
+        """
         self.asks(triggers, lambda owner, *values: wanted(*values), inputs)
 
     def asks(
@@ -79,9 +81,10 @@ class Line:
 
         # Each click is answered at once, however many there are. Not through Gradio's queue: what waits there
         # would be forgotten with the page.
-        outputs = [self.notice, self.full, self.series]
-        asking = gr.on(triggers, ask, [*inputs], outputs, queue=False, trigger_mode="multiple", **CLICK)
-        asking.then(self.follow, self.series, self.outputs, **FOLLOWS)
+        bound = ask, [*inputs], [self.notice, self.full, self.series]
+        for trigger in triggers:
+            asking = trigger(*bound, queue=False, trigger_mode="multiple", **CLICK)
+            asking.then(self.follow, self.series, self.outputs, **FOLLOWS)
 
     def asked(self, make: Callable[[], Recipe | Way], request: gr.Request) -> dict[Any, Any]:
         """Put what `make` returns into the queue, and return what is to be said: nothing where that went
@@ -126,8 +129,17 @@ class Line:
         under way, or that ended with a film, which is kept nowhere else.
 
         A page that follows it already is left to that: what comes into a series meanwhile is told there, and
-        what comes later is in another.
+        what comes later is in another. Then, and where there is nothing to follow, it is said that nothing
+        changed: a handler that yields nothing empties all of its outputs (Gradio 6.31).
         """
+        news: dict[Any, Any] | None = None
+        with closing(self._followed(request, series)) as following:
+            for news in following:
+                yield news
+        if news is None:
+            yield {self.line: gr.skip()}
+
+    def _followed(self, request: gr.Request, series: str) -> News:
         owner, page = visitor_of(request), request.session_hash or ""
         found = series or self._newest(owner)
         mine, key = object(), (page, found)

@@ -37,16 +37,15 @@ def progress_of(job: Job, words: Words, total: int = 1, more: int = 0) -> str:
         return _failed(job)
     else:
         name = "stopped" if job.state == "cancelled" else "done_in"
-        return _line(words(name, f"{job.seconds:.1f}"))
+        return _line(words(name, f"{job.seconds:.1f}")) + _unfinished([job])
     if job.seconds_left is not None and job.seconds_left >= 1:
         line += f" · {words('seconds_left', round(job.seconds_left))}"
     if more:
         line += f" · {words('one_waits') if more == 1 else words('more_wait', more)}"
-    pictures = "".join(_picture(job.previews[index], job) for index in sorted(job.previews))
     return (
         f"{_line(line, 'sf-line sf-more' if more else 'sf-line')}"
         f'<div class="sf-bar"><div style="width:{share:.1%}"></div></div>'
-        f'<div class="sf-previews">{pictures}</div>'
+        f"{_previews(job)}"
     )
 
 
@@ -69,7 +68,18 @@ def series_of(jobs: Sequence[Job], words: Words) -> str:
         line = words("done_in", f"{sum(done):.1f}")
     else:
         line = words("stopped") if stopped else ""
-    return problems + (_line(line) if line else "")
+    return problems + (_line(line) if line else "") + _unfinished(jobs)
+
+
+def _unfinished(jobs: Sequence[Job]) -> str:
+    """Return what can be seen of the newest of `jobs` that was stopped after it had begun."""
+    stopped = [one for one in jobs if one.state == "cancelled" and one.previews]
+    return _previews(stopped[-1]) if stopped else ""
+
+
+def _previews(job: Job) -> str:
+    pictures = "".join(_picture(job.previews[index], job) for index in sorted(job.previews))
+    return f'<div class="sf-previews">{pictures}</div>'
 
 
 def _failed(job: Job) -> str:
