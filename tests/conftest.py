@@ -12,7 +12,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before any test imports the hub client
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: several that share cores wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: those that share cores slow each other
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell starts what runs in its background; tests press Ctrl-C in processes that inherit it.

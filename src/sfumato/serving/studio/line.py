@@ -63,8 +63,8 @@ class Line:
         wanted: Callable[..., Recipe | Way],
         inputs: Sequence[Any],
     ) -> None:
-        """Ask, on each of `triggers`, for what `wanted` makes of the values of `inputs`. A trigger is an event
-        of a part, or what comes `then`.
+        """Ask, on each of `triggers`, for what `wanted` makes of the values of `inputs`. Triggers are events
+        of parts, or what comes `then`.
         """
         self.asks(triggers, lambda owner, *values: wanted(*values), inputs)
 
