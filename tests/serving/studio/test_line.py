@@ -122,18 +122,18 @@ def test_a_film_that_was_done_meanwhile_is_taken_up_unless_something_came_after_
 
 
 def test_stop_stops_one_and_stop_all_the_rest(tab: Tab, desk: Desk) -> None:
-    series = ask(tab, 1000)[tab.line.series]
-    for _ in range(2):
-        ask(tab)
-    first, *films = desk.queue.series(series, "me")
-    for button in (tab.stop, tab.line.stop_all):
-        handler(tab.page, button)(OTHER, series)
-        handler(tab.page, button)(ME, "")
-    with held(desk):
+    with held(desk):  # of what is drawn, test_area tells
+        series, *_ = (ask(tab)[tab.line.series] for _ in range(3))
+        first, *others = desk.queue.series(series, "me")
+        for button in (tab.stop, tab.line.stop_all):
+            handler(tab.page, button)(OTHER, series)
+            handler(tab.page, button)(ME, "")
+        assert [one.state for one in desk.queue.series(series, "me")] == ["queued"] * 3
         handler(tab.page, tab.stop)(ME, series)
         assert followed(desk, first).state == "cancelled"
+        assert [one.state for one in desk.queue.series(series, "me")[1:]] == ["queued"] * 2
         handler(tab.page, tab.line.stop_all)(ME, series)
-        assert [followed(desk, one).state for one in films] == ["cancelled"] * 2
+        assert [followed(desk, one).state for one in others] == ["cancelled"] * 2
     assert "Stopped" in last(tab.line.follow(ME, series))[tab.line.line]
 
 
