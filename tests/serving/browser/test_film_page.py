@@ -69,7 +69,7 @@ def test_a_film_is_drawn_watched_and_taken_along(page: Page, studio: Served) -> 
     assert [str(one) for one in findings(page, tabs=["Edit"]) if not one.excused] == []
 
 
-def test_what_is_missing_is_said_and_a_film_is_stopped(page: Page) -> None:
+def test_what_is_missing_is_said_and_a_film_is_stopped(page: Page, studio: Served) -> None:
     ask(page, other="")
     film(page).click()
     expect(page.locator(PROGRESS)).to_contain_text("what is to be mixed in.", timeout=WAIT)
@@ -79,7 +79,8 @@ def test_what_is_missing_is_said_and_a_film_is_stopped(page: Page) -> None:
     expect(page.locator(PROGRESS)).to_contain_text("step ", timeout=WAIT)
     page.locator("#sf-edit-prompt textarea").press("Escape")
     expect(page.locator(PROGRESS)).to_contain_text("Stopped", timeout=WAIT)
-    expect(page.locator(f"{SHOWN} img")).to_have_count(0)
+    stopped = studio.desk.queue.of(ALONE)[-1]
+    assert (stopped.state, stopped.film) == ("cancelled", None)
 
 
 def test_a_film_waits_is_followed_after_a_reload_and_stopped(

@@ -195,7 +195,7 @@ def test_two_hundred_clicks(page: Page, studio: Served) -> None:
         assert len(jobs_of(studio)) - before == MOST_EACH
         # Each click is one question that is answered; those that stay open are few, however many clicks.
         assert asked.count("predict") < 210
-        assert asked.count("join") <= 10
+        assert asked.count("join") <= 20
         gate.set()
         says(page, "Done in")
     expect(progress(page).get_by_role("alert")).to_have_count(0)  # there is room again

@@ -31,17 +31,21 @@ def moved(page: Page) -> float:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_nothing_moves_while_a_lesson_is_drawn(studio: Served, open_page: OpenPage, screen: str) -> None:
-    page = open_page(studio, **SCREENS[screen])
-    go_to(page, "Learn")
-    expect(page.locator("#sf-learn-lesson .sf-learn")).to_be_visible()
-    page.evaluate(SHIFTS)
-    for prompt in ("a frog on a beach", f"a rabbit in the snow on a {screen}"):
-        page.fill("#sf-learn-prompt textarea", prompt)
-        page.click("#sf-learn-show")
-        expect(page.locator(".sf-lesson-of b")).to_have_text(prompt, timeout=3 * WAIT)
-        expect(page.locator("#sf-learn-progress")).to_contain_text("Done in")
-        assert moved(page) < MOST
+def test_nothing_moves_while_a_lesson_is_drawn(
+    other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage, screen: str
+) -> None:
+    with other_studio() as served:  # in which no lesson of another kind was drawn before
+        page = open_page(served, **SCREENS[screen])
+        go_to(page, "Learn")
+        expect(page.locator("#sf-learn-lesson .sf-learn")).to_be_visible()
+        page.evaluate(SHIFTS)
+        for prompt in ("a frog on a beach", "a rabbit in the snow at night"):
+            page.fill("#sf-learn-prompt textarea", prompt)
+            page.click("#sf-learn-show")
+            expect(page.locator(".sf-lesson-of b")).to_have_text(prompt, timeout=3 * WAIT)
+            expect(page.locator("#sf-learn-progress")).to_contain_text("Done in")
+            assert moved(page) < MOST
+        page.close()
 
 
 @pytest.mark.parametrize("screen", SCREENS)
