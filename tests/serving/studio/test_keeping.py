@@ -34,16 +34,18 @@ def test_fields_have_the_same_names_in_every_order_of_tabs() -> None:
 def test_it_is_done_by_the_browser_alone() -> None:
     page, fields = page_of("create")
     config: Any = page.get_config_file()
-    forgot, kept, changed, taken, begun = config["dependencies"]
+    forgot, kept, changed, looked, taken, begun = config["dependencies"]
     ids = [one._id for one in fields.values()]
-    (button,) = [one for one in config["components"] if one["props"].get("elem_id") == BUTTON]
-    assert button["props"]["visible"] == "hidden"
+    hidden = [one for one in config["components"] if one["props"].get("visible") == "hidden"]
+    assert hidden[0]["props"]["elem_id"] == BUTTON
+    assert (looked["outputs"], taken["targets"]) == ([], [(hidden[1]["id"], "click")])
+    assert f'"{hidden[1]["props"]["elem_id"]}"' in looked["js"]
     assert kept["inputs"] == changed["inputs"] == ids
     assert taken["outputs"][:-1] == ids
     assert {(one, "change") for one in ids} < {(one, event) for one, event in changed["targets"]}
     for one in (kept, changed, taken):
         assert "create.0.Textbox" in one["js"]
-    for one in (forgot, kept, changed, taken, begun):
+    for one in (forgot, kept, changed, looked, taken, begun):
         assert not one["backend_fn"]
     assert "reload" in kept["js"]
     assert "reload" not in changed["js"]
@@ -60,7 +62,7 @@ def test_words_of_a_look_cannot_end_the_script() -> None:
 
 def test_what_is_late_is_held_and_not_set() -> None:
     config: Any = page_of("create", late=["create.0.Textbox"])[0].get_config_file()
-    taken = config["dependencies"][3]["js"]
+    taken = config["dependencies"][4]["js"]
     assert 'late = ["create.0.Textbox"]' in taken
     script = held("create", ["size", "</script>"])
     assert '"create."' in script

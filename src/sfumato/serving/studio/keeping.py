@@ -15,6 +15,7 @@ from gradio.events import Dependency
 BUTTON: Final = "sf-keep"
 AFRESH: Final = "sf-afresh"
 _STORE: Final = "sfumato-kept"
+_TAKING: Final = "sf-take-up"
 STYLE: Final = """
 .sf-afresh { flex: 0 0 auto; width: auto; align-self: flex-end; }
 """
@@ -50,11 +51,42 @@ _AFRESH: Final = """() => {
   if (state) { state.kept = {}; state.write(); state.write = () => {}; }
   location.reload();
 }"""
+# Only a page that has something to take up does: Gradio goes through all of it for each of so many fields.
+_LOOK: Final = """() => {
+  const names = %(names)s, tabs = %(tabs)s;
+  const state = {kept: {}, timer: 0, held: {}, read: {}};
+  try {
+    state.read = JSON.parse(sessionStorage.getItem("%(store)s")) ?? {};
+  } catch { /* Not written by this page. */ }
+  state.write = () => {
+    const open = [...document.querySelectorAll("[role=tab]")].find((one) => one.ariaSelected === "true");
+    const found = tabs.find((one) => open && open.textContent.trim() === one[1]);
+    const written = {kept: state.kept, tab: found ? found[0] : null, of: names};
+    // What is too much for the browser is not kept.
+    try { sessionStorage.setItem("%(store)s", JSON.stringify(written)); } catch { /* It is full. */ }
+  };
+  // Not before all of it stands in the fields: until then they hold what the page began with.
+  state.begin = () => {
+    window.sfumato_kept = state;
+    window.addEventListener("pagehide", () => state.write());
+    document.addEventListener("visibilitychange", () => { if (document.hidden) { state.write(); } });
+  };
+  window.sfumato_taking = state;
+  const {kept, tab} = state.read;
+  if (Object.keys(kept ?? {}).length === 0 && (tab ?? tabs[0]?.[0]) === tabs[0]?.[0]) {
+    state.begin();
+    return;
+  }
+  const press = () => {
+    const button = document.getElementById("%(take)s");
+    if (button) { button.click(); } else { requestAnimationFrame(press); }
+  };
+  press();
+}"""
 _TAKE: Final = """() => {
   const names = %(names)s, ids = %(ids)s, late = %(late)s, tabs = %(tabs)s, skip = {__type__: "update"};
-  let read = null;
-  try { read = JSON.parse(sessionStorage.getItem("%(store)s")); } catch { /* Not written by this page. */ }
-  const {kept = {}, tab = null, of = []} = read ?? {};
+  const state = window.sfumato_taking;
+  const {kept = {}, tab = null, of = []} = state.read;
   const own = (all, name) => all.filter((one) => one.split(".")[0] === name.split(".")[0]).join();
   const built = Object.fromEntries(window.gradio_config.components.map((one) => [one.id, one.props]));
   // A tab may have other fields by now, and a field other choices.
@@ -65,20 +97,12 @@ _TAKE: Final = """() => {
     return !choices || [kept[name]].flat().every((one) => one === null || choices.includes(one));
   };
   const taken = Object.fromEntries(names.filter(fits).map((name) => [name, kept[name]]));
-  const state = {kept: taken, timer: 0, held: {}};
+  state.kept = taken;
   for (const name of late) {
     if (name in taken) { state.held[name] = taken[name]; }
   }
   const set = (name) => name in taken && !(name in state.held);
   const update = (name) => set(name) ? {__type__: "update", value: taken[name]} : skip;
-  state.write = () => {
-    const open = [...document.querySelectorAll("[role=tab]")].find((one) => one.ariaSelected === "true");
-    const found = tabs.find((one) => open && open.textContent.trim() === one[1]);
-    const written = {kept: state.kept, tab: found ? found[0] : null, of: names};
-    // What is too much for the browser is not kept.
-    try { sessionStorage.setItem("%(store)s", JSON.stringify(written)); } catch { /* It is full. */ }
-  };
-  window.sfumato_taking = state;
   const there = tabs.some((one) => one[0] === tab);
   return [
     ...names.map(update),
@@ -90,12 +114,7 @@ _HELD: Final = """(_, ...others) => {
   const found = %(names)s.filter((name) => tab + name in held).map((name) => [name, held[tab + name]]);
   return [JSON.stringify(Object.fromEntries(found)), ...others];
 }"""
-# Not before all of it stands in the fields: until then they hold what the page began with.
-_BEGIN: Final = """() => {
-  const state = window.sfumato_kept = window.sfumato_taking;
-  window.addEventListener("pagehide", () => state.write());
-  document.addEventListener("visibilitychange", () => { if (document.hidden) { state.write(); } });
-}"""
+_BEGIN: Final = "() => { window.sfumato_taking.begin(); }"
 
 
 def keep(
@@ -107,9 +126,9 @@ def keep(
     afresh: str,
 ) -> Dependency:
     """Have the page keep the values of `fields`, by name, and which of `tabs` is open (names and what stands
-    on them), and take them up when it is loaded again, which is returned as an event; but those of the fields
-    that are `late` are only held, see `held`. Make the button `afresh`, which forgets them, in the place that
-    is open. Called inside the page.
+    on them), and take them up when it is loaded again and something was kept, which is returned as an event;
+    but those of the fields that are `late` are only held, see `held`. Make the button `afresh`, which forgets
+    them, in the place that is open. Called inside the page.
     """
     shape = {
         "late": _script([*late]),
@@ -117,6 +136,7 @@ def keep(
         "ids": _script([one._id for one in fields.values()]),
         "tabs": _script([*tabs.items()]),
         "store": _STORE,
+        "take": _TAKING,
     }
     inputs = [*fields.values()]
     forget = gr.Button(afresh, size="sm", elem_id=AFRESH, elem_classes="sf-afresh")
@@ -126,7 +146,9 @@ def keep(
     later = _KEEP % {**shape, "then": _LATER}
     changed = [one.change for one in inputs]
     gr.on([*changed, tabset.change], None, inputs, None, js=later, api_visibility="private")
-    taken = page.load(None, None, [*inputs, tabset], js=_TAKE % shape, api_visibility="private")
+    page.load(None, None, None, js=_LOOK % shape, api_visibility="private")
+    taking = gr.Button("take up", elem_id=_TAKING, visible="hidden")
+    taken = taking.click(None, None, [*inputs, tabset], js=_TAKE % shape, api_visibility="private")
     taken.then(None, None, None, js=_BEGIN, api_visibility="private")
     return taken
 
