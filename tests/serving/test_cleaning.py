@@ -1,6 +1,7 @@
 """What is uploaded is written anew, through the routes that a page uses, and nothing that came is left."""
 
 import io
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ def photo(kind: str, turned: int = 1) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = turned
     exif[0x010E] = SECRET.decode()
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + SECRET.decode().encode("utf-16-be")
     gps = exif.get_ifd(0x8825)
     gps[1], gps[2], gps[3], gps[4] = "N", NORTH[0], "E", NORTH[1]
     written = io.BytesIO()
@@ -367,6 +369,27 @@ def test_what_cannot_be_written_is_said_and_nothing_is_left_of_it(
     answer = TestClient(CleanUploads(app, 10_000)).post("/gradio_api/upload", content=photo("PNG"))  # type: ignore[arg-type]
     assert (answer.status_code, answer.text) == (507, "The upload cannot be kept: File name too long.")
     assert files_in(tmp_path) == []
+
+
+def test_where_one_file_cannot_be_kept_those_of_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    named: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps(named).encode()})
+
+    client = TestClient(CleanUploads(app, 10_000))  # type: ignore[arg-type]
+    paths = [tmp_path / "a" / "canvas.png", tmp_path / "b" / ("x" * 253)]
+    for path, content in zip(paths, (encode_picture(PIXELS, ".png"), photo("PNG")), strict=True):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    for some, status in ((paths[:1], 200), (paths, 507)):
+        named[:] = map(str, some)
+        assert client.post("/gradio_api/upload", content=b"").status_code == status
+    assert files_in(tmp_path) == [paths[0]]
 
 
 def test_a_canvas_says_that_its_picture_is_gone(tmp_path: Path) -> None:

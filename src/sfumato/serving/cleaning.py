@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import json
 import os
+import re
 import secrets
 import struct
 import threading
@@ -42,6 +43,8 @@ STALE: Final = 600.0  # seconds without a byte, after which an upload that was b
 _OFTEN: Final = 60.0  # seconds between two looks at what is old
 _MAX_PROFILE: Final = 16_384  # bytes of a colour profile; those of cameras and screens have 500 to 4000
 _PARTIAL: Final = "tmp????????"  # what Gradio calls a file that is still coming
+#: The line that every text of A1111 has.
+_DRAWN: Final = re.compile(r"^Steps: \d+(,|$)", re.MULTILINE)
 _TRANSPARENT: Final = ("LA", "PA", "La", "RGBA", "RGBa")
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 #: Chunks of a PNG that are pixels, or say what their numbers mean.
@@ -128,10 +131,10 @@ class CleanUploads:
         """Return where files are that stand for those at `paths`, which are gone then. Raises OSError."""
         # The same file has one place, whoever uploads it: nobody may remove it while another reads it.
         with self._lock:
-            left: set[Path] = set()
+            left = {*self._kept}  # of others, who may have sent the same
             try:
                 new = [self._one(path) for path in paths]
-                left = {*new}
+                left |= {*new}
             finally:
                 for path in paths:
                     if path not in left:
@@ -276,6 +279,9 @@ def _pixels_of(path: Path, max_pixels: int) -> NDArray[np.uint8]:
 
 
 def _texts_of(path: Path) -> PngInfo | None:
+    """Return how the picture says that it was drawn: texts that say something else are not kept, as cameras
+    have them in the same place.
+    """
     try:
         return png_info(read_metadata(path))
     except PictureError:
@@ -284,7 +290,7 @@ def _texts_of(path: Path) -> PngInfo | None:
         parameters = read_parameters(path)
     except PictureError:
         return None
-    return png_info(PictureMetadata("", parameters, "")) if parameters else None
+    return png_info(PictureMetadata("", parameters, "")) if _DRAWN.search(parameters) else None
 
 
 def _only_size(width: int, height: int, texts: PngInfo | None) -> bytes:
