@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sfumato.engine import animator
-from sfumato.engine.animator import Animator, _resized
-from sfumato.engine.events import Picture, StepDone
+from sfumato.engine.animator import Animator, _resized, frames_of
+from sfumato.engine.events import Picture, Started, StepDone
 from sfumato.engine.preview import to_uint8
 from sfumato.engine.run import draw
 from sfumato.engine.seeing import view_of, watched
+from sfumato.imaging.inputs import read_inputs
 from sfumato.imaging.metadata import read_metadata
 from sfumato.recipe.codec import from_json
 from sfumato.recipe.hires import HiresPart
 from sfumato.recipe.image import Recipe, Resolved, TextPart
-from sfumato.recipe.parts import Part
+from sfumato.recipe.parts import ExtendPart, ImagePart, MaskPart, Part
 from sfumato.recipe.resolve import resolve
 from sfumato.samplers.noise import picture_noise
-from tiny_models import tiny_bundle
+from tiny_models import tiny_bundle, tiny_settings
 
 
 def animate(
@@ -96,6 +97,38 @@ def test_many_steps_are_thinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(animator, "MAX_FRAMES", 3)
     animate(tmp_path / "frog.gif", steps=9)
     assert len(read(tmp_path / "frog.gif")[0]) == 5  # noise, steps 1, 4 and 7, the picture
+
+
+LARGER = HiresPart(scale=3.0, passes=2, strength=0.5, method="lanczos", overlap=0.0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 9])
+@pytest.mark.parametrize("parts", [(), (LARGER,)])
+@pytest.mark.parametrize("most", [3, 150])
+def test_how_many_frames_there_will_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, parts: tuple[Part, ...], most: int
+) -> None:
+    monkeypatch.setattr(animator, "MAX_FRAMES", most)
+    events = animate(tmp_path / "frog.gif", *parts, steps=steps, count=2)
+    (started,) = [one for one in events if isinstance(one, Started)]
+    assert [len(read(tmp_path / f"frog-{seed}.gif")[0]) for seed in (7, 8)] == [frames_of(started)] * 2
+
+
+@pytest.mark.parametrize(
+    "more", [(), (MaskPart(area="center"),), (ExtendPart(left=16),), (ExtendPart(left=70, bottom=40),)]
+)
+@pytest.mark.parametrize("strength", [0.0, 0.2, 0.5, 1.0])
+def test_how_many_frames_there_will_be_where_a_picture_is_given(
+    tmp_path: Path, more: tuple[Part, ...], strength: float
+) -> None:
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "photo.png")
+    image = ImagePart(source=str(tmp_path / "photo.png"), strength=strength)
+    recipe = Recipe(seed=7, steps=6, parts=(TextPart(prompt="a frog"), image, *more))
+    inputs, bundle = read_inputs(recipe, tiny_settings()), tiny_bundle()
+    events = draw(resolve(recipe, bundle.defaults, sources=inputs.facts), bundle, inputs=inputs)
+    with closing(watched(events, bundle, [Animator(tmp_path / "frog.gif")])) as followed:
+        (started,) = [one for one in followed if isinstance(one, Started)]
+    assert len(read(tmp_path / "frog.gif")[0]) == frames_of(started)
 
 
 def test_one_step_is_an_animation_from_the_noise_to_the_picture(tmp_path: Path) -> None:

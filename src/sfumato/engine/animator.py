@@ -45,7 +45,7 @@ class Animator:
             check_animation(self._path(index))
 
     def look(self, look: Look) -> None:
-        every = -(-look.step.num_steps // MAX_FRAMES)
+        every = _every(look.step.num_steps)
         last = look.step.num_steps - 1
         pixels = look.noisy if self.shown == "noisy" else look.clean
         for place, index in enumerate(look.indices):
@@ -108,6 +108,25 @@ class Animator:
         if not several or several[-1].shape != pixels.shape:  # the first, or those of a larger pass
             several.append(self._stack.enter_context(Frames()))
         several[-1].add(to_uint8(np.nan_to_num(pixels)))
+
+
+def frames_of(started: Started) -> int:
+    """Return how many frames the animation of each picture of a run has: of a run whose pictures are drawn
+    in one batch.
+    """
+    resolved, others = started.resolved, len(started.indices) - 1
+    finer = 0 if resolved.hires is None else resolved.hires.num_steps * len(resolved.hires.sizes)
+    drawn = started.total_steps - finer * others  # larger passes are drawn one picture after another
+    if drawn == 0:
+        return 1
+    first, num_steps = resolved.first_step, resolved.first_step + drawn
+    every = _every(num_steps)
+    return len(range(-(-first // every) * every, num_steps - 1, every)) + 2  # the noise and the picture
+
+
+def _every(num_steps: int) -> int:
+    """Return of how many steps one is shown."""
+    return -(-num_steps // MAX_FRAMES)
 
 
 def _resized(frame: Frame, shape: tuple[int, ...]) -> Frame:

@@ -20,6 +20,7 @@ from sfumato.imaging.metadata import PictureMetadata
 from sfumato.imaging.writing import output_error
 
 FRAMES: Final = "frames"  # the file: bytes of all frames, one after the other
+MOST_PIXELS: Final = 2**27  # of all frames of one together
 ROOM: Final = 2**30  # bytes of frames that are kept, and of written films; the newest frames always are
 FORMATS: Final = ("WebP", "GIF", "MP4")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from sfumato.errors import RecipeError
 from sfumato.imaging.metadata import read_metadata
 from sfumato.recipe.again import recipe_of
 from sfumato.recipe.codec import from_json
+from sfumato.recipe.hires import HiresPart
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import ALONE, Desk
 from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
 from sfumato.serving.reels import FORMATS, Reel
+from sfumato.serving.studio import animating
 from sfumato.serving.studio.animating import Animating
 from sfumato.serving.studio.forms import enlarged, varied
 from tiny_studio import drawn, followed, frog, open_tiny_desk
@@ -93,6 +96,30 @@ def test_another_picture_is_told_apart(desk: Desk) -> None:
     assert differs is not None
     assert differs > 0
     assert reel_of(animated(desk, kept, frog(width=96, height=96))[1]).differs is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "frame", "most"),
+    [({}, 64, 4), ({"count": 3}, 64, 4), ({"hires": 2.0}, 128, 6), ({"hires": 2.0, "count": 2}, 128, 6)],
+)
+def test_an_animation_has_so_many_pixels(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], frame: int, most: int
+) -> None:
+    more = {name: value for name, value in fields.items() if name != "hires"}
+    recipe = frog(steps=4, **more)
+    if "hires" in fields:
+        hires = HiresPart(scale=fields["hires"], method="lanczos", strength=0.5, steps=4)
+        recipe = recipe.model_copy(update={"parts": (*recipe.parts, hires)})
+    kept = drawn(desk, recipe)
+    monkeypatch.setattr(animating, "MOST_PIXELS", frame * frame * (most + 1))
+    assert len(reel_of(animated(desk, kept)[1]).durations) == most + 1
+    monkeypatch.setattr(animating, "MOST_PIXELS", frame * frame * (most + 1) - 1)
+    _, job = animated(desk, kept)
+    problem = f"steps: are too many to be animated here (got {most}). At this size, {most - 1} or fewer."
+    assert (job.state, job.film, job.steps, job.problem) == ("failed", None, 0, problem)
+    monkeypatch.setattr(animating, "MOST_PIXELS", frame * frame)
+    assert "Choose a smaller picture." in (animated(desk, kept)[1].problem or "")
+    assert len([*desk.films.glob("*")]) == 1
 
 
 def test_what_visitors_may_not_open_is_not_animated(desk: Desk, tmp_path: Path) -> None:

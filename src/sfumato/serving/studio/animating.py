@@ -8,19 +8,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.engine.animator import Animator
+from sfumato.engine.animator import Animator, frames_of
 from sfumato.engine.events import Event, Picture, Started
 from sfumato.engine.gathering import NAMES_ONLY, gather
 from sfumato.engine.keeping import slug
 from sfumato.engine.preparing import batch_of
 from sfumato.engine.run import draw
 from sfumato.engine.seeing import Look, Watched, watched
+from sfumato.errors import RecipeError
 from sfumato.imaging.animation import Frames
 from sfumato.imaging.metadata import PictureMetadata
 from sfumato.models.cache import ModelCache
 from sfumato.models.load import find_model
 from sfumato.recipe.image import Recipe
-from sfumato.serving.reels import Reel, keep_reel
+from sfumato.serving.reels import MOST_PIXELS, Reel, keep_reel
 from sfumato.settings import Settings
 
 
@@ -41,7 +42,9 @@ class Animating:
     number: int
 
     def draw(self, recipe: Recipe, preview_every: int) -> Generator[Event | Reel, None, None]:
-        """Draw it, and yield the film at the end."""
+        """Draw it, and yield the film at the end. Raises RecipeError for more pixels than a film may have,
+        and what `sfumato.engine.run.draw` raises.
+        """
         settings = self.settings
         found = find_model(recipe.model, settings, paths=NAMES_ONLY.model_paths)
         gathered = gather(recipe, found, settings, trust=NAMES_ONLY)
@@ -69,6 +72,9 @@ class Animating:
         differs: int | None = None
         for event in events:
             match event:
+                case Started():
+                    self._check_room(event)
+                    yield event
                 case Picture():
                     if event.index == self.index and event.pixels.shape == self.original.shape:
                         apart = np.abs(event.pixels.astype(np.int16) - self.original)
@@ -78,6 +84,18 @@ class Animating:
                 case _:
                     yield event
         return differs
+
+    def _check_room(self, started: Started) -> None:
+        """Raise RecipeError where the frames would have too many pixels: those of steps are as large as they
+        are drawn, and all of them become as large as the picture.
+        """
+        resolved, (height, width) = started.resolved, self.original.shape[:2]
+        larger = () if resolved.hires is None else resolved.hires.sizes
+        sizes = ((width, height), (resolved.width, resolved.height), *larger)
+        most = MOST_PIXELS // max(wide * high for wide, high in sizes)
+        if (frames := frames_of(started)) > most:
+            hint = f"At this size, {most - 1} or fewer." if most > 1 else "Choose a smaller picture."
+            raise RecipeError("are too many to be animated here", field="steps", value=frames - 1, hint=hint)
 
 
 @dataclass(eq=False)

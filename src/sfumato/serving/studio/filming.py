@@ -4,7 +4,6 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from sfumato.engine.events import Event, Picture, Started
 from sfumato.engine.gathering import NAMES_ONLY, gather
@@ -16,11 +15,9 @@ from sfumato.models.cache import ModelCache
 from sfumato.models.load import find_model
 from sfumato.recipe.codec import to_json
 from sfumato.recipe.image import Recipe, Resolved
-from sfumato.serving.reels import Reel, keep_reel
+from sfumato.serving.reels import MOST_PIXELS, Reel, keep_reel
 from sfumato.serving.studio.film_forms import Wish
 from sfumato.settings import Settings
-
-MOST_PIXELS: Final = 2**27  # of all frames together
 
 
 @dataclass(frozen=True, eq=False)
