@@ -41,7 +41,7 @@ def test_what_cannot_be_drawn_is_said_and_nothing_is(studio: Served, open_page: 
     page = open_page(studio)
     before = len(studio.desk.queue.of("me"))
     cross(page, "a frog", "4,many")
-    expect(page.locator("#sf-grid-progress [role=alert]")).to_contain_text("must be a whole number")
+    expect(page.locator("#sf-grid-progress [role=alert]")).to_contain_text("is not a whole number")
     assert len(studio.desk.queue.of("me")) == before
 
 

@@ -146,7 +146,7 @@ def test_a_bad_number_in_between_is_said_and_disturbs_nothing(busy: Page) -> Non
     seed.fill("seven")
     busy.click("#sf-generate")
     notice = progress(busy).get_by_role("alert")
-    expect(notice).to_contain_text("must be a whole number", timeout=WAIT)
+    expect(notice).to_contain_text("is not a whole number", timeout=WAIT)
     says(busy, "Drawing 1 of 3")
     seed.fill("7")
     busy.click("#sf-generate")

@@ -93,7 +93,7 @@ def test_jobs_are_noted_by_several_threads_and_the_oldest_forgotten() -> None:
 def test_what_is_wrong_is_said_in_its_place(parts: dict[str, Any]) -> None:
     for changes, problem in (
         ({"prompt": " "}, WORDS("prompt_needed_edit")),
-        ({"seed": "x"}, f"“{WORDS('seed')}” must be a whole number"),
+        ({"seed": "x"}, f"“{WORDS('seed')}”: &#x27;x&#x27; is not a whole number"),
         ({"steps": 61}, f"“{WORDS('steps')}” must be at most 60"),
     ):
         news = list(handler(parts, "show")(None, *{**FORM, **changes}.values()))

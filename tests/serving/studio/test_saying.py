@@ -9,9 +9,9 @@ from sfumato.errors import RecipeError, SfumatoError
 from sfumato.serving.studio.edit_forms import Edit, Place, empty_mask, recipe_of_edit
 from sfumato.serving.studio.film_forms import Film, wish_of
 from sfumato.serving.studio.finer_forms import Finer
-from sfumato.serving.studio.forms import Create, number_of, recipe_of_create, seed_of
+from sfumato.serving.studio.forms import Create, number_of, recipe_of_create, seed_of, whole_of
 from sfumato.serving.studio.look import Look
-from sfumato.serving.studio.saying import _CALLED, label_of, sentence_of
+from sfumato.serving.studio.saying import _CALLED, _WHOLE, label_of, sentence_of
 from sfumato.serving.studio.showing import problem_of
 from sfumato.serving.studio.words import words_of
 
@@ -28,14 +28,66 @@ def said(make: object, language: str = "en") -> str:
 
 
 def test_numbers() -> None:
-    text = "“Guidance” must be a number, such as 0.5 or 7, or be empty; 'x' is none."
+    text = "“Guidance”: 'x' is not a number. Type one such as 0.5 or 7, or leave it empty."
     assert said(lambda: number_of("x", "guidance")) == text
-    assert said(lambda: seed_of("x"), "de").startswith("“Startwert” muss eine ganze Zahl sein")
-    assert said(lambda: recipe_of_create(Create("a", steps=-1))) == "“Steps” must be at least 1, not -1."
+    negative = Create("a", guidance=number_of("-1", "guidance"))
+    assert said(lambda: recipe_of_create(negative)) == "“Guidance” must be at least 0, not -1."
     assert (
         said(lambda: recipe_of_create(Create("a", guidance=101)))
         == "“Guidance” must be at most 100, not 101."
     )
+
+
+@pytest.mark.parametrize("typed", ["-3", "2.5", "2,5", "-0.5", "1e3", "seven", "<b>", "1001", "0"])
+def test_what_is_no_whole_number_is_said_with_what_is_asked_for(typed: str) -> None:
+    shown = typed if typed[-1].isdigit() and "e" not in typed else repr(typed)
+    text = f"“Steps”: {shown} is not a whole number from 1 to 1000. Type one, or leave it empty."
+    assert said(lambda: recipe_of_create(Create("a", steps=whole_of(typed, "steps")))) == text
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "“Startwert”: -3 ist keine ganze Zahl von 0 bis 9223372036854775807."),
+        ("nl", "“Startgetal”: -3 is geen geheel getal van 0 tot en met 9223372036854775807."),
+        ("es", "“Semilla”: -3 no es un número entero de 0 a 9223372036854775807."),
+        ("fr", "“Graine” : -3 n\u2019est pas un nombre entier de 0 à 9223372036854775807."),
+    ],
+)
+def test_it_is_said_in_every_language(language: str, text: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        seed_of("-3")
+    assert str(sentence_of(caught.value, words_of(Look(language=language)))).startswith(text)
+
+
+def _asked(name: str, number: int) -> object:
+    """Make what the field with this label is for."""
+    field = name.removeprefix("finer_")
+    if name.startswith("film_"):
+        asked: dict[str, Any] = {field.removeprefix("film_"): str(number)}
+        return wish_of(Film(Edit("mix", "a", other="b"), **asked))
+    asked = {field: number}
+    if not name.startswith("finer_"):
+        return recipe_of_create(Create("a", **asked))
+    with_it: dict[str, Any] = {"hires": 2.0} if field.startswith(("hires", "window")) else {}
+    with_it |= {"variation": 0.5} if field == "variation_seed" else {}
+    return recipe_of_create(Create("a", finer=Finer(**with_it, **asked)))
+
+
+@pytest.mark.parametrize(("name", "ends"), _WHOLE.items())
+def test_the_ends_that_are_told_are_those_of_recipes(name: str, ends: tuple[int, int]) -> None:
+    label, (least, most) = ENGLISH(name), ends
+    assert _asked(name, least)
+    text = f"“{label}”: {least - 1} is not a whole number from {least} to {most}."
+    assert said(lambda: _asked(name, least - 1)).startswith(text)
+    if not name.startswith("film_"):  # which say what else would do
+        text = text.replace(f" {least - 1} ", f" {most + 1} ")
+        assert said(lambda: _asked(name, most + 1)).startswith(text)
+
+
+def test_an_end_of_another_field_of_the_same_name_is_kept() -> None:
+    few = RecipeError("must be at most 60", field="steps", value=61)
+    assert str(sentence_of(few, ENGLISH)) == "“Steps” must be at most 60, not 61."
 
 
 def test_a_negative_side_is_said_and_the_field_named() -> None:
@@ -65,12 +117,12 @@ def test_everything_else_keeps_its_words_behind_the_name() -> None:
     [
         (
             {"frames": "x"},
-            "“Pictures in all” must be a whole number",
-            "“Bilder im Ganzen” muss eine",
+            "“Pictures in all”: 'x' is not a whole number from 2 to 120.",
+            "“Bilder im Ganzen”: 'x' ist keine",
         ),
-        ({"frames": "1"}, "“Pictures in all” must be at least 2", "“Bilder im Ganzen”"),
+        ({"frames": "1"}, "“Pictures in all”: 1 is not a whole number", "“Bilder im Ganzen”"),
         ({"frames": "121"}, "“Pictures in all” are too many here", "“Bilder im Ganzen”"),
-        ({"seeds": "1,x"}, "“From seed to seed” must be a whole number", "“Von Startwert zu Startwert”"),
+        ({"seeds": "1,x"}, "“From seed to seed”: 'x' is not a whole number", "“Von Startwert zu Startwert”"),
         ({"seeds": "4..1"}, "“From seed to seed” is no range", "“Von Startwert zu Startwert”"),
         ({"fps": 0.0}, "“Pictures a second” cannot be shown", "“Bilder in der Sekunde”"),
         ({"hold": 99.0}, "“Seconds that each of them stays” cannot be held", "“Sekunden"),
@@ -128,7 +180,8 @@ def test_every_field_of_a_form_has_a_label(form: Any) -> None:
     ],
 )
 def test_parts_have_the_labels_of_their_own_fields(finer: Finer, label: str) -> None:
-    assert said(lambda: recipe_of_create(Create("a", finer=finer))).startswith(f"“{label}” must be")
+    sentence = said(lambda: recipe_of_create(Create("a", finer=finer)))
+    assert sentence.startswith((f"“{label}” must be", f"“{label}”: -1 is not a whole number from"))
 
 
 def test_the_labels_of_what_a_task_asks_for() -> None:
@@ -143,6 +196,6 @@ def test_the_labels_of_what_a_task_asks_for() -> None:
 
 def test_it_is_what_stands_on_the_page() -> None:
     box = problem_of(RecipeError("is no number", field="steps", value="<b>"), ENGLISH)
-    assert "“Steps” must be a number" in box
+    assert "“Steps”: &#x27;&lt;b&gt;&#x27; is not a number" in box
     assert "<b>" not in box
     assert "steps: is no number" in problem_of(RecipeError("is no number", field="steps"))

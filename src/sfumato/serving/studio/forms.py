@@ -17,7 +17,7 @@ from sfumato.recipe.resolve import recipe_from_mapping
 from sfumato.serving.studio.finer_forms import KINDS, PLAIN, Finer, finer_of, lost_in, with_finer
 from sfumato.serving.studio.sizes import scaled
 
-_NUMBER: Final = re.compile(r"[0-9]{1,20}([.,][0-9]{1,20})?")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}([.,][0-9]{1,20})?")
 _SIZE: Final = re.compile(r"([0-9]{1,5}) x ([0-9]{1,5})$")
 
 

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from sfumato.errors import SfumatoError, shown
+from sfumato.recipe.extras import MAX_CLIP_SKIP
+from sfumato.recipe.hires import MAX_PASSES
+from sfumato.recipe.values import MAX_CACHE_INTERVAL, MAX_SEED, MAX_SIZE, MAX_STEPS
+from sfumato.serving.studio.film_forms import MOST
 from sfumato.serving.studio.words import Words
 
 #: The labels of the page, by their names among its words, and which fields they stand at: fields of forms, of
@@ -88,13 +92,26 @@ _AT: Final[Mapping[str, tuple[str, ...]]] = {
     "models_dtype": ("dtype",),
     "models_layout": ("layout",),
 }
+#: The least and the most that whole numbers may be, by the labels of their fields.
+_WHOLE: Final[Mapping[str, tuple[int, int]]] = {
+    "steps": (1, MAX_STEPS),
+    "seed": (0, MAX_SEED),
+    "film_frames": (2, MOST),
+    "film_seeds": (0, MAX_SEED),
+    "finer_clip_skip": (1, MAX_CLIP_SKIP),
+    "finer_hires_steps": (1, MAX_STEPS),
+    "finer_hires_passes": (1, MAX_PASSES),
+    "finer_window": (1, MAX_SIZE),
+    "finer_cache_interval": (1, MAX_CACHE_INTERVAL),
+    "finer_variation_seed": (0, MAX_SEED),
+}
 _CALLED: Final = {field: name for name, fields in _AT.items() for field in fields}
 #: In fields: which one of several, of which the page shows one label.
 _WHICH: Final = re.compile(r"\[\d+\]")
 _BOX: Final = re.compile(r"box (\d)")
 _ALL: Final = "recipe"  # the field of what does not agree with each other
-#: What is known in all languages, by field (None: any) and message: {0} is the field, {1} what was given, and
-#: {2} what the pattern found.
+#: What is known in all languages, by field (None: any) and message: {0} is the field, {1} what was given, {2}
+#: what the pattern found, and {2} and {3} the least and the most of a whole number.
 _KNOWN: Final[tuple[tuple[str | None, re.Pattern[str], str], ...]] = (
     ("mask", re.compile("is empty"), "say_mask"),
     ("picture", re.compile("is missing"), "extend_empty"),
@@ -103,10 +120,11 @@ _KNOWN: Final[tuple[tuple[str | None, re.Pattern[str], str], ...]] = (
     ("learn_compare_other", re.compile("is empty"), "say_beside"),
     ("sides", re.compile("adds nothing"), "say_sides"),
     (None, re.compile("is no number|must be a number"), "say_number"),
-    (None, re.compile("is no whole number|must be a whole number"), "say_whole"),
     (None, re.compile(r"must be at least (-?[0-9.]+)"), "say_at_least"),
     (None, re.compile(r"must be at most (-?[0-9.]+)"), "say_at_most"),
 )
+_NOT_WHOLE: Final = re.compile("is no whole number|must be a whole number")
+_TYPED: Final = re.compile(r"[+-]?[0-9]{1,40}([.,][0-9]{1,20})?")  # what needs no quotes around it
 #: What goes on after the name of what it speaks of.
 _VERB: Final = re.compile(r"(is|are|has|have|must|may|can|cannot|needs?|adds?|lies|says) ")
 
@@ -119,7 +137,9 @@ def sentence_of(error: SfumatoError, words: Words) -> SfumatoError:
     if field is None:
         return error
     label = label_of(field, words)
-    given = "" if error.value is None else shown(error.value)
+    given = "" if error.value is None else _given(error.value)
+    if (ends := _ends_of(field, error.message)) is not None:
+        return SfumatoError(words("say_whole", f"“{label}”", given, *ends))
     for about, pattern, name in _KNOWN:
         found = pattern.fullmatch(error.message)
         if found is not None and about in (None, field) and (about is not None or label is not None):
@@ -134,9 +154,28 @@ def sentence_of(error: SfumatoError, words: Words) -> SfumatoError:
     return SfumatoError(f"“{label}”{between}{error.message}", value=error.value, hint=error.hint)
 
 
+def _given(value: object) -> str:
+    text = str(value).strip()
+    return text.removesuffix(".0") if _TYPED.fullmatch(text) else shown(value)
+
+
+def _ends_of(field: str, message: str) -> tuple[int, int] | None:
+    """Return the least and the most of a field for whole numbers that `message` says is none, or beyond them;
+    None for another field or message.
+    """
+    ends = _WHOLE.get(_CALLED.get(_plain(field), ""))
+    if ends is None or _NOT_WHOLE.fullmatch(message) is not None:
+        return ends
+    return ends if message in (f"must be at least {ends[0]}", f"must be at most {ends[1]}") else None
+
+
 def label_of(field: str, words: Words) -> str | None:
     """Return what the page calls a field of a recipe or form; None for one that is not on it."""
     if (box := _BOX.fullmatch(field)) is not None:
         return words("boxes_box", box[1])
-    name = _CALLED.get(_WHICH.sub("", field).replace("-", "_"))
+    name = _CALLED.get(_plain(field))
     return None if name is None else words(name)
+
+
+def _plain(field: str) -> str:
+    return _WHICH.sub("", field).replace("-", "_")
