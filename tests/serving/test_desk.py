@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sfumato.errors import OutputError, RecipeError, SfumatoError
+from sfumato.errors import NotFoundError, OutputError, RecipeError, SfumatoError
 from sfumato.imaging.metadata import read_metadata
 from sfumato.models.digests import known_digests
 from sfumato.recipe.codec import from_json
@@ -39,6 +39,16 @@ def test_what_is_handed_over_are_the_same_bytes_elsewhere_until_the_desk_closes(
         assert kept.path.is_file()
     assert not desk.handed.exists()
     assert kept.path.is_file()
+
+
+def test_one_that_was_removed_meanwhile_is_said_with_its_name_alone(tmp_path: Path) -> None:
+    with open_tiny_desk(tmp_path) as desk:
+        kept = drawn(desk)
+        kept.path.unlink()
+        with pytest.raises(NotFoundError) as caught:
+            desk.hand_over(kept)
+        assert str(caught.value).startswith("picture: is no longer there (got 'a-frog-7.png').")
+        assert list(desk.handed.iterdir()) == []
 
 
 def test_what_fails_leaves_no_folder_and_a_full_disk_is_said(tmp_path: Path) -> None:

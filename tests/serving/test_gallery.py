@@ -88,6 +88,21 @@ def test_pictures_survive_and_belong_to_one(gallery: Gallery, store: Store) -> N
     assert later.get(kept.id, ME) == kept
 
 
+def test_one_whose_file_is_gone_is_told_from_one_that_never_was(gallery: Gallery) -> None:
+    kept = gallery.add(PIXELS, run(), "b", ME)
+    kept.path.unlink()
+    for look in (
+        lambda: gallery.get(kept.id, ME),
+        lambda: gallery.metadata(kept),
+        lambda: gallery.pixels(kept),
+    ):
+        with pytest.raises(NotFoundError, match=r"^picture: is no longer there \(got 'a-frog-7.png'\)"):
+            look()
+    for number, owner in ((kept.id, OTHER), (kept.id + 1, ME)):
+        with pytest.raises(NotFoundError, match="there is no such picture"):
+            gallery.get(number, owner)
+
+
 def test_the_search_takes_words_models_and_favourites(gallery: Gallery) -> None:
     for prompt in ("a red Apple", "a tree", "100% wool", "an apple_tree"):
         gallery.add(PIXELS, run(prompt), "b", ME)

@@ -24,6 +24,7 @@ from sfumato.serving.presets import Presets
 from sfumato.serving.queue import JobQueue
 from sfumato.serving.scratch import own_folder
 from sfumato.serving.store import Store
+from sfumato.serving.unplaced import unplaced
 from sfumato.settings import Settings
 
 ALONE: Final = "me"  # who asks, where nobody else can
@@ -50,9 +51,11 @@ class Desk:
 
     def hand_over(self, kept: Kept) -> Path:
         """Return a file with the picture that may be shown to whom it belongs: under its own name, in a place
-        that nobody guesses, and the same bytes, so that its recipe stays in it.
+        that nobody guesses, and the same bytes, so that its recipe stays in it. Raises as `show` does, and
+        NotFoundError for a picture that is gone.
         """
-        return self.show(kept.path)
+        with unplaced(kept.path):
+            return self.show(kept.path)
 
     def show(self, file: Path) -> Path:
         """Return a file with the bytes of `file`, which the page may hand on. Raises OutputError where it

@@ -7,8 +7,8 @@ path, and belong to one owner.
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.engine.keeping import free_path, metadata_of, slug
-from sfumato.errors import NotFoundError, OutputError, PictureError, SfumatoError
+from sfumato.errors import NotFoundError, OutputError, SfumatoError
 from sfumato.imaging.decode import opened
 from sfumato.imaging.fitting import resize
 from sfumato.imaging.io import encode_picture, open_picture, save_picture
@@ -29,6 +29,7 @@ from sfumato.recipe.codec import from_json
 from sfumato.recipe.image import Resolved
 from sfumato.serving.store import Store
 from sfumato.serving.timing import Took
+from sfumato.serving.unplaced import unplaced, vanished
 
 THUMBNAIL: Final = 320  # pixels of the longer side
 MOST_PIXELS: Final = 2**28  # pictures here were drawn here, whatever the limits are now
@@ -114,13 +115,17 @@ class Gallery:
             raise
 
     def get(self, number: int, owner: str) -> Kept:
-        """Return a picture of `owner`. Raises NotFoundError, for other people's pictures as well."""
+        """Return a picture of `owner`. Raises NotFoundError, for other people's pictures as well, and for one
+        whose file is gone.
+        """
         rows = self._store.read(
             f"SELECT {_COLUMNS} FROM pictures WHERE id = ? AND owner = ?", (number, owner)
         )
-        kept = next(iter(self._there(rows)), None)
+        kept = next(map(self._kept, rows), None)
         if kept is None:
             raise NotFoundError("there is no such picture", field="picture", value=number)
+        if not kept.path.is_file():
+            raise vanished(kept.path)
         return kept
 
     def get_all(self, numbers: Sequence[int], owner: str) -> tuple[Kept, ...]:
@@ -262,17 +267,17 @@ class Gallery:
         return path
 
     def resolved(self, kept: Kept) -> Resolved:
-        """Return the recipe in a picture. Raises PictureError and RecipeError."""
+        """Return the recipe in a picture. Raises as `metadata` does, and RecipeError."""
         return from_json(self.metadata(kept).resolved_json, Resolved)
 
     def metadata(self, kept: Kept) -> PictureMetadata:
-        """Return all that a picture says of itself. Raises PictureError."""
-        with _without_place(kept):
+        """Return all that a picture says of itself. Raises PictureError; NotFoundError where it is gone."""
+        with unplaced(kept.path):
             return read_metadata(kept.path)
 
     def pixels(self, kept: Kept) -> NDArray[np.uint8]:
-        """Return a picture `(H,W,3)` as it is kept. Raises PictureError."""
-        with _without_place(kept):
+        """Return a picture `(H,W,3)` as it is kept. Raises as `metadata` does."""
+        with unplaced(kept.path):
             return np.asarray(open_picture(kept.path, MOST_PIXELS))
 
     def sweep(self, owner: str) -> int:
@@ -364,17 +369,6 @@ class Gallery:
 
     def _thumbnail(self, number: int) -> Path:
         return self.folder / THUMBNAILS / f"{number}.jpg"
-
-
-@contextmanager
-def _without_place(kept: Kept) -> Generator[None]:
-    """Let errors name a picture without the folder it lies in: that is nobody's business who visits."""
-    try:
-        yield
-    except PictureError as error:
-        if str(error.value) == str(kept.path):
-            error.value = kept.path.name
-        raise
 
 
 def _asked(

@@ -261,6 +261,20 @@ def test_a_bin_that_cannot_be_emptied_says_so_where_it_was_asked(tab: Any, desk:
     assert kept.path.is_file()
 
 
+def test_one_that_was_removed_by_hand_is_said_with_its_name_and_no_folder(tab: Any, desk: Desk) -> None:
+    kept = drawn(desk)
+    shown = page_of(call(tab, "search", *NONE, *ALL, event="submit"))
+    kept.path.unlink()
+    choose = handler(tab[0], tab[1]["grid"], "select")
+    picture, said, number, *_ = choose(ME, picked(0), shown["numbers"])
+    assert (picture, number) == (None, 0)
+    told = [said, call(tab, "copy_recipe", kept.id), call(tab, "animate", kept.id)[tab[1]["line"].notice]]
+    for one in told:
+        assert "The picture 'a-frog-7.png' is no longer there" in unescape(one)
+        assert str(desk.gallery.folder) not in one
+        assert "folder" not in one
+
+
 def test_what_is_done_with_a_picture_is_what_create_does(tab: Any, desk: Desk) -> None:
     kept, yours = drawn(desk), drawn(desk, owner="somebody else")
     parts, line = tab[1], tab[1]["line"]

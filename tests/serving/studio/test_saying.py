@@ -1,6 +1,7 @@
 """Errors on the page are whole sentences, and call fields as the page does."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sfumato.serving.studio.look import Look
 from sfumato.serving.studio.saying import _CALLED, _WHOLE, label_of, sentence_of
 from sfumato.serving.studio.showing import problem_of
 from sfumato.serving.studio.words import words_of
+from sfumato.serving.unplaced import vanished
 
 ENGLISH = words_of(Look())
 GERMAN = words_of(Look(language="de"))
@@ -100,6 +102,13 @@ def test_what_is_missing() -> None:
     assert str(sentence_of(empty_mask(), ENGLISH)) == "Paint over what is to be drawn anew first."
     assert said(lambda: recipe_of_edit(Edit("change", "a"))) == "Put a picture on the canvas first."
     assert said(lambda: recipe_of_edit(Edit("mix", "a")), "de") == GERMAN("say_other")
+
+
+def test_a_picture_that_vanished_is_named() -> None:
+    gone = vanished(Path("/home/ada/pictures/a-frog-7.png"))
+    said = "The picture 'a-frog-7.png' is no longer there: its file was removed or moved."
+    assert str(sentence_of(gone, ENGLISH)) == said
+    assert str(sentence_of(gone, GERMAN)).startswith("Das Bild 'a-frog-7.png' ist nicht mehr da")
 
 
 def test_everything_else_keeps_its_words_behind_the_name() -> None:

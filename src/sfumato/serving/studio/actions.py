@@ -90,14 +90,14 @@ def connect(line: Line, buttons: Buttons, about: gr.HTML, chosen: gr.State) -> N
         try:
             return details_of(desk, words, _chosen(desk, words, number, visitor_of(request)))
         except SfumatoError as error:
-            return problem_of(error)
+            return problem_of(error, words)
 
     def copy(request: gr.Request, number: int) -> str:
         try:
             kept = _chosen(desk, words, number, visitor_of(request))
             return copied_of(recipe_text(desk.gallery.resolved(kept)), words)
         except SfumatoError as error:
-            return problem_of(error)
+            return problem_of(error, words)
 
     def animated(owner: str, number: int) -> Way:
         kept = _chosen(desk, words, number, owner)

@@ -215,10 +215,11 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     def choose(request: gr.Request, event: gr.SelectData, numbers: tuple[int, ...]) -> tuple[Any, ...]:
         try:
             kept = desk.gallery.get(numbers[event.index], visitor_of(request))
+            picture = gr.Image(value=str(desk.hand_over(kept)), alt_text=kept.prompt or None)
         except (NotFoundError, IndexError) as error:
-            return None, problem_of(error), 0, words("favourite"), words("delete")
+            return None, problem_of(error, words), 0, words("favourite"), words("delete")
         return (
-            gr.Image(value=str(desk.hand_over(kept)), alt_text=kept.prompt or None),
+            picture,
             details_of(desk, words, kept),
             kept.id,
             words("unfavourite" if kept.favourite else "favourite"),

@@ -115,6 +115,7 @@ _ALL: Final = "recipe"  # the field of what does not agree with each other
 _KNOWN: Final[tuple[tuple[str | None, re.Pattern[str], str], ...]] = (
     ("mask", re.compile("is empty"), "say_mask"),
     ("picture", re.compile("is missing"), "extend_empty"),
+    ("picture", re.compile("is no longer there"), "say_vanished"),
     ("other prompt", re.compile("is missing"), "say_other"),
     ("prompt", re.compile("is empty"), "prompt_needed_edit"),
     ("learn_compare_other", re.compile("is empty"), "say_beside"),

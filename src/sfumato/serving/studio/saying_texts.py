@@ -11,6 +11,7 @@ SAYING: Final[Mapping[str, str]] = {
     "say_mask": "Paint over what is to be drawn anew first.",
     "say_other": "Say in “Mixed with” what is to be mixed in.",
     "say_beside": "Say in {0} what the picture is to be put beside.",
+    "say_vanished": "The picture {1} is no longer there: its file was removed or moved.",
     "say_sides": "Give at least one side some pixels.",
     "say_number": "{0}: {1} is not a number. Type one such as 0.5 or 7, or leave it empty.",
     "say_whole": "{0}: {1} is not a whole number from {2} to {3}. Type one, or leave it empty.",
