@@ -63,13 +63,9 @@ def open_advanced(page: Page) -> None:
 
 
 def go_to(page: Page, tab: str) -> None:
-    """Choose a tab by its name, and wait until it is there; on a phone some are behind three dots."""
+    """Choose a tab by its name, and wait until it is there."""
     tab_button = page.get_by_role("tab", name=tab, exact=True)
-    if tab_button.count():
-        tab_button.click()
-    else:
-        page.get_by_role("button", name="More tabs").click()
-        page.locator(".overflow-dropdown").get_by_role("button", name=tab, exact=True).click()
+    tab_button.click()
     expect(tab_button).to_have_attribute("aria-selected", "true")
 
 

@@ -1,6 +1,7 @@
 """The queue: fair, one at a time, and it forgets nothing."""
 
 import errno
+import gc
 import threading
 from collections.abc import Generator
 from contextlib import closing
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from PIL import Image
@@ -257,6 +259,35 @@ def test_who_waits_long_is_shown_the_same_again(queue: JobQueue) -> None:
     queue.cancel(job.id, ME)
     with closing(queue.follow(job.id, ME, job.version, patience=0.0)) as news:
         assert [one.state for one in news] == ["cancelled"]
+
+
+def test_what_fails_keeps_nothing_in_memory_but_what_it_says(queue: JobQueue) -> None:
+    queue.start()
+
+    class Model:
+        """Something large."""
+
+    kept: list[ref[Model]] = []
+
+    def failing(recipe: Recipe, preview_every: int) -> Events:
+        model = Model()
+        kept.append(ref(model))
+        try:
+            raise ValueError(model)
+        except ValueError as error:
+            raise RecipeError("are too many", field="steps", value=9, hint="Draw less.") from error
+        yield from ()
+
+    def nothing(recipe: Recipe, preview_every: int) -> Events:
+        yield from ()
+
+    last = end(queue, queue.submit(frog(), ME, failing))
+    assert last.error is not None
+    assert (last.error.message, last.error.field, last.error.value) == ("are too many", "steps", 9)
+    assert last.problem == "steps: are too many (got 9). Draw less."
+    assert end(queue, queue.submit(frog(), ME, nothing)).state == "done"
+    gc.collect()
+    assert [one() for one in kept] == [None]
 
 
 @pytest.mark.parametrize("error", [MemoryError("32 GiB"), OSError(errno.ENOMEM, "Cannot allocate memory")])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from sfumato.engine.events import StepDone
+from sfumato.errors import SfumatoError
 from sfumato.imaging.io import encode_picture
 from sfumato.recipe.image import Recipe
 from sfumato.serving.reels import Reel
@@ -28,7 +29,7 @@ class Job:
     `position` is how many jobs are drawn before it, 0 for one that is drawn or finished. `steps` of
     `total_steps` are done, `seconds_left` is a guess, None without a ground for one. `previews` are JPEGs of
     pictures that are not finished, by their index in the recipe; `pictures` the numbers in the gallery of
-    those that are. `problem` says in one line why it failed, `warnings` what could not be done as asked.
+    those that are. `error` says why it failed, `warnings` what could not be done as asked.
     `title` says what a job does that draws nothing; its steps are percents. One that is drawn in a way of
     its own (`other`) is for whoever asked for it: its pictures are in no gallery. One that draws a film has
     it as `film` when it is done.
@@ -52,7 +53,7 @@ class Job:
     pictures: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
-    problem: str | None = None
+    error: SfumatoError | None = None
     attempts: int = 0
     title: str = ""
     other: bool = False
@@ -62,8 +63,18 @@ class Job:
     place: int = 0
 
     @property
+    def problem(self) -> str | None:
+        """Why it failed, in one line, with the names that recipes give to fields."""
+        return None if self.error is None else str(self.error)
+
+    @property
     def finished(self) -> bool:
         return self.state in FINISHED
+
+
+def told_of(error: SfumatoError) -> SfumatoError:
+    """Return what an error says, without what was going on: that would keep models in memory."""
+    return SfumatoError(error.message, field=error.field, value=error.value, hint=error.hint)
 
 
 def previews_of(step: StepDone) -> dict[int, bytes]:

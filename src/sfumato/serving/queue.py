@@ -23,7 +23,7 @@ from sfumato.recipe.codec import from_json, to_json
 from sfumato.recipe.image import Recipe
 from sfumato.serving.following import APART, are_news, is_news
 from sfumato.serving.gallery import Gallery
-from sfumato.serving.jobs import Job, Worked, previews_of
+from sfumato.serving.jobs import Job, Worked, previews_of, told_of
 from sfumato.serving.reels import Reel
 from sfumato.serving.store import Store
 from sfumato.serving.timing import Laps, Took
@@ -37,7 +37,7 @@ News: TypeAlias = Event | Worked | Reel
 #: Draws a recipe, with a preview every so many steps; or does something else, and says how far it is.
 Draw: TypeAlias = Callable[[Recipe, int], Generator[News, None, None]]
 _LOG: Final = logging.getLogger("sfumato.serving")
-_UNEXPECTED: Final = "Something went wrong that should not; the server's log has the details."
+_UNEXPECTED: Final = SfumatoError("Something went wrong that should not; the server's log has the details.")
 
 
 class JobQueue:
@@ -237,7 +237,8 @@ class JobQueue:
                     self._end(job, "done")
                 elif attempts >= MOST_ATTEMPTS:
                     self._jobs[job.id] = job
-                    self._end(job, "failed", f"the server stopped {attempts} times while it was drawn")
+                    error = SfumatoError(f"the server stopped {attempts} times while it was drawn")
+                    self._end(job, "failed", error)
                 else:
                     self._enqueue(job)
 
@@ -260,10 +261,10 @@ class JobQueue:
             try:
                 self._make(job)
             except SfumatoError as error:
-                self._finish(job.id, "failed", str(error))
+                self._finish(job.id, "failed", error)
             except Exception as error:  # whatever it is, the next job has a right to its turn
                 if ran_out(error):
-                    problem = str(running_out("drawing", error))
+                    problem = running_out("drawing", error)
                     give_back()
                 else:
                     problem = _UNEXPECTED
@@ -288,11 +289,10 @@ class JobQueue:
                 if jobs:
                     self._waiting[owner] = jobs  # behind all others
                 try:
-                    self._store.write(
-                        "UPDATE jobs SET state = 'running', attempts = attempts + 1 WHERE id = ?", (job.id,)
-                    )
+                    query = "UPDATE jobs SET state = 'running', attempts = attempts + 1 WHERE id = ?"
+                    self._store.write(query, (job.id,))
                 except OutputError as error:
-                    self._end(job, "failed", str(error))
+                    self._end(job, "failed", error)
                     continue
                 self._reorder()
                 return self._change(job.id, state="running", position=0, seconds_left=None)
@@ -355,16 +355,16 @@ class JobQueue:
             case _:  # it goes on in another way, and says so
                 self._change(job.id, warnings=(*now.warnings, *event.warnings))
 
-    def _finish(self, number: str, state: Any, problem: str | None = None) -> None:
+    def _finish(self, number: str, state: Any, error: SfumatoError | None = None) -> None:
         with self._news:
             self._stopped.discard(number)
             if not self._jobs[number].finished:  # it was stopped, and fell over as it closed
-                self._end(self._jobs[number], state, problem)
+                self._end(self._jobs[number], state, error)
 
-    def _end(self, job: Job, state: Any, problem: str | None = None) -> None:
+    def _end(self, job: Job, state: Any, error: SfumatoError | None = None) -> None:
         self._ways.pop(job.id, None)
-        self._settle(job.id, state, problem)
-        self._change(job.id, state=state, problem=problem, position=0, seconds_left=None)
+        self._settle(job.id, state, error and str(error))
+        self._change(job.id, state=state, error=error and told_of(error), position=0, seconds_left=None)
         self._reorder()
         self._ended.append(job.id)
         while len(self._ended) > MOST_REMEMBERED:

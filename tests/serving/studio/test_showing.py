@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from sfumato.errors import OutputError, RecipeError, SfumatoError
 from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
 from sfumato.serving.desk import ALONE
@@ -50,7 +51,7 @@ class Seen(HTMLParser):
         ),
         ({"state": "done", "seconds": 1.26}, "Done in 1.3 s"),
         ({"state": "cancelled", "seconds": 1.0}, "Stopped"),
-        ({"state": "failed", "problem": NASTY}, NASTY),
+        ({"state": "failed", "error": SfumatoError(NASTY)}, NASTY),
     ],
 )
 def test_a_line_tells_how_it_goes(news: dict[str, object], words: str) -> None:
@@ -94,9 +95,8 @@ def test_what_draws_nothing_says_what_it_does() -> None:
 
 
 def test_visitors_are_told_of_no_folder() -> None:
-    failed = replace(
-        JOB, state="failed", problem="The disk is full (path: '/home/ada/pictures/1/a.png') 24/7"
-    )
+    error = SfumatoError("The disk is full (path: '/home/ada/pictures/1/a.png') 24/7")
+    failed = replace(JOB, state="failed", error=error)
     assert "/home/ada/pictures/1/a.png" in progress_of(replace(failed, owner=ALONE), WORDS)
     assert "(path: 'a.png') 24/7" in Seen(progress_of(replace(failed, owner="x" * 22), WORDS)).words
 
@@ -104,6 +104,10 @@ def test_visitors_are_told_of_no_folder() -> None:
 def series(*news: dict[str, object]) -> str:
     jobs = [replace(JOB, place=place, **one) for place, one in enumerate(news, start=1)]
     return Seen(series_of(jobs, WORDS)).words
+
+
+def failed(why: str) -> dict[str, object]:
+    return {"state": "failed", "error": SfumatoError(why)}
 
 
 DONE: dict[str, object] = {"state": "done", "seconds": 1.5}
@@ -123,9 +127,9 @@ RUNNING: dict[str, object] = {"state": "running", "steps": 8, "total_steps": 20}
         ([DONE, DONE], "Done in 3.0 s"),
         ([DONE, {"state": "cancelled"}], "Done in 1.5 s · 1 stopped"),
         ([{"state": "cancelled"}, {"state": "cancelled"}], "Stopped"),
-        ([{"state": "failed", "problem": NASTY}, RUNNING], f"{NASTY}Drawing 2 of 2 · step 8 of 20"),
-        ([{"state": "failed", "problem": NASTY}], NASTY),
-        ([{"state": "failed", "problem": "no"}, DONE], "noDone in 1.5 s"),
+        ([failed(NASTY), RUNNING], f"{NASTY}Drawing 2 of 2 · step 8 of 20"),
+        ([failed(NASTY)], NASTY),
+        ([failed("no"), DONE], "noDone in 1.5 s"),
     ],
 )
 def test_a_line_tells_how_a_series_goes(news: list[dict[str, object]], words: str) -> None:
@@ -133,10 +137,24 @@ def test_a_line_tells_how_a_series_goes(news: list[dict[str, object]], words: st
 
 
 def test_what_went_wrong_in_a_series_is_told_once_and_not_without_end() -> None:
-    same: dict[str, object] = {"state": "failed", "problem": "no"}
-    assert series(*[same] * 5) == "no"
-    many: list[dict[str, object]] = [{"state": "failed", "problem": f"{one};"} for one in range(20)]
+    assert series(*[failed("no") for _ in range(5)]) == "no"
+    many = [failed(f"{one};") for one in range(20)]
     assert series(*many) == "".join(f"{one};" for one in range(20 - MOST_PROBLEMS, 20))
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "Steps"), ("de", "Schritte")])
+def test_what_went_wrong_calls_fields_as_the_page_does(language: str, label: str) -> None:
+    words = words_of(Look(language=language))
+    hint = "At this size, 4 or fewer."
+    error = RecipeError("are too many to be animated here", field="steps", value=9, hint=hint)
+    job = replace(JOB, state="failed", error=error, place=1)
+    for html in (progress_of(job, words), series_of([job], words)):
+        assert Seen(html).words.startswith(
+            f"“{label}” are too many to be animated here (got 9). At this size"
+        )
+    place = OutputError("is full", field="steps", value="/home/ada/a.png", hint="See /home/ada.")
+    told = progress_of(replace(job, error=place, owner="x" * 22), words)
+    assert Seen(told).words == f"“{label}” is full (got 'a.png')"
 
 
 def test_the_line_and_the_bar_stand_above_the_previews() -> None:

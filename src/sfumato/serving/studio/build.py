@@ -59,7 +59,7 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
         tabs: dict[str, gr.Tab] = {}
         fields: dict[str, Any] = {}
         held: dict[str, Any] = {}
-        with gr.Tabs() as tabset:
+        with gr.Tabs(overflow_behavior="wrap") as tabset:  # all of them in sight, on phones too
             for name in look.tabs:
                 before = len(page.blocks)
                 with gr.Tab(_label(words, name), id=name) as tab:

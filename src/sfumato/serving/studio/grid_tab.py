@@ -277,7 +277,7 @@ def _followed(desk: Desk, words: Words, parts: Parts, begun: Begun, owner: str) 
             there[cell.place] = desk.gallery.get(now.pictures[0], owner)
             shown[cell.place] = _picture(desk, there[cell.place])
         elif now.state == "failed":
-            shown[cell.place] = problem_of(now.problem or "")
+            shown[cell.place] = problem_of(now.error or "", words)
         yield {parts["table"]: table_of(layout, shown, shape_of(cells))}
     done = words("grid_done", len(there), len(cells)) if there else words("grid_done_none")
     line = escape(done)

@@ -37,14 +37,19 @@ STYLE: Final = """
 /* WCAG 2.2, 2.5.8: 24 pixels at least, for every pointer. */
 a.download-link, button.icon-button { min-width: 24px; min-height: 24px; display: inline-flex;
   align-items: center; justify-content: center; }
-/* The tabs that have no room lie over other things. */
-.overflow-dropdown { background: var(--body-background-fill) !important; }
+/* Tabs that have no room beside the others stand below them; Gradio's lines are for rows of another height. */
+.tab-wrapper.wrap { height: auto !important; }
+.tab-container.wrap { background: none !important; }
+/* Narrow screens have no room to give away: 8 pixels at each side there, Gradio's own 32 from 880 on. Not in a rule
+for a width: Gradio keeps those to what is inside of this. */
+.main.fillable { padding-inline: clamp(8px, 5vw - 12px, 32px) !important; }
 @media (pointer: coarse), (max-width: 640px) {
   /* 2.5.5: 44 pixels, where fingers are what points. */
   button, button.icon-button, a.download-link, [role=tab], [role=option],
   label:has(> input:is([type=radio], [type=checkbox])),
   input:not([type=range], [type=radio], [type=checkbox]), select, textarea { min-height: 44px; }
-  .overflow-menu > button, button.icon-button { min-width: 44px; }
+  button.icon-button { min-width: 44px; }
+  .tab-container.wrap [role=tab] { padding: 0 7px; font-size: .875rem; }
   .tab-like-container { height: auto !important; }  /* a slider's number, and what sets it back */
   input:is([role=listbox], [role=combobox]) { min-height: 32px; }  /* with the frame around it, 44 and more */
   .label-wrap { align-items: center; }  /* Gradio's arrow is as wide as it is high */

@@ -34,7 +34,7 @@ def progress_of(job: Job, words: Words, total: int = 1, more: int = 0) -> str:
         elif job.total_steps:
             line += f" · {words('step_of', job.steps, job.total_steps)}"
     elif job.state == "failed":
-        return _failed(job)
+        return _failed(job, words)
     else:
         name = "stopped" if job.state == "cancelled" else "done_in"
         return _line(words(name, f"{job.seconds:.1f}")) + _unfinished([job])
@@ -54,7 +54,7 @@ def series_of(jobs: Sequence[Job], words: Words) -> str:
     wait, and what went wrong with those before. There is one job at least.
     """
     total = jobs[-1].place
-    failed = dict.fromkeys(_failed(one) for one in jobs if one.state == "failed")
+    failed = dict.fromkeys(_failed(one, words) for one in jobs if one.state == "failed")
     problems = "".join([*failed][-MOST_PROBLEMS:])
     left = [one for one in jobs if not one.finished]
     if left:
@@ -82,9 +82,10 @@ def _previews(job: Job) -> str:
     return f'<div class="sf-previews">{pictures}</div>'
 
 
-def _failed(job: Job) -> str:
-    problem = job.problem or ""
-    return problem_of(problem if job.owner == ALONE else without_folders(problem))
+def _failed(job: Job, words: Words) -> str:
+    assert job.error is not None  # what failed says why
+    error = sentence_of(job.error, words)
+    return problem_of(str(error) if job.owner == ALONE else without_folders(error))
 
 
 def _line(text: str, kind: str = "sf-line") -> str:
