@@ -47,6 +47,7 @@ _AT: Final[Mapping[str, tuple[str, ...]]] = {
     "third_share": ("third_share",),
     "mix_mode": ("mix_mode", "mode", "mix.mode"),
     "film_shown": ("film",),
+    "animate": ("animate",),
     "film_frames": ("frames", "pictures"),
     "film_seeds": ("seeds",),
     "film_fps": ("fps",),
