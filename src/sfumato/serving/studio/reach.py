@@ -37,11 +37,11 @@ STYLE: Final = """
 /* WCAG 2.2, 2.5.8: 24 pixels at least, for every pointer. */
 a.download-link, button.icon-button { min-width: 24px; min-height: 24px; display: inline-flex;
   align-items: center; justify-content: center; }
-/* Tabs that have no room beside the others stand below them; Gradio's lines are for rows of another height. */
+/* Tabs that have no room beside the others stand below; Gradio's lines are for rows of another height. */
 .tab-wrapper.wrap { height: auto !important; }
 .tab-container.wrap { background: none !important; }
-/* Narrow screens have no room to give away: 8 pixels at each side there, Gradio's own 32 from 880 on. Not in a rule
-for a width: Gradio keeps those to what is inside of this. */
+/* Narrow screens have no room to give away: 8 pixels at each side there, Gradio's own 32 from 880 on. Not in
+a rule for a width: Gradio keeps those to what is inside of this. */
 .main.fillable { padding-inline: clamp(8px, 5vw - 12px, 32px) !important; }
 @media (pointer: coarse), (max-width: 640px) {
   /* 2.5.5: 44 pixels, where fingers are what points. */
