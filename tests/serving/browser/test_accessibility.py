@@ -9,11 +9,21 @@ from contextlib import AbstractContextManager
 import pytest
 
 from served_studio import Served
+from sfumato.serving.studio.colours import AA
 from sfumato.serving.studio.look import built_in, names
-from studio_axe import CONTRAST, Finding, fill, findings
-from studio_pages import OpenPage
+from studio_axe import CONTRAST, MEASURE, Finding, fill, findings
+from studio_pages import OpenPage, go_to
 
 MANY = ("Create", "Learn")  # tabs with most of the parts there are, of Gradio's and of our own
+
+
+#: Gives what an empty field says the colour that hints have, so that it is measured as words are.
+HINTED = """(selector) => {
+  const one = document.querySelector(selector), hint = getComputedStyle(one, "::placeholder");
+  one.textContent = one.placeholder;
+  one.style.setProperty("color", hint.color, "important");
+  return [hint.fontStyle, hint.opacity];
+}"""
 
 
 def ours(found: list[Finding]) -> list[str]:
@@ -36,9 +46,15 @@ def test_every_tab_can_be_used_by_everybody(open_page: OpenPage, studio: Served)
 def test_every_look_can_be_read(
     name: str, other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage
 ) -> None:
+    prompt = "#sf-prompt textarea"
     with other_studio(built_in(name)) as served:
         page = open_page(served, query="?__theme=light")
         assert ours(findings(page, CONTRAST, MANY)) == [], "light"
+        go_to(page, "Create")
+        assert page.evaluate(HINTED, prompt) == ["italic", "1"]
+        assert page.evaluate(MEASURE, [prompt])[0][0] >= AA, "light"
         page.evaluate("document.body.classList.add('dark')")  # as Gradio does it
+        page.evaluate(HINTED, prompt)
+        assert page.evaluate(MEASURE, [prompt])[0][0] >= AA, "dark"
         assert ours(findings(page, CONTRAST, MANY)) == [], "dark"
         page.close()

@@ -121,7 +121,7 @@ def test_a_picture_of_another_program_that_is_dropped_fills_the_form(page: Page)
     open_advanced(page)
     expect(page.get_by_label("Steps")).to_have_value("9")
     expect(page.get_by_role("textbox", name=SEED)).to_have_value("42")
-    expect(page.get_by_label("Without")).to_have_value("snow")
+    expect(page.get_by_label("Leave out (negative prompt)")).to_have_value("snow")
     expect(page.get_by_label("Wide 160 x 104")).to_be_checked()
 
 

@@ -133,7 +133,7 @@ def test_a_model_is_loaded_shown_and_given_back(desk: Desk, tab: Tab) -> None:
     assert "tiny (1 MB)" in news[-1][parts["loaded"]]
     assert any("Loading tiny" in one.get(parts["progress"], "") for one in news)
     told = back(asked_by(), "tiny")
-    assert "tiny is given back." in told[parts["progress"]]
+    assert "tiny is unloaded: its memory is free again." in told[parts["progress"]]
     assert WORDS("models_now_none") in told[parts["loaded"]]
     assert told[parts["notice"]] == ""
     assert WORDS("models_not_given", "tiny") in back(asked_by(), "tiny")[parts["notice"]]

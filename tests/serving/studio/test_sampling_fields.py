@@ -30,7 +30,7 @@ def test_as_they_open_they_ask_for_nothing() -> None:
         parts = build(words_of(Look()), OWN)
     assert tuple(parts) == FORM
     assert read({name: part.value for name, part in parts.items()}) == NOTHING
-    assert parts["steps"].placeholder == str(OWN.steps)
+    assert parts["steps"].placeholder == f"automatic, e.g. {OWN.steps}"
 
 
 @pytest.mark.parametrize("asked", [NOTHING, SOME, {**SOME, "guidance_start": 0.0}])

@@ -84,7 +84,7 @@ class Shelf:
         """Return what is called `key`, if it is still there. Raises NotFoundError."""
         item = next((one for one in self._items if one.key == key), None)
         if item is None or not item.entry.path.exists():
-            hint = "Look again."
+            hint = "Refresh the list."
             raise NotFoundError("it is not in the library any more", field="model", hint=hint)
         return item
 

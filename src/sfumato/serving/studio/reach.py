@@ -34,6 +34,10 @@ STYLE: Final = """
 .sf-skip { position: absolute; left: -99rem; z-index: 9; padding: .8rem 1rem; border-radius: 6px;
   background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color) !important; }
 .sf-skip:focus { left: .5rem; top: .5rem; }
+/* What nobody typed does not look as if it were. */
+input::placeholder, textarea::placeholder { font-style: italic; opacity: 1; }
+/* What is chosen from a list ends before its arrow. */
+.secondary-wrap > input { padding-right: 1.25rem !important; text-overflow: ellipsis; }
 /* WCAG 2.2, 2.5.8: 24 pixels at least, for every pointer. */
 a.download-link, button.icon-button { min-width: 24px; min-height: 24px; display: inline-flex;
   align-items: center; justify-content: center; }

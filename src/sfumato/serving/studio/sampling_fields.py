@@ -19,12 +19,14 @@ def build(words: Words, own: ModelDefaults) -> Parts:
     parts: Parts = {}
     with gr.Row():
         # Not gr.Number: as the browser opens this, it makes 0 of one that is empty (Gradio 6.31).
-        parts["steps"] = gr.Textbox("", label=words("steps"), placeholder=str(own.steps), max_lines=1)
+        parts["steps"] = gr.Textbox(
+            "", label=words("steps"), placeholder=words("automatic", own.steps), max_lines=1
+        )
         parts["guidance"] = gr.Textbox(
             "",
             label=words("guidance"),
             info=words("guidance_info"),
-            placeholder=f"{own.guidance:g}",
+            placeholder=words("automatic", f"{own.guidance:g}"),
             max_lines=1,
         )
     with gr.Row():
@@ -34,8 +36,12 @@ def build(words: Words, own: ModelDefaults) -> Parts:
         left_open = (words("left_open"), "")
         samplers = [(SAMPLER_LABELS.get(name, name), name) for name in own.samplers]
         spacings = [(SPACING_LABELS.get(name, name), name) for name in own.spacings]
-        parts["sampler"] = gr.Dropdown([left_open, *samplers], value="", label=words("sampler"))
-        parts["spacing"] = gr.Dropdown([left_open, *spacings], value="", label=words("spacing"))
+        parts["sampler"] = gr.Dropdown(
+            [left_open, *samplers], value="", label=words("sampler"), min_width=200
+        )
+        parts["spacing"] = gr.Dropdown(
+            [left_open, *spacings], value="", label=words("spacing"), min_width=200
+        )
     return parts
 
 
