@@ -2,9 +2,11 @@
 
 import gc
 import logging
+import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,11 @@ from sfumato.errors import RecipeError
 from sfumato.serving import live
 from sfumato.serving.desk import Desk
 from sfumato.serving.live import Live
-from sfumato.serving.mounting import mounted
+from sfumato.serving.mounting import mounted, repaint
 from sfumato.serving.server import Address, application
 from sfumato.serving.studio.check import problems_of
 from sfumato.serving.studio.look import FILE, Dressed, Look, Source, read_look
-from sfumato.serving.studio.news import PLACE
+from sfumato.serving.studio.news import PAINT, PLACE
 from sfumato.serving.studio.wearing import read, unusable
 from tiny_studio import open_tiny_desk
 
@@ -61,6 +63,16 @@ def news_after(client: TestClient, before: dict[str, Any]) -> dict[str, Any]:
         time.sleep(0.05)
 
 
+@contextmanager
+def no_garbage_looked_for() -> Generator[None]:
+    """Have Python look for garbage only where it is told to."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def title(client: TestClient) -> str:
     return client.get("/config").json()["title"]
 
@@ -94,9 +106,10 @@ def test_a_look_is_changed_broken_and_mended(
         assert title(client) == "Second"
 
 
-def test_files_of_a_look_are_followed_and_pages_of_before_close(desk: Desk, tmp_path: Path) -> None:
-    write(tmp_path, 'css = "more.css"')
+def test_files_of_a_look_are_followed(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path, 'css = "more.css"\nabove = "above.html"')
     (tmp_path / "more.css").write_text("h1 { color: red }")
+    (tmp_path / "above.html").write_text("<p>First</p>")
     app = application(desk, read(Source(tmp_path), desk.settings), Address())
     with TestClient(app, base_url=HERE) as client:
         before = news(client)
@@ -106,10 +119,62 @@ def test_files_of_a_look_are_followed_and_pages_of_before_close(desk: Desk, tmp_
             assert now["made"] != before["made"]
             assert f"margin: {number}px" in client.get("/config").json()["css"]
             before = now
+        (tmp_path / "above.html").write_text("<p>Second one</p>")
+        assert news_after(client, before)["built"] != before["built"]
+        assert "Second one" in client.get("/").text
+
+
+def test_a_page_that_is_open_is_told_how_it_looks_now(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path, 'title = "First"')
+    app = application(desk, read(Source(tmp_path), desk.settings), Address())
+    with TestClient(app, base_url=HERE) as client:
+        first = news(client)
+        client.get("/config", params={"session_hash": "old"})
+        write(tmp_path, 'title = "A <b> & more"\naccent = "#123456"')
+        second = news_after(client, first)
+        assert second["built"] == first["built"] == first["made"] != second["made"]
+        paint = client.get(PAINT).json()
+        assert {**second, **paint} == {**paint, "notes": []}
+        assert paint["title"] == "A <b> & more"
+        assert "A &lt;b&gt; &amp; more" in paint["heading"]
+        assert "#123456" in paint["theme"]
+        # Whoever opens the page now gets the same, and the page is the same one.
+        config = client.get("/config", params={"session_hash": "old"}).json()
+        assert config["css"] == paint["rules"]
+        assert config["title"] == paint["title"]
+        assert client.get("/theme.css").text == paint["theme"]
+        shown = client.get("/").text.replace("\\", "")
+        assert f'"made": "{second["made"]}", "built": "{first["made"]}"' in shown
+        # What cannot be painted is said, and what was worn is worn on.
+        write(tmp_path, 'title = "Third"\naccent = "greenish"')
+        assert "accent: is no colour" in news_after(client, second)["notes"][0]
+        assert client.get(PAINT).json() == paint
+
+
+def test_files_are_looked_at_while_a_page_is_open_and_not_only_as_it_asks(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = threading.Event()
+
+    def remembered(page: gr.Blocks, *values: Any, **more: Any) -> None:
+        repaint(page, *values, **more)
+        seen.set()
+
+    monkeypatch.setattr(live, "repaint", remembered)
+    monkeypatch.setattr(live, "_ASKED", WAIT)
+    write(tmp_path, 'title = "First"')
+    app = application(desk, read(Source(tmp_path), desk.settings), Address())
+    with TestClient(app, base_url=HERE) as client:
+        first = news(client)
+        write(tmp_path, 'title = "Second"')
+        assert seen.wait(WAIT)
+        assert news_after(client, first)["made"] == client.get(PAINT).json()["made"]
 
 
 def test_pages_of_before_are_let_go(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each keeps 6 MB for as long as anything knows of it, such as tasks of Gradio's own."""
+    """Each keeps 6 MB for as long as anything knows of it, such as tasks of Gradio's own. Nobody waits for
+    Python to look for garbage by itself.
+    """
     made: list[weakref.ref[gr.Blocks]] = []
 
     def remembered(page: gr.Blocks, *values: Any, **more: Any) -> FastAPI:
@@ -119,18 +184,17 @@ def test_pages_of_before_are_let_go(desk: Desk, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(live, "mounted", remembered)
     write(tmp_path, 'title = "First"')
     app = application(desk, read(Source(tmp_path), desk.settings), Address())
-    with TestClient(app, base_url=HERE) as client:
+    with no_garbage_looked_for(), TestClient(app, base_url=HERE) as client:
         now = news(client)
         for number in range(6):
             client.get("/config", params={"session_hash": f"visitor{number}"})
             client.post(
                 "/gradio_api/queue/join", json={"data": [], "fn_index": 0, "session_hash": f"v{number}"}
             )
-            write(tmp_path, f'title = "Look {number}"')
+            write(tmp_path, f'title = "Look {number}"\nwelcome = "Again {number}"')
             now = news_after(client, now)
         give_up = time.monotonic() + WAIT
         while sum(one() is not None for one in made) > 3 and time.monotonic() < give_up:
-            gc.collect()
             time.sleep(0.1)
         assert len(made) == 7
         # The one that is worn, and two for pages that were not loaded again.
@@ -162,7 +226,7 @@ def test_what_gradio_remembers_does_not_grow(
                     sent = {"files": (f"a.{kind}", file.getvalue(), f"image/{kind.lower()}")}
                 (path,) = client.post("/gradio_api/upload", files=sent).json()
                 kept.add(Path(path))
-            write(tmp_path, f'title = "Look {number}"')
+            write(tmp_path, f'welcome = "Look {number}"')
             now = news_after(client, now)
             news(client)
             (names,) = made[-1].temp_file_sets
@@ -225,7 +289,7 @@ def test_a_page_that_was_not_loaded_again_goes_on_with_its_own(desk: Desk, tmp_p
 
         asked = {"data": [], "fn_index": 0, "session_hash": "old"}
         client.post("/gradio_api/queue/join", json=asked)  # as a page does that opens
-        write(tmp_path, 'title = "Second"')
+        write(tmp_path, 'title = "Second"\nwelcome = "Again"')
         news_after(client, before)
         assert (title_for("old"), title_for("new"), title(client)) == ("First", "Second", "Second")
 

@@ -35,6 +35,7 @@ PLACES = (
     "/gradio_api/app_id",
     "/gradio_api/upload",
     "/sfumato/look",
+    "/sfumato/paint",
 )
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 Upload = Callable[..., int]

@@ -157,4 +157,5 @@ def test_news_and_waiting_have_colours_of_their_own() -> None:
     for where in ("#sf-news > div > p", ".main > .full > p.loading"):
         assert head.count(f"{where} {{ {told}") == 2
         assert f".dark {where} {{ {told}" in head
+    assert ":root { --bg: #ffffff; --col: #ffffff; }" in head
     assert head_of(Dressed(Look(theme="soft"), HERE)) == ""

@@ -8,7 +8,7 @@ import pytest
 from sfumato.errors import RecipeError
 from sfumato.serving.studio.look import FILE, Source, built_in
 from sfumato.serving.studio.theme import theme_of
-from sfumato.serving.studio.wearing import in_language, problem_of, read, stamp_of, unusable
+from sfumato.serving.studio.wearing import in_language, problem_of, read, shape_of, stamp_of, unusable
 from sfumato.settings import Settings
 
 
@@ -41,6 +41,65 @@ def test_changes_of_any_file_of_a_look_are_seen(tmp_path: Path, settings: Settin
 def test_files_of_the_look_beneath_do_not_change(tmp_path: Path, settings: Settings) -> None:
     assert len(stamp_of(read(write(tmp_path, 'look = "harbour"'), settings))) == 1
     assert stamp_of(built_in("harbour")) == ()
+
+
+PAINT = """
+title = "Other"
+logo = "sea.png"
+background = "sea.png"
+css = "more.css"
+veil = 0.5
+accent = "#112233"
+font = "Quicksand"
+heading_font = "Montserrat"
+rounding = 3
+size = "large"
+"""
+
+
+def test_what_is_only_painted_leaves_the_shape_as_it_is(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "sea.png").write_bytes(b"1")
+    (tmp_path / "more.css").write_text("h1 {}")
+    plain = shape_of(read(write(tmp_path, 'mode = "dark"'), settings))
+    for line in PAINT.splitlines():
+        assert shape_of(read(write(tmp_path, f'mode = "dark"\n{line}'), settings)) == plain
+    every = f'mode = "dark"\ntext = "#ffffff"\nground = "#000011"{PAINT}'
+    assert shape_of(read(write(tmp_path, every), settings)) == plain
+    (tmp_path / "more.css").write_text("h2 {}")
+    assert shape_of(read(write(tmp_path, every), settings)) == plain
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'welcome = "x"',
+        "footer = true",
+        'tabs = ["create"]',
+        'above = "above.html"',
+        'below = "above.html"',
+        'prompt = "x"',
+        'examples = ["x"]',
+        'language = "de"',
+        'theme = "soft"',
+        'mode = "dark"',
+        'text = "#ffffff"',  # light words have the dark mode everywhere
+        '[words]\ngenerate = "x"',
+    ],
+)
+def test_words_parts_and_modes_are_of_another_shape(tmp_path: Path, settings: Settings, line: str) -> None:
+    (tmp_path / "above.html").write_text("<p>a</p>")
+    plain = shape_of(read(write(tmp_path, ""), settings))
+    other = shape_of(read(write(tmp_path, line), settings))
+    assert other != plain
+    (tmp_path / "above.html").write_text("<p>ab</p>")
+    changed = shape_of(read(write(tmp_path, line), settings))
+    assert (changed != other) == ("above.html" in line)
+
+
+def test_themes_that_were_fetched_are_of_another_shape() -> None:
+    paper = built_in("paper")
+    one, other = (replace(paper, theme={"body_background_fill": colour}) for colour in ("red", "blue"))
+    assert len({shape_of(paper), shape_of(one), shape_of(other), shape_of(replace(one))}) == 3
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
         above = dressed.file("above")
         if above is not None:
             gr.HTML(above.read_text(encoding="utf-8"))
-        gr.HTML(reach.skip_link(words) + title_of(dressed), padding=False)
+        gr.HTML(heading_of(dressed), elem_id=news.HEADING, padding=False)
         if look.welcome:
             gr.Markdown(look.welcome, elem_classes="sf-welcome")
         parts: dict[str, Parts] = {}
@@ -96,6 +96,11 @@ def builder_of(name: str) -> Build:
 
 def _label(words: Words, name: str) -> str:
     return words(f"tab_{name}") if f"tab_{name}" in words.table else name.capitalize()
+
+
+def heading_of(dressed: Dressed) -> str:
+    """Return where the page begins: the way past the tabs, and the title."""
+    return reach.skip_link(words_of(dressed.look)) + title_of(dressed)
 
 
 def title_of(dressed: Dressed) -> str:

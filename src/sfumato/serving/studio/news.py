@@ -1,7 +1,8 @@
 """What the page is told about its look while it is open: that it was changed, or cannot be used.
 
-The page asks at `PLACE`. When the look that is worn is not the one it was made in, it loads itself again,
-with all that is typed (see `keeping`); what people should know stands in a bar that can be closed.
+The page asks at `PLACE`. When the look that is worn is not the one it was made in, it asks for its paint at
+`PAINT` and puts it on; where the look has other words or parts, it loads itself again, with all that is typed
+(see `keeping`). What people should know stands in a bar that can be closed.
 """
 
 import json
@@ -14,6 +15,9 @@ from sfumato.serving.studio.theme import fonts_of_machine
 from sfumato.serving.studio.words import words_of
 
 PLACE: Final = "/sfumato/look"
+PAINT: Final = "/sfumato/paint"
+HEADING: Final = "sf-heading"  # the part of the page with its title
+GROUND: Final = "sf-ground"  # the element with the rules that come before all style sheets
 _EVERY: Final = 500  # milliseconds between two questions
 
 _SCRIPT: Final = """
@@ -59,6 +63,36 @@ _SCRIPT: Final = """
   const painted = () => document.querySelector("#sf-boxes .sf-box-row:not([hidden])") !== null ||
     [...document.querySelectorAll(".image-container")]
       .some((one) => one.querySelector(".pixi-target") && !one.querySelector(".empty"));
+  // What Gradio (6.31) does with rules of a page as it opens, so that they are worth the same.
+  const ruled = async (rules) => {
+    const module = document.querySelector('link[rel=modulepreload][href*="/assets/core-"]');
+    const container = document.querySelector(".gradio-container");
+    const version = /gradio-container-([\\w-]+)/.exec(container.className)[1];
+    return (await import(module.href)).prefix_css(rules, version);
+  };
+  // Put the look on the page as it is. Returns whether that was done: where Gradio has its rules in other
+  // places, the page has to be loaded again.
+  const paint = async () => {
+    try {
+      const answer = await fetch("." + look.paint, {cache: "no-store"});
+      const made = await answer.json();
+      const rules = await ruled(made.rules);
+      const sheet = [...document.head.querySelectorAll("style")]
+        .find((one) => one.textContent.includes("#sf-news {"));
+      const theme = document.querySelector('#sf-theme, link[href*="/theme.css"]');
+      const [ground, heading] = ["%(ground)s", "%(heading)s"].map((one) => document.getElementById(one));
+      const title = heading.querySelector(".sf-title");
+      if (made.built !== look.built || !sheet || !ground || !title) { return false; }
+      const variables = {id: "sf-theme", textContent: made.theme};
+      theme.replaceWith(Object.assign(document.createElement("style"), variables));
+      ground.textContent = made.ground;
+      sheet.textContent = rules;
+      title.outerHTML = made.heading;
+      document.title = made.title;
+      Object.assign(look, {made: made.made, fonts: made.fonts});
+      return true;
+    } catch { return false; }
+  };
   let busy = false;
   const ask = async () => {
     if (document.hidden || busy) { return; }
@@ -68,6 +102,8 @@ _SCRIPT: Final = """
       const news = answer.ok ? await answer.json() : {made: look.made, notes: told};
       if (news.made === look.made) {
         if (JSON.stringify(news.notes) !== JSON.stringify(told)) { tell(news.notes); }
+      } else if (news.built === look.built && await paint()) {
+        tell(news.notes);
       } else if (painted()) {
         clearInterval(asking);
         bar([look.changed], look.show, renew);
@@ -96,24 +132,37 @@ STYLE: Final = """
 """
 
 
-def script_of(dressed: Dressed, made: str) -> str:
-    """Return the script of a page in this look, which was made as `made`. It goes on asking where the look
-    has a source that may change.
+def script_of(dressed: Dressed, made: str, built: str) -> str:
+    """Return the script of a page in this look, which was put together as `built`, and painted as `made`. It
+    goes on asking where the look has a source that may change.
     """
     words = words_of(dressed.look)
     look = {
         "made": made,
+        "built": built,
         "live": dressed.source is not None,
         "notes": dressed.notes,
         "place": PLACE,
+        "paint": PAINT,
         "language": dressed.look.language,
-        "fonts": [(name, words("look_font", name)) for name in fonts_of_machine(dressed)],
+        "fonts": fonts_of(dressed),
         **{name: words(f"look_{name}") for name in ("close", "changed", "show")},
     }
-    written = json.dumps(look).replace("<", "\\u003c")
-    return _SCRIPT % {"look": written, "button": BUTTON, "every": _EVERY}
+    return _SCRIPT % {
+        "look": json.dumps(look).replace("<", "\\u003c"),
+        "button": BUTTON,
+        "every": _EVERY,
+        "ground": GROUND,
+        "heading": HEADING,
+    }
 
 
-def answer_of(made: str, notes: Sequence[str]) -> bytes:
+def fonts_of(dressed: Dressed) -> list[tuple[str, str]]:
+    """Return the fonts that the page looks for in its browser, and what it says where one is not there."""
+    words = words_of(dressed.look)
+    return [(name, words("look_font", name)) for name in fonts_of_machine(dressed)]
+
+
+def answer_of(made: str, built: str, notes: Sequence[str]) -> bytes:
     """Return what the page is answered."""
-    return json.dumps({"made": made, "notes": [*notes]}).encode()
+    return json.dumps({"made": made, "built": built, "notes": [*notes]}).encode()

@@ -143,18 +143,21 @@ def style_of(dressed: Dressed) -> str:
 
 
 def head_of(dressed: Dressed) -> str:
-    """Return what has to be there before the style sheet: news, and what stands there while the page loads,
-    are read whatever colours a look names. A theme of Gradio's has its own. Raises RecipeError for what is no
-    colour.
+    """Return the rules that have to be there before the style sheet: news, and what stands there while the
+    page loads, are read whatever colours a look names. A theme of Gradio's has its own. Raises RecipeError
+    for what is no colour.
     """
     if dressed.look.theme is not None or dressed.theme is not None:
         return ""
     rules: list[str] = []
     for where, dark in (("", False), (".dark ", True)):
         palette = palette_of(dressed.look, dark=dark)
+        # Gradio writes these into the page itself, for what is behind and around its parts.
+        mode = "-dark" if dark else ""
+        rules.append(f":root {{ --bg{mode}: {palette.ground}; --col{mode}: {palette.text}; }}")
         paint = f"{{ color: {palette.on_ground}; background: {palette.ground}; }}"
         rules += [f"{where}#sf-news > div > p {paint}", f"{where}.main > .full > p.loading {paint}"]
-    return f"<style>{' '.join(rules)}</style>"
+    return " ".join(rules)
 
 
 def _values(palette: Palette) -> dict[str, str]:

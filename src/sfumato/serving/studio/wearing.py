@@ -7,12 +7,18 @@ from typing import Final, TypeAlias
 from sfumato.errors import SfumatoError
 from sfumato.serving.studio.hub_theme import with_theme
 from sfumato.serving.studio.look import FILE, FILES, Dressed, Source, built_in, line_of, names, read_look
+from sfumato.serving.studio.palette import mode_of
 from sfumato.settings import Settings
 
 #: What is known of files without opening them: size, and time of the last change; None for a missing one.
 Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
+#: What a page is put together from; see `shape_of`.
+Shape: TypeAlias = tuple[str, str, Stamp]
 #: What reading and building a look may raise: what is wrong with it, with its files, and with their letters.
 UNUSABLE: Final = (SfumatoError, OSError, UnicodeError)
+#: What a page that is open puts on as it is, see `news`: fields of a look.
+_COLOURS: Final = ("accent", "text", "ground", "background", "veil")
+_STROKES: Final = ("font", "heading_font", "rounding", "size", "css", "title", "logo")
 
 
 def read(source: Source, settings: Settings) -> Dressed:
@@ -44,6 +50,18 @@ def stamp_of(dressed: Dressed) -> Stamp:
     written: dict[str, str | None] = dressed.look.model_dump(include={*FILES})
     own = [name for name in FILES if name not in dressed.lent and written[name] is not None]
     return tuple(_stat(folder / name) for name in (FILE, *(str(written[one]) for one in own)))
+
+
+def shape_of(dressed: Dressed) -> Shape:
+    """Return what a page in this look is put together from: where two looks have the same, a page in one of
+    them only has to be painted to be in the other. Raises RecipeError for what is no colour, and for a file
+    that cannot be used.
+    """
+    # What the look began with is in it by now. Gradio paints canvases by the mode that a page was opened in.
+    written = dressed.look.model_dump_json(exclude={*_COLOURS, *_STROKES, "version", "look"})
+    theme = repr(None if dressed.theme is None else sorted(dressed.theme.items()))
+    files = tuple(None if one is None else _stat(one) for one in map(dressed.file, ("above", "below")))
+    return f"{mode_of(dressed.look)} {written}", theme, files
 
 
 def problem_of(error: BaseException, source: Source) -> str:
