@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from served_studio import Served, bundled_settings, served_studio
-from studio_pages import WAIT, OpenPage, draw, go_to, open_advanced
+from studio_pages import PHONE, WAIT, OpenPage, draw, go_to, open_advanced
 from tiny_models import tiny_folder
 
 
@@ -54,28 +54,47 @@ def test_a_model_is_found_by_keyboard_loaded_and_converted(served: Served, open_
     draw(page, "a frog")
 
 
-def test_what_was_missing_is_said_until_it_is_there(served: Served, open_page: OpenPage) -> None:
+def test_what_needs_a_model_waits_until_one_is_chosen(served: Served, open_page: OpenPage) -> None:
     page = open_page(served)
     go_to(page, "Models")
     expect(page.locator("#sf-models tr[data-key]")).to_have_count(2, timeout=WAIT)
-    notice = page.locator("#sf-models-notice [role=alert]")
-    for button, line in (
-        ("#sf-models-load", "Choose a model that can be drawn with first."),
-        ("#sf-models-give-back", "Choose a model from the list first."),
-    ):
-        page.click(button)
-        expect(notice).to_have_text(line, timeout=WAIT)
-        page.locator("#sf-models").get_by_role("button", name="bundled").click()
-        expect(notice).to_have_count(0, timeout=WAIT)
-        page.reload()
-        page.wait_for_selector("#sf-generate", state="attached")
-        go_to(page, "Models")
-        expect(page.locator("#sf-models tr[data-key]")).to_have_count(2, timeout=WAIT)
     page.locator("#sf-convert").get_by_role("button", name="Convert").first.click()
+    for button in ("use", "load", "give-back"):
+        expect(page.locator(f"#sf-models-{button}")).to_be_disabled()
+    expect(page.locator("#sf-convert-go")).to_be_disabled()
     page.get_by_label("a single file").check()
     page.locator("#sf-models").get_by_role("button", name="bundled").click()
+    for button in ("use", "load", "give-back"):
+        expect(page.locator(f"#sf-models-{button}")).to_be_enabled(timeout=WAIT)
+    expect(page.locator("#sf-convert-go")).to_be_enabled()
     expect(page.get_by_label("a diffusers folder")).to_be_checked(timeout=WAIT)  # what can be written
     expect(page.locator("#sf-convert-room")).to_contain_text("as bundled-folder;", timeout=WAIT)
+
+
+def test_what_failed_is_said_until_something_else_is_done(
+    served: Served, open_page: OpenPage, library: Path
+) -> None:
+    page = open_page(served, viewport=PHONE)
+    go_to(page, "Models")
+    table, failed = page.locator("#sf-models"), page.locator("#sf-models-progress [role=alert]")
+    table.get_by_role("button", name="tiny").click()
+    expect(page.locator("#sf-model h2")).to_have_text("tiny", timeout=WAIT)
+    expect(page.locator("#sf-model h2")).to_be_in_viewport(timeout=WAIT)
+    assert below(page.locator("#sf-models-use"), page.locator("#sf-model"))
+    assert below(page.locator("#sf-model"), table)  # and not between the fields and the list
+    library.rename(library.with_name("unplugged"))
+    page.click("#sf-models-load")
+    expect(failed).to_contain_text("“Model”: unknown model", timeout=WAIT)
+    table.get_by_role("button", name="bundled").click()
+    expect(failed).to_have_count(0, timeout=WAIT)
+
+
+def below(one: Locator, other: Locator) -> bool:
+    """Tell whether something stands below something else."""
+    places = [each.bounding_box() for each in (one, other)]
+    assert places[0] is not None
+    assert places[1] is not None
+    return places[0]["y"] > places[1]["y"]
 
 
 def test_a_folder_of_models_vanishes_and_the_bundled_one_draws(

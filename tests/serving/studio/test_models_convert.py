@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sfumato.errors import InputError, ModelFileError, NotFoundError, OutputError, SfumatoError
+from sfumato.models.facts import LORA
 from sfumato.models.files import locate
 from sfumato.models.network_tensors import tensors_of
 from sfumato.models.safetensors_header import read_header
@@ -17,6 +18,7 @@ from sfumato.serving.studio import models_convert
 from sfumato.serving.studio.models_convert import (
     Converting,
     Form,
+    can_convert,
     check_room,
     default_name,
     other_layout,
@@ -66,6 +68,17 @@ def test_it_becomes_what_it_is_not_where_that_can_be_written(desk: Desk, shelf: 
     list(Converting(single).draw(recipe_to_load("frog"), 1))
     shelf.look()
     assert other_layout(shelf.get(key(shelf, "one-file"))) == "folder"
+
+
+def test_what_lacks_only_an_autoencoder_can_be_converted(shelf: Shelf) -> None:
+    frog, soft = (shelf.get(key(shelf, name)) for name in ("frog", "soft"))
+    assert can_convert(frog)
+    assert not can_convert(soft)
+    bare = replace(frog, problem="there is no autoencoder in it")
+    assert not can_convert(bare)
+    single = replace(bare, entry=replace(bare.entry, path=Path("bare.safetensors")))
+    assert can_convert(single)
+    assert not can_convert(replace(single, entry=replace(single.entry, kind=LORA)))
 
 
 def test_a_folder_becomes_a_single_file_in_the_library(desk: Desk, shelf: Shelf) -> None:

@@ -24,6 +24,7 @@ from sfumato.models.converting import (
 from sfumato.models.facts import FOLDER, VAE
 from sfumato.models.files import ModelFiles
 from sfumato.models.folders import BUNDLED, known_folders
+from sfumato.models.library import MODELS
 from sfumato.models.network_tensors import DTYPES
 from sfumato.models.places import WEIGHTS
 from sfumato.recipe.image import Recipe
@@ -116,6 +117,12 @@ def plan_of(form: Form, shelf: Shelf, settings: Settings) -> Plan:
     return Plan(files, output, form.layout, dtype, num_bytes_of(files, dtype))
 
 
+def can_convert(item: Item) -> bool:
+    """Tell whether a model can be converted: what lacks only an autoencoder is given one."""
+    entry = item.entry
+    return entry.facts is not None and entry.kind in MODELS and (item.draws or entry.path.suffix == WEIGHTS)
+
+
 def other_layout(item: Item) -> Layout:
     """Return the layout that a model has not, where it can be written: any model can be a folder."""
     if item.entry.kind != FOLDER:
@@ -156,8 +163,7 @@ def check_room(plan: Plan) -> None:
 
 
 def _check_model(item: Item) -> None:
-    # What lacks only an autoencoder is given one.
-    if item.entry.facts is None or not (item.draws or item.entry.path.suffix == WEIGHTS):
+    if not can_convert(item):
         raise InputError("this cannot be converted", field="model", hint="Choose a model to draw with.")
 
 

@@ -1,9 +1,9 @@
-"""The tab Models: what there is, what each file says of itself; loading, giving back and converting."""
+"""The tab Models: what there is, what each file says of itself; loading, unloading and converting."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from html import escape
-from typing import Any, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from zlib import crc32
 
 import gradio as gr
@@ -19,9 +19,9 @@ from sfumato.models.report import memory_of
 from sfumato.serving.desk import ALONE, Desk
 from sfumato.serving.queue import Draw
 from sfumato.serving.studio import models_convert
-from sfumato.serving.studio.area import QUIET
+from sfumato.serving.studio.binding import CLICK, QUIET
 from sfumato.serving.studio.look import Look
-from sfumato.serving.studio.models_convert import Converting, Form, plan_of
+from sfumato.serving.studio.models_convert import Converting, Form, can_convert, plan_of
 from sfumato.serving.studio.models_load import Warming, recipe_to_load
 from sfumato.serving.studio.models_shelf import KINDS, OTHER, Item, Shelf
 from sfumato.serving.studio.models_showing import (
@@ -41,6 +41,12 @@ Parts = dict[str, Any]
 News: TypeAlias = Generator[dict[Any, Any], None, None]
 LOOK: float = 3.0  # seconds between looks at the hashes, while some are taken
 _FORM = ("layout", "dtype", "vae", "name")
+_ABOUT: Final = ("details", "estimate", "chosen", "key", "layout", "notice", "progress")
+_OF_MODEL: Final = ("use", "load", "give_back")  # the buttons for models to draw with
+# On a phone what is known of a model is far below the list.
+_TO_MODEL: Final = """() => {
+  if (window.innerWidth < 700) document.getElementById("sf-model")?.scrollIntoView({block: "start"});
+}"""
 
 
 def build(desk: Desk, words: Words, look: Look) -> Parts:
@@ -69,10 +75,10 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             parts["details"] = gr.HTML(quiet, elem_id="sf-model", padding=False)
             parts["estimate"] = gr.HTML("", padding=False)
             with gr.Row():
-                parts["use"] = gr.Button(words("use_model"), variant="primary", elem_id="sf-models-use")
-                parts["load"] = gr.Button(words("models_load"), elem_id="sf-models-load")
-                parts["give_back"] = gr.Button(words("models_give_back"), elem_id="sf-models-give-back")
-                parts["stop"] = gr.Button(words("stop"), variant="stop", elem_classes="sf-stop")
+                parts["use"] = _button(words("use_model"), "sf-models-use", variant="primary")
+                parts["load"] = _button(words("models_load"), "sf-models-load")
+                parts["give_back"] = _button(words("models_give_back"), "sf-models-give-back")
+                parts["stop"] = gr.Button(words("stop"), variant="stop", size="md", elem_classes="sf-stop")
             parts["notice"] = gr.HTML("", elem_id="sf-models-notice", padding=False)
             parts["progress"] = gr.HTML("", elem_id="sf-models-progress", padding=False)
             parts["loaded"] = gr.HTML("", elem_id="sf-models-loaded", padding=False)
@@ -110,8 +116,15 @@ def _convert_parts(words: Words) -> Parts:
         "", label=words("models_name"), info=words("models_name_info"), max_lines=1, elem_id="sf-convert-name"
     )
     parts["room"] = gr.HTML("", elem_id="sf-convert-room", padding=False)
-    parts["do_convert"] = gr.Button(words("models_do_convert"), elem_id="sf-convert-go")
+    parts["do_convert"] = _button(words("models_do_convert"), "sf-convert-go")
     return parts
+
+
+def _button(label: str, name: str, variant: Literal["primary", "secondary"] = "secondary") -> gr.Button:
+    """Make a button for the model that is chosen: none is, as the page opens. It is no large one, which would
+    be taken for one that draws.
+    """
+    return gr.Button(label, variant=variant, size="md", min_width=160, interactive=False, elem_id=name)
 
 
 def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
@@ -150,15 +163,18 @@ def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
             digest,
         )
 
-    def choose(request: gr.Request, event: gr.EventData) -> tuple[Any, ...]:
+    def choose(request: gr.Request, event: gr.EventData, number: str) -> tuple[Any, ...]:
         told: Any = event
+        line = _line_left(desk, number, request)
         try:
             item = shelf.get(str(told.key))
         except (NotFoundError, AttributeError):
-            return problem_of(words("models_left")), "", "", "", gr.skip(), ""
+            gone = problem_of(words("models_left"))
+            return gone, "", "", "", gr.skip(), "", line, *_usable(None)
         details = _details(item, desk, words, told=visitor_of(request) == ALONE)
         layout = models_convert.other_layout(item) if item.draws else gr.skip()
-        return (*details, item.entry.name if item.draws else "", item.key, layout, "")
+        name = item.entry.name if item.draws else ""
+        return *details, name, item.key, layout, "", line, *_usable(item)
 
     asked = [parts["search"], parts["kind"], parts["key"]]
     parts["find"] = (find, asked, [*shown, *owned])
@@ -169,20 +185,31 @@ def _connect_library(desk: Desk, words: Words, parts: Parts) -> None:
     told = gr.State(0)  # of the table that this page shows
     ticked = [parts["where"], parts["table"], parts["timer"], told]
     parts["timer"].tick(tick, [*asked, told], ticked, **QUIET)
-    about = [parts[name] for name in ("details", "estimate", "chosen", "key", "layout", "notice")]
-    parts["table"].select(choose, None, about, **QUIET)
+    about = [parts[name] for name in (*_ABOUT, *_OF_MODEL, "do_convert")]
+    choosing = parts["table"].select(choose, parts["job"], about, **QUIET)
+    choosing.then(None, js=_TO_MODEL, **CLICK)
 
 
 def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
     shelf: Shelf = parts["shelf"]
     outputs = [parts["progress"], parts["loaded"], parts["job"], parts["notice"]]
 
-    def followed(name: str, owner: str, draw: Draw, title: str, told: Callable[[], str]) -> News:
+    def refused(request: gr.Request, number: str, problem: object) -> dict[Any, Any]:
+        """Return what says why something is not done; of the job before it, which has ended, nothing."""
+        return {
+            parts["notice"]: problem_of(problem, words),
+            parts["progress"]: _line_left(desk, number, request),
+        }
+
+    def followed(
+        request: gr.Request, number: str, name: str, draw: Draw, title: str, told: Callable[[], str]
+    ) -> News:
         """Yield what is to be seen of a job, and `told` in the end."""
+        owner = visitor_of(request)
         try:
             job = desk.queue.submit(recipe_to_load(name), owner, draw, title=title)
         except SfumatoError as error:
-            yield {parts["notice"]: problem_of(error, words)}
+            yield refused(request, number, error)
             return
         yield {parts["notice"]: ""}
         for now in desk.queue.follow(job.id, owner):
@@ -190,9 +217,9 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
             loaded = loaded_of(desk.models.models, words)
             yield {parts["progress"]: shown, parts["job"]: now.id, parts["loaded"]: loaded}
 
-    def load(request: gr.Request, name: str) -> News:
+    def load(request: gr.Request, name: str, number: str) -> News:
         if not name:
-            yield {parts["notice"]: problem_of(words("cannot_draw"))}
+            yield refused(request, number, words("cannot_draw"))
             return
         warming = Warming(desk.settings, desk.models)
 
@@ -200,18 +227,18 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
             memory = memory_line(warming.before, warming.after, words)
             return _line(f"{words('models_loaded', f'{warming.seconds:.1f}')} {memory}")
 
-        yield from followed(name, visitor_of(request), warming.draw, words("models_loading", name), told)
+        yield from followed(request, number, name, warming.draw, words("models_loading", name), told)
 
-    def give_back(request: gr.Request, name: str) -> dict[Any, Any]:
+    def give_back(request: gr.Request, name: str, number: str) -> dict[Any, Any]:
         if not may_manage(request, desk):
-            return {parts["notice"]: problem_of(words("models_owner_only"))}
+            return refused(request, number, words("models_owner_only"))
         if not name:
-            return {parts["notice"]: problem_of(words("models_chosen_first"))}
+            return refused(request, number, words("models_chosen_first"))
         before = resident_memory()
         loaded = desk.models.drop(name)
         news = {parts["loaded"]: loaded_of(desk.models.models, words)}
         if not loaded:
-            return news | {parts["notice"]: problem_of(words("models_not_given", name))}
+            return news | refused(request, number, words("models_not_given", name))
         memory = memory_line(before, resident_memory(), words)
         told = _line(f"{words('models_given_back', name)} {memory}")
         return news | {parts["progress"]: told, parts["notice"]: ""}
@@ -236,7 +263,7 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
             return problem_of(_said(error), words)
         return f'<p class="sf-quiet">{escape(line)}</p>'
 
-    def convert(request: gr.Request, key: str, *values: str) -> News:
+    def convert(request: gr.Request, number: str, key: str, *values: str) -> News:
         try:
             if not may_manage(request, desk):
                 raise NotFoundError(words("models_owner_only"))
@@ -245,7 +272,7 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
             plan = plan_of(form_of(key, *values), shelf, desk.settings)
             models_convert.check_room(plan)
         except SfumatoError as error:
-            yield {parts["notice"]: problem_of(_said(error), words)}
+            yield refused(request, number, _said(error))
             return
         converting = Converting(plan)
         name = shelf.get(key).entry.name
@@ -257,16 +284,16 @@ def _connect_work(desk: Desk, words: Words, parts: Parts) -> None:
             return _line(words("models_converted", done.path.name, f"{done.tensors:,}", size))
 
         title = words("models_converting", name)
-        yield from followed(name, visitor_of(request), converting.draw, title, told)
+        yield from followed(request, number, name, converting.draw, title, told)
 
-    parts["load"].click(load, parts["chosen"], outputs, **QUIET)
-    parts["give_back"].click(give_back, parts["chosen"], outputs, **QUIET)
+    parts["load"].click(load, [parts["chosen"], parts["job"]], outputs, **QUIET)
+    parts["give_back"].click(give_back, [parts["chosen"], parts["job"]], outputs, **QUIET)
     parts["stop"].click(stop, parts["job"], None, **{**QUIET, "queue": False})
     form = [parts["key"], *(parts[name] for name in _FORM)]
     changes = [parts["key"].change, parts["name"].blur]
     changes += [parts[name].input for name in ("layout", "dtype", "vae")]
     gr.on(changes, room, form, parts["room"], **QUIET)
-    converted = parts["do_convert"].click(convert, form, outputs, **QUIET)
+    converted = parts["do_convert"].click(convert, [parts["job"], *form], outputs, **QUIET)
     # Somebody may have searched for something else meanwhile.
     converted.then(*parts["find"], **QUIET).then(*parts["search_again"], **QUIET)
     parts["converted"] = converted
@@ -326,6 +353,22 @@ def _details(item: Item, desk: Desk, words: Words, *, told: bool) -> tuple[str, 
     except (SfumatoError, OSError):  # it goes away while it is looked at
         return problem_of(words("models_left")), ""
     return details, estimate_line(memory, words)
+
+
+def _usable(item: Item | None) -> tuple[gr.Button, ...]:
+    """Return the buttons of `_OF_MODEL`, and the one that converts, as they are when `item` is chosen."""
+    draws = gr.Button(interactive=item is not None and item.draws)
+    return *(draws for _ in _OF_MODEL), gr.Button(interactive=item is not None and can_convert(item))
+
+
+def _line_left(desk: Desk, number: str, request: gr.Request) -> Any:
+    """Return what the line of job `number` becomes when something else is done: that of one that goes on
+    stays.
+    """
+    with suppress(NotFoundError):  # none yet, or finished long ago, and forgotten
+        if not desk.queue.get(number, visitor_of(request)).finished:
+            return gr.skip()
+    return ""
 
 
 def _said(error: SfumatoError) -> SfumatoError:
