@@ -82,3 +82,8 @@ def overflow_of(page: Page) -> int:
 def screenshot(page: Page, path: Path) -> None:
     """Keep a picture of the page: for looking at while a test is written."""
     page.screenshot(path=path, full_page=True)
+
+
+def kept(page: Page) -> None:
+    """Wait until the browser has kept what was typed: it does so as soon as it has nothing else to do."""
+    page.evaluate("() => new Promise((done) => setTimeout(() => requestIdleCallback(() => setTimeout(done))))")

@@ -122,6 +122,7 @@ class Studio:
         if not server.started:
             self._stop()
             raise not_opened()
+        self.desk.warmer.start()
         self.url = address.url
         return address.url
 

@@ -13,6 +13,7 @@ from sfumato.settings import Settings
 if TYPE_CHECKING:
     import uvicorn
 
+    from sfumato.serving.desk import Desk
     from sfumato.serving.studio.look import Dressed
 
 INSTALL = 'Run: pip install "sfumato[studio]"'
@@ -60,13 +61,14 @@ def open_studio(
         if address.url != address.inside:
             talk(f"Your proxy reaches it at {address.inside}")
         talk("Ctrl-C closes the studio; everything that was drawn is kept.")
-        if browser:
-            Thread(target=_open, args=(server, address.url), daemon=True).start()
+        Thread(target=_begin, args=(server, desk, address.url if browser else None), daemon=True).start()
         run(server, sockets)
 
 
-def _open(server: "uvicorn.Server", url: str) -> None:
-    """Show the page as soon as it is there."""
+def _begin(server: "uvicorn.Server", desk: "Desk", url: str | None) -> None:
+    """Show the page as soon as it is there, and load what the first picture needs meanwhile."""
     while not server.started:
         sleep(0.05)
-    webbrowser.open(url)
+    desk.warmer.start()
+    if url is not None:
+        webbrowser.open(url)

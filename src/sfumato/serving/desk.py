@@ -25,6 +25,7 @@ from sfumato.serving.queue import JobQueue
 from sfumato.serving.scratch import own_folder
 from sfumato.serving.store import Store
 from sfumato.serving.unplaced import unplaced
+from sfumato.serving.warming import Warmer
 from sfumato.settings import Settings
 
 ALONE: Final = "me"  # who asks, where nobody else can
@@ -37,7 +38,8 @@ OLD: Final = 600.0  # seconds after which nobody can still be writing, or fetchi
 class Desk:
     """What a front end that stays is given: the `gallery`, the `queue` that draws into it, and the `models`
     that are loaded. `handed` is a folder for copies that may be shown, and `films` one for films, which are
-    kept for longer (see `Reel`). `hasher` takes the digests of the library's files while nothing is drawn.
+    kept for longer (see `Reel`). `hasher` takes the digests of the library's files while nothing is drawn,
+    and `warmer` is to be started as soon as people can draw.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Desk:
     handed: Path
     films: Path
     hasher: Hasher
+    warmer: Warmer
 
     def hand_over(self, kept: Kept) -> Path:
         """Return a file with the picture that may be shown to whom it belongs: under its own name, in a place
@@ -106,11 +109,13 @@ def open_desk(settings: Settings) -> Generator[Desk]:
         for one in (handed, films):
             make_folder(one)
         hasher = Hasher(settings, busy=lambda: queue.drawing)
+        warmer = Warmer(settings, models)
         queue.start()
         hasher.start()
         try:
-            yield Desk(settings, gallery, queue, models, Presets(store), handed, films, hasher)
+            yield Desk(settings, gallery, queue, models, Presets(store), handed, films, hasher, warmer)
         finally:
+            warmer.stop()
             hasher.stop()
             queue.close()
             store.close()

@@ -10,7 +10,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from sfumato.serving.streams import OpenStreams
-from sfumato.serving.studio import reach, slots
+from sfumato.serving.studio import canvas_waiting, finer, reach, slots
 from sfumato.serving.studio.build import heading_of, style, title_of
 from sfumato.serving.studio.keys import KEYS
 from sfumato.serving.studio.look import Dressed
@@ -82,5 +82,6 @@ def _rules(dressed: Dressed, css: str) -> str:
 
 
 def _head(dressed: Dressed, made: str, built: str) -> str:
-    scripts = KEYS + reach.SCRIPT + slots.SCRIPT + script_of(dressed, made, built)
+    own = (one.SCRIPT for one in (finer, reach, slots, canvas_waiting))
+    scripts = KEYS + "".join(own) + script_of(dressed, made, built)
     return f'{mode_script(mode_of(dressed.look))}<style id="{GROUND}">{head_of(dressed)}</style>{scripts}'

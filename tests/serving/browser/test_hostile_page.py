@@ -64,9 +64,7 @@ def test_what_a_picture_says_and_is_called_is_text(page: Page) -> None:
     assert page.locator("img[src=x]").count() == 0
 
 
-@pytest.mark.parametrize(
-    "wrong", [("Model",), ("Model", "Sampler", "Schedule type"), ("Steps",), ("Seed",), ("Size",)]
-)
+@pytest.mark.parametrize("wrong", [("Model",), ("Model", "Sampler", "Schedule type"), ("Seed",), ("Size",)])
 def test_what_a_toast_says_of_a_picture_is_text(page: Page, wrong: tuple[str, ...]) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

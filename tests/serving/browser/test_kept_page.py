@@ -3,10 +3,11 @@
 from playwright.sync_api import Page, expect
 
 from served_studio import Served
-from studio_pages import WAIT, OpenPage, draw, go_to, on_canvas, open_advanced
+from studio_pages import WAIT, OpenPage, draw, go_to, kept, on_canvas, open_advanced
 
 
 def opened_again(page: Page) -> None:
+    kept(page)
     page.reload()
     page.wait_for_selector("#sf-generate", state="attached")
 

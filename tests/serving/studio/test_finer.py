@@ -19,6 +19,7 @@ from sfumato.serving.studio.finer_reading import KIND_OF
 from sfumato.serving.studio.finer_texts import FINER
 from sfumato.serving.studio.forms import Create, recipe_of_create
 from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.opening import Opening
 from sfumato.serving.studio.words import words_of
 from tiny_studio import drawn, handler, open_tiny_desk, sent
 
@@ -37,7 +38,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def page(desk: Desk) -> Page:
     with gr.Blocks(analytics_enabled=False) as page:
         parts = {name: build(desk, WORDS, Look()) for name, build in TABS.items()}
-        finer.refreshes(page, desk, WORDS, parts)
+        finer.refreshes(Opening(), desk, WORDS, parts)
     return page, parts
 
 
@@ -103,7 +104,7 @@ def test_what_is_no_number_is_named_by_its_field(desk: Desk) -> None:
 def test_what_is_set_is_said_while_it_is_folded(desk: Desk, page: Page) -> None:
     assert said(PLAIN, WORDS) == ""
     assert "Set: Clip skip, Fast" in said(Finer(clip_skip=2, fast=True), WORDS)
-    tell = handler(page[0], page[1]["create"]["finer_clip_skip"], "blur")
+    tell = handler(page[0], page[1]["create"]["finer_left"])
     values: dict[str, Any] = {**emptied(), "finer_clip_skip": "2"}
     assert "Clip skip" in tell("bundled", *values.values())
     assert tell("bundled", *{**values, "finer_clip_skip": "two"}.values()) == gr.skip()

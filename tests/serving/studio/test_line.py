@@ -1,6 +1,6 @@
 """How what was asked for on a tab goes: asked, told, stopped, and taken up again, also where it is a film."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sfumato.serving.desk import Desk
 from sfumato.serving.reels import Reel
 from sfumato.serving.studio.line import Line, Way, parts_of
 from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.opening import Opening
 from sfumato.serving.studio.words import words_of
 from tiny_models import tiny_bundle
 from tiny_studio import asked_by, drawn, followed, frog, handler, open_tiny_desk
@@ -34,6 +35,7 @@ class Tab:
     line: Line
     go: gr.Button
     stop: gr.Button
+    is_news: Callable[[str], bool]
 
 
 @pytest.fixture
@@ -50,12 +52,12 @@ def tab(desk: Desk, tmp_path: Path) -> Tab:
         return way(tmp_path) if steps == 0 else frog(steps=steps)
 
     with gr.Blocks(analytics_enabled=False) as page:
-        line = Line(**parts_of(desk, WORDS, "some"))
+        opening, line = Opening(), Line(**parts_of(desk, WORDS, "some"))
         steps, go, stop = gr.Number(), gr.Button(), gr.Button()
         line.asks([go.click], wanted, [steps])
         line.stops(stop)
-        line.taken_up(page)
-    return Tab(page, line, go, stop)
+        line.taken_up(opening)
+    return Tab(page, line, go, stop, opening.looked_for["some"])
 
 
 def way(folder: Path) -> Way:
@@ -95,10 +97,11 @@ def test_a_film_is_told_of_as_a_drawing_and_by_its_number(tab: Tab, desk: Desk) 
 
 
 def test_a_page_that_is_loaded_anew_takes_up_a_film_under_way(tab: Tab, desk: Desk) -> None:
-    assert handler(tab.page, tab.page, "load") == tab.line.follow
+    assert not tab.is_news("me")
     assert list(tab.line.follow(ME, "")) == [{tab.line.line: gr.skip()}]
     with held(desk):
         answer = ask(tab)
+        assert (tab.is_news("me"), tab.is_news("somebody else")) == (True, False)
         assert list(tab.line.follow(OTHER, "")) == [{tab.line.line: gr.skip()}]
         news = tab.line.follow(ME, "")
         assert next(news) == {tab.line.series: answer[tab.line.series]}
@@ -118,6 +121,7 @@ def test_a_film_that_was_done_meanwhile_is_taken_up_unless_something_came_after_
     assert list(tab.line.follow(OTHER, "")) == [{tab.line.line: gr.skip()}]
     later = ask(tab, 2)
     last(tab.line.follow(ME, later[tab.line.series]))
+    assert not tab.is_news("me")
     assert list(tab.line.follow(ME, "")) == [{tab.line.line: gr.skip()}]  # that is in the gallery
 
 

@@ -14,6 +14,7 @@ from sfumato.serving.studio import create, edit, finer, gallery_tab, links, mode
 from sfumato.serving.studio.create import FORM
 from sfumato.serving.studio.links import recipe_in
 from sfumato.serving.studio.look import Look
+from sfumato.serving.studio.opening import Opening
 from sfumato.serving.studio.words import words_of
 from tiny_studio import asked_by, drawn, frog, handler, open_tiny_desk
 
@@ -38,7 +39,7 @@ def page(desk: Desk) -> Page:
         tabs = gr.Tabs()
         built = (("create", create.build), ("gallery", gallery_tab.build))
         parts = {name: build(desk, WORDS, Look()) for name, build in built}
-        links.connect(page, desk, WORDS, parts, tabs)
+        links.connect(Opening(), desk, WORDS, parts, tabs)
     return page, parts
 
 
@@ -95,7 +96,7 @@ def with_edit(desk: Desk) -> Page:
     with gr.Blocks(analytics_enabled=False) as page:
         built = (("create", create.build), ("edit", edit.build))
         parts = {name: build(desk, WORDS, Look()) for name, build in built}
-        links.connect(page, desk, WORDS, parts, gr.Tabs())
+        links.connect(Opening(), desk, WORDS, parts, gr.Tabs())
     return page, parts
 
 
@@ -136,9 +137,9 @@ def test_the_button_says_how_large(page: Page, desk: Desk) -> None:
         if (area.chosen._id, "change") in one.targets and area.buttons["upscale"] in one.outputs
     ]
     assert say is not None
-    assert say(asked_by("me"), kept.id).value == f"Larger: {2 * kept.width} x {2 * kept.height}"
+    assert say(asked_by("me"), kept.id) == f"Larger: {2 * kept.width} x {2 * kept.height}"
     for visitor, number in (("me", 0), ("somebody else", kept.id), ("me", 999)):
-        assert say(asked_by(visitor), number).value == "Larger"
+        assert say(asked_by(visitor), number) == "Larger"
 
 
 @pytest.mark.parametrize(
@@ -207,16 +208,16 @@ def test_buttons_that_lead_nowhere_are_not_seen(desk: Desk) -> None:
         tabs = gr.Tabs()
         parts = {"gallery": gallery_tab.build(desk, WORDS, Look())}
         before = len(page.fns)
-        links.connect(page, desk, WORDS, parts, tabs)
+        links.connect(Opening(), desk, WORDS, parts, tabs)
     assert len(page.fns) == before + 1  # a film that goes on is taken up when the page is loaded
-    assert not parts["gallery"]["reuse"].visible
+    assert not any(parts["gallery"][one].visible for one in ("reuse", "vary", "upscale"))
     with gr.Blocks(analytics_enabled=False) as page:
         parts = {"create": create.build(desk, WORDS, Look())}
-        links.connect(page, desk, WORDS, parts, gr.Tabs())
+        links.connect(Opening(), desk, WORDS, parts, gr.Tabs())
     assert not parts["create"]["area"].buttons["edit_this"].visible
     with gr.Blocks(analytics_enabled=False) as page:
         parts = {"edit": edit.build(desk, WORDS, Look())}
-        links.connect(page, desk, WORDS, parts, gr.Tabs())
+        links.connect(Opening(), desk, WORDS, parts, gr.Tabs())
     assert handler(page, parts["edit"]["area"].buttons["edit_this"])
 
 
@@ -225,7 +226,7 @@ def test_a_model_to_draw_with_brings_its_shapes_and_what_it_can_do(desk: Desk) -
         tabs = gr.Tabs()
         built = (("create", create.build), ("models", models_tab.build))
         parts = {name: build(desk, WORDS, Look()) for name, build in built}
-        links.connect(page, desk, WORDS, parts, tabs)
+        links.connect(Opening(), desk, WORDS, parts, tabs)
     use = handler(page, parts["models"]["use"])
     model, size, _, *shown = use("tiny", "")
     assert (model.value, size.value) == ("tiny", "Square 64 x 64")

@@ -51,6 +51,7 @@ def test_a_form_is_kept_chosen_and_deleted(tab: Tab, desk: Desk) -> None:
     form = dict(zip(FORM, values, strict=True))
     assert (form["prompt"], form["steps"], said) == ("a fox", "9", "")
     load = parts["presets"][0]
+    assert (parts["kept_presets"]("me"), parts["kept_presets"]("somebody else")) == (True, False)
     assert dropdown.value in [value for _, value in load(ME).choices]
     assert dropdown.value not in [value for _, value in load(OTHER).choices]
     delete = handler(page, parts["preset_delete"])

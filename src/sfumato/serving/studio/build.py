@@ -32,6 +32,7 @@ from sfumato.serving.studio.area import QUIET
 from sfumato.serving.studio.held_choices import HELD, HELD_ON
 from sfumato.serving.studio.learn_look import STYLE as LEARN_STYLE
 from sfumato.serving.studio.look import Dressed, Look, data_address
+from sfumato.serving.studio.opening import opening_of
 from sfumato.serving.studio.showing import STYLE
 from sfumato.serving.studio.tabs import TABS
 from sfumato.serving.studio.words import Words, words_of
@@ -49,6 +50,7 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
     with gr.Blocks(analytics_enabled=False, title=look.title, fill_width=False, delete_cache=CACHE) as page:
         page.max_threads = AT_ONCE
         page.state_session_capacity = PAGES
+        opening = opening_of(page)
         above = dressed.file("above")
         if above is not None:
             gr.HTML(above.read_text(encoding="utf-8"))
@@ -76,7 +78,7 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
                 tabs[name].select(*parts[name]["find"], **QUIET)
                 if name == next(iter(parts)):  # which is open from the beginning
                     page.load(*parts[name]["find"], **QUIET)
-        links.connect(page, desk, words, parts, tabset)
+        links.connect(opening, desk, words, parts, tabset)
         labels = {name: _label(words, name) for name in tabs}
         kept = keeping.keep(page, fields | held, [*held], labels, tabset, words("start_afresh"))
         written = gr.Textbox(visible=False)

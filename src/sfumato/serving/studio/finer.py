@@ -18,6 +18,7 @@ from sfumato.serving.studio.binding import CLICK, QUIET, kindly
 from sfumato.serving.studio.finer_forms import PLAIN, Finer
 from sfumato.serving.studio.finer_library import present, refiners_of, vaes_of
 from sfumato.serving.studio.finer_reading import KIND_OF, NO, YES, not_offered, read, set_in, without, written
+from sfumato.serving.studio.opening import Opening
 from sfumato.serving.studio.words import Words
 
 Parts = dict[str, Any]
@@ -50,6 +51,16 @@ GROUPS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
         ("score", "negative_score"),
     ),
 }
+#: Presses one hidden button for all fields: Gradio goes through all of the page for each that it heeds.
+SCRIPT: Final = """
+<script>
+["change", "focusout"].forEach((kind) => document.addEventListener(kind, (event) => {
+  const fold = event.target.closest?.('[id^="sf-"][id$="-finer"]');
+  clearTimeout(fold?.left);
+  if (fold) { fold.left = setTimeout(() => fold.querySelector(".sf-finer-left")?.click(), 50); }
+}));
+</script>
+"""
 TILINGS: Final = ("x", "y", "both")
 PREDICTIONS: Final = ("eps", "v", "x0")
 
@@ -63,6 +74,7 @@ def build(desk: Desk, words: Words, name: str) -> Parts:
     parts["finer_set"] = gr.HTML("", padding=False, elem_id=f"sf-{name}-finer-set")
     with gr.Accordion(words("finer"), open=False, elem_id=f"sf-{name}-finer"):
         gr.Markdown(words("finer_about"), elem_classes="sf-quiet")
+        parts["finer_left"] = gr.Button("left", elem_classes="sf-finer-left", visible="hidden")
         for group, rows in GROUPS.items():
             with gr.Accordion(words(f"finer_group_{group}"), open=False):
                 for row in rows:
@@ -127,11 +139,10 @@ def connect(desk: Desk, words: Words, parts: Parts, advanced: gr.Accordion) -> N
     refiner = parts[f"{_FIRST}refiner"]
     refiner.input(follow, [parts["model"], refiner], bound(parts), queue=False, **CLICK)
     fields = [parts[name] for name in FORM]
-    left = [one.blur if isinstance(one, gr.Textbox) else one.change for one in fields]
     # What fills a form changes seeds and steps, and parts that are folded away tell nobody that they changed.
     filled_in = [parts[name].change for name in ("model", "seed", "steps")]
     gr.on(
-        [advanced.expand, *left, *filled_in],
+        [advanced.expand, parts["finer_left"].click, *filled_in],
         tell,
         [parts["model"], *fields],
         parts["finer_set"],
@@ -157,7 +168,7 @@ def _lists(parts: Parts) -> list[Any]:
     return [parts[f"{_FIRST}refiner"], parts[f"{_FIRST}vae"]]
 
 
-def refreshes(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts]) -> None:
+def refreshes(opening: Opening, desk: Desk, words: Words, parts: Mapping[str, Parts]) -> None:
     """Have the lists of refiners and autoencoders know what came and went: when the page is opened, when
     somebody looks again, and after a conversion.
     """
@@ -174,7 +185,9 @@ def refreshes(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Par
             made.append(gr.Dropdown(choices=choices) if there else gr.Dropdown(choices=choices, value=""))
         return made
 
-    gr.on([page.load], now, lists, lists, **QUIET)
+    built = [one.choices for one in lists[:2]]
+    opened = opening.when("finer", lambda owner: [refiners(desk, words), vaes(desk, words)] != built)
+    opened(now, lists, lists, **QUIET)
     if "models" in parts:
         parts["models"]["look_again"].click(now, lists, lists, **QUIET)
         parts["models"]["converted"].then(now, lists, lists, **QUIET)

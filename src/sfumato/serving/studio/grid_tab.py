@@ -141,15 +141,21 @@ def _shared(desk: Desk, words: Words) -> Parts:
         parts["style"] = gr.Dropdown([*STYLES], value=next(iter(STYLES)), label=words("style"))
     with gr.Row():
         # Not gr.Number: as the browser opens this, it makes 0 of one that is empty (Gradio 6.31).
-        parts["steps"] = gr.Textbox("", label=words("steps"), placeholder=str(own.steps), max_lines=1)
+        parts["steps"] = gr.Textbox(
+            "", label=words("steps"), placeholder=words("automatic", own.steps), max_lines=1
+        )
         parts["guidance"] = gr.Textbox(
-            "", label=words("guidance"), placeholder=f"{own.guidance:g}", max_lines=1
+            "", label=words("guidance"), placeholder=words("automatic", f"{own.guidance:g}"), max_lines=1
         )
     with gr.Row():
         samplers = [(SAMPLER_LABELS.get(name, name), name) for name in own.samplers]
         spacings = [(SPACING_LABELS.get(name, name), name) for name in own.spacings]
-        parts["sampler"] = gr.Dropdown([left_open, *samplers], value="", label=words("sampler"))
-        parts["spacing"] = gr.Dropdown([left_open, *spacings], value="", label=words("spacing"))
+        parts["sampler"] = gr.Dropdown(
+            [left_open, *samplers], value="", label=words("sampler"), min_width=200
+        )
+        parts["spacing"] = gr.Dropdown(
+            [left_open, *spacings], value="", label=words("spacing"), min_width=200
+        )
     parts["seed"] = gr.Textbox("", label=words("seed"), info=words("grid_seed_info"), max_lines=1)
     return parts
 
@@ -257,6 +263,7 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     ]
     gr.on(triggers, draw, [parts[name] for name in FORM], outputs, **QUIET)
     parts["take_up"] = (take_up, None, outputs)
+    parts["begun"] = lambda owner: owner in newest
     parts["stop"].click(
         stop, parts["jobs"], None, queue=False, show_progress="hidden", api_visibility="private"
     )

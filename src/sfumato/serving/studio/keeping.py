@@ -1,8 +1,9 @@
 """What is typed on the page outlives its being loaded again: kept by the browser, in this tab of it alone.
 
 Gradio's own values are what is kept, not those of the elements of the page: tabs and folds that nobody opened
-have none. They are kept as they change; when the look changes, the script of the page presses a button that
-nobody sees, which keeps them and loads the page again (see `news`).
+have none. The script of the page presses a button that nobody sees, which keeps them: after people did
+something, when the page goes, and when the look changes, which loads the page again (see `news`). Not each
+field by itself as it changes: Gradio goes through all of the page for each part that tells of an event.
 """
 
 import json
@@ -16,6 +17,8 @@ BUTTON: Final = "sf-keep"
 AFRESH: Final = "sf-afresh"
 _STORE: Final = "sfumato-kept"
 _TAKING: Final = "sf-take-up"
+_WRITING: Final = "sf-keep-now"
+_AFTER: Final = (0, 300, 1000, 3000)  # milliseconds after what people did
 STYLE: Final = """
 .sf-afresh { flex: 0 0 auto; width: auto; align-self: flex-end; }
 """
@@ -29,8 +32,7 @@ _TYPED: Final = (
     gr.Number,
 )
 
-# Only what differs from what the page began with is kept: what comes from elsewhere may have changed. It is
-# written down a little later, as people type, and at once when the page goes.
+# Only what differs from what the page began with is kept: what comes from elsewhere may have changed.
 _KEEP: Final = """(...values) => {
   const state = window.sfumato_kept;
   if (!state) { return; }
@@ -44,17 +46,17 @@ _KEEP: Final = """(...values) => {
   });
   %(then)s
 }"""
-_LATER: Final = "clearTimeout(state.timer); state.timer = setTimeout(state.write, 200);"
+_WRITE: Final = "state.write();"
 _RELOAD: Final = "state.write(); location.reload();"
 _AFRESH: Final = """() => {
   const state = window.sfumato_kept;
-  if (state) { state.kept = {}; state.write(); state.write = () => {}; }
+  if (state) { state.kept = {}; state.write(); window.sfumato_kept = null; }
   location.reload();
 }"""
 # Only a page that has something to take up does: Gradio goes through all of it for each of so many fields.
 _LOOK: Final = """() => {
   const names = %(names)s, tabs = %(tabs)s;
-  const state = {kept: {}, timer: 0, held: {}, read: {}};
+  const state = {kept: {}, timers: [], held: {}, read: {}};
   try {
     state.read = JSON.parse(sessionStorage.getItem("%(store)s")) ?? {};
   } catch { /* Not written by this page. */ }
@@ -65,11 +67,21 @@ _LOOK: Final = """() => {
     // What is too much for the browser is not kept.
     try { sessionStorage.setItem("%(store)s", JSON.stringify(written)); } catch { /* It is full. */ }
   };
+  const write = () => document.getElementById("%(write)s")?.click();
+  // At once, and again for what is filled in by the studio: when a page goes while something is drawn, Gradio
+  // has let go of it already, and does nothing any more.
+  const soon = window.requestIdleCallback ?? setTimeout;
+  const later = (event) => {
+    if (["%(write)s", "%(button)s"].includes(event.target.id)) { return; }
+    state.timers.forEach(clearTimeout);
+    state.timers = %(after)s.map((wait) => setTimeout(() => soon(write), wait));
+  };
   // Not before all of it stands in the fields: until then they hold what the page began with.
   state.begin = () => {
     window.sfumato_kept = state;
-    window.addEventListener("pagehide", () => state.write());
-    document.addEventListener("visibilitychange", () => { if (document.hidden) { state.write(); } });
+    ["input", "change", "click", "keyup"].forEach((kind) => document.addEventListener(kind, later, true));
+    window.addEventListener("pagehide", write);
+    document.addEventListener("visibilitychange", () => { if (document.hidden) { write(); } });
   };
   window.sfumato_taking = state;
   const {kept, tab} = state.read;
@@ -137,15 +149,17 @@ def keep(
         "tabs": _script([*tabs.items()]),
         "store": _STORE,
         "take": _TAKING,
+        "button": BUTTON,
+        "write": _WRITING,
+        "after": _script(_AFTER),
     }
     inputs = [*fields.values()]
     forget = gr.Button(afresh, size="sm", elem_id=AFRESH, elem_classes="sf-afresh")
     forget.click(None, None, None, js=_AFRESH, api_visibility="private")
     button = gr.Button("keep", elem_id=BUTTON, visible="hidden")
     button.click(None, inputs, None, js=_KEEP % {**shape, "then": _RELOAD}, api_visibility="private")
-    later = _KEEP % {**shape, "then": _LATER}
-    changed = [one.change for one in inputs]
-    gr.on([*changed, tabset.change], None, inputs, None, js=later, api_visibility="private")
+    write = gr.Button("write", elem_id=_WRITING, visible="hidden")
+    write.click(None, inputs, None, js=_KEEP % {**shape, "then": _WRITE}, api_visibility="private")
     page.load(None, None, None, js=_LOOK % shape, api_visibility="private")
     taking = gr.Button("take up", elem_id=_TAKING, visible="hidden")
     taken = taking.click(None, None, [*inputs, tabset], js=_TAKE % shape, api_visibility="private")

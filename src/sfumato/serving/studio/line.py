@@ -13,6 +13,7 @@ from sfumato.serving.desk import Desk
 from sfumato.serving.jobs import Job
 from sfumato.serving.queue import Draw
 from sfumato.serving.studio.binding import CLICK, QUIET, News
+from sfumato.serving.studio.opening import Opening
 from sfumato.serving.studio.showing import problem_of, series_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
@@ -120,9 +121,10 @@ class Line:
         button.click(stop, self.series, None, queue=False, **CLICK)
         self.stop_all.click(stop_all, self.series, None, queue=False, **CLICK)
 
-    def taken_up(self, page: gr.Blocks) -> None:
-        """Have `page` follow, as it is loaded, what is still drawn for its visitor."""
-        page.load(self.follow, self.series, self.outputs, **FOLLOWS)
+    def taken_up(self, opening: Opening) -> None:
+        """Have the page follow, as it is opened, what is still drawn for its visitor."""
+        news = opening.when(self.name, lambda owner: bool(self._newest(owner)))
+        news(self.follow, self.series, self.outputs, **FOLLOWS)
 
     def follow(self, request: gr.Request, series: str) -> News:
         """Yield what is to be seen of a series until all of it is finished; without one, of the one that is

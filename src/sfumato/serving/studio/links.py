@@ -13,19 +13,18 @@ from sfumato.errors import PictureError, RecipeError, SfumatoError
 from sfumato.imaging.io import open_picture
 from sfumato.imaging.metadata import has_settings, read_metadata, read_parameters
 from sfumato.models.folders import is_known
-from sfumato.models.load import find_model
 from sfumato.recipe.again import recipe_of, single
 from sfumato.recipe.codec import from_json, parse_parameters
 from sfumato.recipe.image import Recipe, Resolved
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import create, finer
-from sfumato.serving.studio.area import LARGER, QUIET, Area, recipe_of_picture
+from sfumato.serving.studio import create, finer, gallery_more
+from sfumato.serving.studio.area import QUIET, Area, larger_label, recipe_of_picture
 from sfumato.serving.studio.binding import kindly
 from sfumato.serving.studio.edit import LOOKED_AT
 from sfumato.serving.studio.finer_library import here
 from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
-from sfumato.serving.studio.sizes import larger_of
+from sfumato.serving.studio.opening import Opening
 from sfumato.serving.studio.toasts import refusal, tell
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
@@ -57,15 +56,15 @@ def _unplaced(path: str) -> Iterator[None]:
         raise refusal(error) from None
 
 
-def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
+def connect(opening: Opening, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
     """Connect the tabs that are there; a button that leads to one that is not is not seen."""
     for one in [parts[tab]["area"] for tab in ("create", "edit") if tab in parts]:
-        one.taken_up(page)
+        one.taken_up(opening)
         _says_size(desk, words, one)
     if "gallery" in parts:
-        parts["gallery"]["line"].taken_up(page)
+        parts["gallery"]["line"].taken_up(opening)
     if "grid" in parts:
-        page.load(*parts["grid"]["take_up"], **QUIET)
+        opening.when("grid", parts["grid"]["begun"])(*parts["grid"]["take_up"], **QUIET)
     if "edit" in parts:
         _to_edit(desk, words, parts, tabs)
     else:
@@ -74,35 +73,29 @@ def connect(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts
         if "gallery" in parts:
             parts["gallery"]["edit_this"].visible = False
     if "models" in parts:
-        refreshes(page, desk, parts)
-    finer.refreshes(page, desk, words, parts)
+        refreshes(opening, desk, parts)
+    finer.refreshes(opening, desk, words, parts)
     if "create" in parts:
-        _to_create(page, desk, words, parts, tabs)
+        opening.when("presets", parts["create"]["kept_presets"])(*parts["create"]["presets"], **QUIET)
+        _to_create(desk, words, parts, tabs)
     else:
-        for tab, button in (("gallery", "reuse"), ("models", "use")):
-            if tab in parts:
-                parts[tab][button].visible = False
+        for tab, names in (("gallery", ("reuse", *gallery_more.BUTTONS)), ("models", ("use",))):
+            for one in names if tab in parts else ():
+                parts[tab][one].visible = False
 
 
 def _says_size(desk: Desk, words: Words, area: Area) -> None:
     """Have the button that draws a picture larger say how large."""
 
-    def larger(request: gr.Request, number: int) -> gr.Button:
-        label = words("upscale")
-        try:
-            run = desk.gallery.resolved(desk.gallery.get(number, visitor_of(request)))
-            width, height = larger_of(run, LARGER, find_model(run.model, desk.settings, paths=False).defaults)
-        except SfumatoError:  # none is chosen, or it, or its model, is gone; or it is as large as can be
-            return gr.Button(value=label)
-        return gr.Button(value=f"{label}: {width} x {height}")
+    def larger(request: gr.Request, number: int) -> str:
+        return larger_label(desk, words, number, visitor_of(request))
 
     area.chosen.change(larger, area.chosen, area.buttons["upscale"], **QUIET)
 
 
-def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
+def _to_create(desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Tabs) -> None:
     made = parts["create"]
     form = [made[name] for name in create.FORM]
-    page.load(*made["presets"], **QUIET)
 
     def filled(recipe: Recipe) -> list[Any]:
         lost = lost_of(recipe)
@@ -136,6 +129,7 @@ def _to_create(page: gr.Blocks, desk: Desk, words: Words, parts: Mapping[str, Pa
             return [*filled(recipe), gr.Tabs(selected="create")]
 
         parts["gallery"]["reuse"].click(reuse, parts["gallery"]["chosen"], [*form, tabs], **QUIET)
+        gallery_more.connect(parts["gallery"], made, tabs)
     if "models" in parts:
 
         def use(name: str, refiner: str) -> list[Any]:

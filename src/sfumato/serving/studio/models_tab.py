@@ -1,6 +1,6 @@
 """The tab Models: what there is, what each file says of itself; loading, unloading and converting."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from html import escape
 from typing import Any, Final, Literal, TypeAlias
@@ -33,6 +33,7 @@ from sfumato.serving.studio.models_showing import (
     size_of,
     table_of,
 )
+from sfumato.serving.studio.opening import Opening
 from sfumato.serving.studio.showing import problem_of, progress_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
@@ -304,7 +305,7 @@ def drawn_with(desk: Desk) -> list[str]:
     return [one.name for one in list_models(desk.settings) if one.problem is None]
 
 
-def refreshes(page: gr.Blocks, desk: Desk, parts: Mapping[str, Parts]) -> None:
+def refreshes(opening: Opening, desk: Desk, parts: Mapping[str, Parts]) -> None:
     """Have the tabs on which a model is chosen know what came and went: when the page is opened, when
     somebody looks again, and after a conversion.
     """
@@ -322,9 +323,17 @@ def refreshes(page: gr.Blocks, desk: Desk, parts: Mapping[str, Parts]) -> None:
 
     mine = parts["models"]
     if "edit" in parts:
-        gr.on([page.load, mine["look_again"].click], controls, None, parts["edit"]["control"], **QUIET)
-    gr.on([page.load, mine["look_again"].click], now, chosen, chosen, **QUIET)
+        control = parts["edit"]["control"]
+        opened = opening.when("controls", lambda owner: _other(control, [*known_controlnets(desk.settings)]))
+        gr.on([opened, mine["look_again"].click], controls, None, control, **QUIET)
+    opened = opening.when("models", lambda owner: any(_other(one, drawn_with(desk)) for one in chosen))
+    gr.on([opened, mine["look_again"].click], now, chosen, chosen, **QUIET)
     mine["converted"].then(now, chosen, chosen, **QUIET)
+
+
+def _other(built: gr.Dropdown, names: Sequence[str]) -> bool:
+    """Tell whether there are other names than the page was built with."""
+    return [value for _, value in built.choices or ()] != [*names]
 
 
 def where_of(desk: Desk, shelf: Shelf, words: Words, *, told: bool) -> str:

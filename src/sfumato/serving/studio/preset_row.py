@@ -90,8 +90,9 @@ def connect(
     triggers = [parts["preset_keep"].click, parts["preset_name"].submit]
     gr.on(triggers, keep, [parts["preset_name"], *form], outputs, queue=False, **CLICK)
     parts["preset_delete"].click(delete, preset, [preset, said], queue=False, **CLICK)
-    # What is to be called when the page loads.
+    # What is to be called as the page is opened, by those who have presets of their own.
     parts["presets"] = (load, None, preset)
+    parts["kept_presets"] = lambda owner: choices_of(desk.presets, owner, words) != preset.choices
 
 
 def _said(text: str) -> str:
