@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from io import BytesIO
 
+import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from held_queue import held
 from served_studio import Served
@@ -15,8 +16,15 @@ from sfumato.recipe.image import Recipe
 from sfumato.recipe.parts import TextPart
 from sfumato.serving.desk import ALONE
 from studio_axe import findings
-from studio_pages import PHONE, WAIT, OpenPage, draw, drawn, go_to, open_advanced, overflow_of
+from studio_pages import DESK, PHONE, WAIT, OpenPage, draw, drawn, go_to, open_advanced, overflow_of
 from tiny_studio import followed
+
+#: Whether the corner of a picture in which Gradio puts a label is seen.
+_CORNER = """(image) => {
+  image.scrollIntoView({block: "center"});
+  const box = image.getBoundingClientRect();
+  return document.elementFromPoint(box.left + 12, box.top + 6) === image;
+}"""
 
 
 def pixels(png: bytes) -> bytes:
@@ -185,6 +193,54 @@ def test_the_order_and_the_favourites_are_there_after_a_reload(page: Page, studi
     expect(captions).to_have_text(["the first of two", "the second of two"], timeout=WAIT)
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE])
+def test_there_is_more_of_a_picture_on_create(
+    other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage, size: ViewportSize
+) -> None:
+    with other_studio() as served:
+        desk = served.desk
+        asked = Recipe(parts=(TextPart(prompt="a boat on the sea"),), steps=2, seed=1)
+        assert followed(desk, desk.queue.submit(asked, ALONE)).state == "done"
+        page = open_page(served, viewport=size)
+        count = page.get_by_role("spinbutton", name="Pictures").locator("visible=true")
+        count.fill("3")
+        count.press("Tab")
+        choose_newest(page)
+        expect(page.get_by_role("button", name="Larger: 256 x 256").locator("visible=true")).to_have_count(1)
+        page.get_by_role("button", name="Vary", exact=True).click()
+        expect(page.get_by_role("tab", name="Create")).to_have_attribute("aria-selected", "true")
+        results = page.locator("#sf-create-results")
+        expect(results.locator("img")).to_have_count(3, timeout=WAIT)
+        expect(results).to_be_in_viewport()
+        expect(page.locator("#sf-create-progress")).to_contain_text("Done in", timeout=WAIT)
+        choose_newest(page)
+        page.get_by_role("button", name="Larger: 256 x 256").locator("visible=true").click()
+        expect(results.locator("img")).to_have_count(1, timeout=WAIT)
+        expect(page.locator("#sf-create-progress")).to_contain_text("Done in", timeout=WAIT)
+        made = desk.gallery.search(ALONE)
+        assert [one.width for one in made] == [256, 128, 128, 128, 128]
+        assert len({one.seed for one in made}) == 4
+        page.close()
+
+
+def test_nothing_lies_over_a_picture_and_boxes_stand_in_line_with_fields(page: Page, studio: Served) -> None:
+    asked = Recipe(parts=(TextPart(prompt="a kite"),), steps=1, seed=1)
+    assert followed(studio.desk, studio.desk.queue.submit(asked, ALONE)).state == "done"
+    choose_newest(page)
+    for picture in ("#sf-gallery img", "#sf-picture img"):
+        assert page.locator(picture).first.evaluate(_CORNER), picture
+    field = middle_of(page.get_by_label("Sorted").locator("visible=true"))
+    for name in ("Favourites", "Bin"):
+        assert abs(middle_of(page.get_by_label(name, exact=True).locator("visible=true")) - field) <= 3
+
+
+def middle_of(part: Locator) -> float:
+    """Return how far down on the page the middle of something is, in pixels."""
+    box = part.bounding_box()
+    assert box is not None
+    return box["y"] + box["height"] / 2
+
+
 def test_a_picture_is_animated_stopped_and_its_recipe_copied(
     other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage
 ) -> None:
@@ -214,6 +270,12 @@ def test_a_picture_is_animated_stopped_and_its_recipe_copied(
         moving = page.locator("#sf-gallery-animation img")
         moving.wait_for(timeout=WAIT)
         expect(progress).to_contain_text("Done in", timeout=WAIT)
+        page.reload()
+        go_to(page, "Gallery")
+        expect(page.locator("#sf-details")).to_contain_text("a boat on the sea", timeout=WAIT)
+        expect(page.locator("#sf-picture img")).to_have_count(1, timeout=WAIT)
+        expect(page.get_by_role("button", name="Animate").locator("visible=true")).to_have_count(1)
+        expect(moving).to_have_count(1)  # its picture was chosen, and that does not take it away
         assert overflow_of(page) <= 0
         assert len(desk.gallery.search(ALONE)) == 1
         assert [str(one) for one in findings(page, tabs=["Gallery"]) if not one.excused] == []

@@ -12,6 +12,7 @@ from sfumato.imaging.io import save_picture
 from sfumato.recipe.codec import from_toml
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
+from sfumato.serving.reels import Reel
 from sfumato.serving.studio import area
 from sfumato.serving.studio.actions import GROUPS
 from sfumato.serving.studio.area import Area
@@ -112,14 +113,26 @@ def test_an_animation_that_cannot_be_says_why(tab: Tab, desk: Desk) -> None:
     assert desk.queue.of("somebody else") == ()
 
 
+def test_its_own_animation_stays_with_a_picture(tab: Tab, desk: Desk) -> None:
+    kept, other = drawn(desk, frog(steps=3)), drawn(desk)
+    reel = next(one for one in animated(tab, kept.id, "GIF").values() if isinstance(one, Reel))
+    another = handler(tab[0], tab[1].chosen, "change")
+    news = another(ME, kept.id, reel)
+    assert file_of(news[tab[1].buttons["download"]]).name == kept.path.name
+    assert not [one for one in news.values() if isinstance(one, gr.Column | gr.Image)]
+    assert [one.visible for one in another(ME, other.id, reel).values() if isinstance(one, gr.Column)] == [
+        False
+    ]
+
+
 def test_another_picture_brings_its_file_and_takes_away_what_was_said(tab: Tab, desk: Desk) -> None:
     kept = drawn(desk)
     another = handler(tab[0], tab[1].chosen, "change")
-    news = another(ME, kept.id)
+    news = another(ME, kept.id, None)
     download = news[tab[1].buttons["download"]]
     assert file_of(download).read_bytes() == kept.path.read_bytes()
     assert news[tab[1].about] == ""
     assert [one.visible for one in news.values() if isinstance(one, gr.Column)] == [False]
     assert next(one for one in news.values() if isinstance(one, gr.Image)).value is None
     for number, request in ((0, ME), (kept.id, OTHER)):
-        assert another(request, number)[tab[1].buttons["download"]].value is None
+        assert another(request, number, None)[tab[1].buttons["download"]].value is None

@@ -22,6 +22,7 @@ from sfumato.serving.studio.area import (
     Area,
     build,
     called,
+    larger_label,
     newest_first,
     recipe_of_picture,
 )
@@ -293,6 +294,13 @@ def test_what_is_under_a_picture_draws_it_again(
     assert again.id != kept.id
     assert (again.prompt, again.width) == (kept.prompt, size)
     assert kind in {part.kind for part in desk.gallery.resolved(again).parts}
+
+
+def test_the_button_says_how_large_where_that_is_known(desk: Desk) -> None:
+    kept, yours = drawn(desk), drawn(desk, owner="somebody else")
+    assert larger_label(desk, WORDS, kept.id, "me") == "Larger: 128 x 128"
+    for number in (0, yours.id):
+        assert larger_label(desk, WORDS, number, "me") == "Larger"
 
 
 def test_what_is_under_a_picture_asks_for_one(tab: Tab) -> None:

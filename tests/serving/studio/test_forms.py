@@ -24,6 +24,7 @@ from sfumato.serving.studio.forms import (
     lost_of,
     number_of,
     recipe_of_create,
+    reseeded,
     seed_of,
     size_of,
     varied,
@@ -121,6 +122,13 @@ def test_adapters_are_written_as_prompts_name_them() -> None:
     assert adapter_mark("ink", 0.8, 0.8) == "<lora:ink:0.8>"
     assert adapter_mark("ink", 0.5, 0.8) == "<lora:ink:0.8:0.5>"
     assert [adapter_mark(name, 1) for name in ("", "a:b", "a<b", "a>b", "a\nb")] == [None] * 5
+
+
+def test_pictures_like_one_differ_in_their_seeds_alone() -> None:
+    plain = varied(Recipe(parts=(TextPart(prompt="a frog"),), seed=7, steps=3), 0.2)
+    like = reseeded(plain, 5)
+    assert (like.seed, like.count) == (None, 5)
+    assert like.model_copy(update={"seed": 7, "count": 1}) == plain
 
 
 def test_an_adapter_stands_once_in_its_field() -> None:

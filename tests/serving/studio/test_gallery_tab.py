@@ -160,12 +160,12 @@ def test_two_pictures_are_compared_until_it_is_enough(tab: Any, desk: Desk) -> N
 
 def test_a_picture_that_is_chosen_is_shown_with_all_it_says(tab: Any, desk: Desk) -> None:
     kept = drawn(desk)
-    picture, details, chosen, favourite, delete = call(tab, "grid", picked(0), (kept.id,), event="select")
+    picture, details, chosen, *labels = call(tab, "grid", picked(0), (kept.id,), event="select")
     assert Path(picture.value["path"] if isinstance(picture.value, dict) else picture.value).name
     assert picture.alt_text == "a frog"
     assert "<dt>Seed</dt><dd>7</dd>" in details
     assert chosen == kept.id
-    assert (favourite, delete) == (WORDS("favourite"), WORDS("delete"))
+    assert labels == [WORDS("favourite"), WORDS("delete"), "Larger: 128 x 128"]
 
 
 def test_what_is_gone_or_somebody_elses_is_said_kindly(tab: Any, desk: Desk) -> None:
@@ -259,6 +259,20 @@ def test_a_bin_that_cannot_be_emptied_says_so_where_it_was_asked(tab: Any, desk:
     assert str(desk.gallery.folder) not in said
     assert column == gr.skip()  # it can be tried again
     assert kept.path.is_file()
+
+
+def test_the_picture_of_an_animation_is_chosen_where_none_is(tab: Any, desk: Desk) -> None:
+    kept, (page, parts) = drawn(desk, frog(steps=3)), tab
+    line = parts["line"]
+    job = followed(desk, desk.queue.get(call(tab, "animate", kept.id)[line.series], "me"))
+    (showing,) = [one for one in page.fns.values() if (line.films._id, "change") in one.targets]
+    (then,) = [one.fn for one in page.fns.values() if one.trigger_after == showing._id]
+    assert then is not None
+    picture, said, number, *_ = then(ME, 0, job.film)
+    assert (Path(picture.value["path"]).name, number) == (kept.path.name, kept.id)
+    assert "a frog" in said
+    assert then(ME, kept.id, job.film) == then(ME, 0, None) == gr.skip()
+    assert then(asked_by("somebody else"), 0, job.film) == gr.skip()
 
 
 def test_one_that_was_removed_by_hand_is_said_with_its_name_and_no_folder(tab: Any, desk: Desk) -> None:

@@ -10,6 +10,7 @@ from html import escape
 from typing import Any, Final, TypeAlias
 
 import gradio as gr
+from gradio.events import Dependency
 
 from sfumato.errors import RecipeError, SfumatoError
 from sfumato.recipe.again import recipe_of, single
@@ -17,6 +18,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
 from sfumato.serving.jobs import Job
+from sfumato.serving.reels import Reel
 from sfumato.serving.studio import film_box
 from sfumato.serving.studio.animating import Animating
 from sfumato.serving.studio.binding import CLICK
@@ -79,9 +81,10 @@ def _chosen(desk: Desk, words: Words, number: int, owner: str) -> Kept:
     return desk.gallery.get(number, owner)
 
 
-def connect(line: Line, buttons: Buttons, about: gr.HTML, chosen: gr.State) -> None:
+def connect(line: Line, buttons: Buttons, about: gr.HTML, chosen: gr.State) -> tuple[gr.State, Dependency]:
     """Have those of the `buttons` that are there do what they say with the picture `chosen`, and make the
-    place, in the one that is open, where `line` shows an animation.
+    place, in the one that is open, where `line` shows an animation. Return what holds the one that is shown,
+    and what follows can be bound to when it is.
     """
     desk, words = line.desk, line.words
     film = film_box.build(words, f"sf-{line.name}-animation", "animation", "animation_save")
@@ -110,8 +113,9 @@ def connect(line: Line, buttons: Buttons, about: gr.HTML, chosen: gr.State) -> N
     def told(job: Job) -> dict[Any, Any]:
         return {about: _differing(job, words)}
 
-    def another(request: gr.Request, number: int) -> dict[Any, Any]:
-        nothing = {about: "", **film.nothing()}
+    def another(request: gr.Request, number: int, reel: Reel | None) -> dict[Any, Any]:
+        mine = reel is not None and reel.of == number
+        nothing = {about: gr.skip()} if mine else {about: "", **film.nothing()}
         if save is None:
             return nothing
         try:
@@ -129,10 +133,11 @@ def connect(line: Line, buttons: Buttons, about: gr.HTML, chosen: gr.State) -> N
         None, None, None, js=script, **CLICK
     )
     line.asks([buttons["animate"].click], animated, [chosen])
-    film_box.connect(film, line, lambda reel: reel.of > 0, told, [about])
+    shown = film_box.connect(film, line, lambda reel: reel.of > 0, told, [about])
     save = buttons.get("download")
     outputs = [about, *film.outputs, *([] if save is None else [save])]
-    chosen.change(another, chosen, outputs, queue=False, **CLICK)
+    chosen.change(another, [chosen, film.reel], outputs, queue=False, **CLICK)
+    return film.reel, shown
 
 
 def _differing(job: Job, words: Words) -> str:

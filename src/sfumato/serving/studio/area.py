@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from sfumato.errors import SfumatoError
+from sfumato.models.load import find_model
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import Kept
@@ -18,6 +19,7 @@ from sfumato.serving.studio.binding import QUIET
 from sfumato.serving.studio.forms import enlarged, varied
 from sfumato.serving.studio.line import Line
 from sfumato.serving.studio.showing import problem_of
+from sfumato.serving.studio.sizes import larger_of
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
 
@@ -131,21 +133,42 @@ def _connect(area: Area) -> None:
     area.results.preview_close(lambda: 0, None, area.picked, **QUIET)
     of_pictures = [area.pictures, area.picked], [area.chosen, area.picked, area.results]
     area.pictures.change(settle, *of_pictures, trigger_mode="always_last", **QUIET)
-    for name, change in (
-        ("vary_subtle", lambda recipe: varied(recipe, LITTLE)),
-        ("vary_strong", lambda recipe: varied(recipe, MUCH)),
-        ("upscale", lambda recipe: enlarged(recipe, LARGER)),
-    ):
-        _again(area, name, change)
+    again(area, area.buttons["vary_subtle"], lambda recipe: varied(recipe, LITTLE), area.chosen)
+    again(area, area.buttons["vary_strong"], lambda recipe: varied(recipe, MUCH), area.chosen)
+    again(area, area.buttons["upscale"], larger, area.chosen)
 
 
-def _again(area: Area, button: str, change: Callable[[Recipe], Recipe]) -> None:
-    """Have a button ask for what `change` makes of the recipe of the chosen picture."""
+def again(
+    area: Area,
+    button: gr.Button | gr.DownloadButton,
+    change: Callable[..., Recipe],
+    chosen: gr.State,
+    *more: Any,
+) -> None:
+    """Have a button ask for what `change` makes of the recipe of the picture `chosen`, and of the values of
+    `more`.
+    """
 
-    def wanted(owner: str, number: int) -> Recipe:
-        return change(recipe_of_picture(area.desk, area.words, number, owner))
+    def wanted(owner: str, number: int, *values: Any) -> Recipe:
+        return change(recipe_of_picture(area.desk, area.words, number, owner), *values)
 
-    area.asks([area.buttons[button].click], wanted, [area.chosen])
+    area.asks([button.click], wanted, [chosen, *more])
+
+
+def larger(recipe: Recipe) -> Recipe:
+    """Return a recipe that draws a picture again, larger. Raises RecipeError where that is too large."""
+    return enlarged(recipe, LARGER)
+
+
+def larger_label(desk: Desk, words: Words, number: int, owner: str) -> str:
+    """Return what the button that draws a picture of `owner` larger is called: with the size."""
+    label = words("upscale")
+    try:
+        run = desk.gallery.resolved(desk.gallery.get(number, owner))
+        width, height = larger_of(run, LARGER, find_model(run.model, desk.settings, paths=False).defaults)
+    except SfumatoError:  # none is chosen, or it, or its model, is gone; or it is as large as can be
+        return label
+    return f"{label}: {width} x {height}"
 
 
 def _clicked(area: Area, event: gr.SelectData, numbers: Sequence[int], owner: str) -> int:

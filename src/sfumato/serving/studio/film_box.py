@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 import gradio as gr
+from gradio.events import Dependency
 
 from sfumato.errors import SfumatoError
 from sfumato.serving.jobs import Job
@@ -110,9 +111,9 @@ def connect(
     wanted: Callable[[Reel], bool],
     told: Callable[[Job], Mapping[Any, Any]] = lambda job: {},
     others: Sequence[Any] = (),
-) -> None:
+) -> Dependency:
     """Show the newest of the films of `line` that are `wanted` here, and with it what is `told` of its job,
-    which changes `others`.
+    which changes `others`. Return what follows can be bound to when one is shown.
     """
 
     def show(request: gr.Request, films: tuple[str, ...], shown: Reel | None, kind: str) -> Any:
@@ -127,7 +128,7 @@ def connect(
         return gr.skip()
 
     outputs = [line.notice, *place.outputs, *others]
-    line.films.change(show, [line.films, place.reel, place.format], outputs, **QUIET)
+    return line.films.change(show, [line.films, place.reel, place.format], outputs, **QUIET)
 
 
 def format_of(words: Words, name: str) -> gr.Radio:

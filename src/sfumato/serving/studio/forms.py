@@ -136,6 +136,11 @@ def varied(recipe: Recipe, strength: float) -> Recipe:
     return recipe.model_copy(update={"parts": (*others, VariationPart(strength=strength))})
 
 
+def reseeded(recipe: Recipe, count: int) -> Recipe:
+    """Return a recipe for `count` pictures that differ from that of `recipe` in their seeds alone."""
+    return recipe.model_copy(update={"seed": None, "count": count})
+
+
 def enlarged(recipe: Recipe, scale: float) -> Recipe:
     """Return a recipe that draws the picture of `recipe` again, `scale` times as large as it came out. Raises
     RecipeError where that is too large.

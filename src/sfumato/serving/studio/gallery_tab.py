@@ -9,7 +9,9 @@ import gradio as gr
 from sfumato.errors import NotFoundError, SfumatoError
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import ORDERS, Kept, Order, Place
-from sfumato.serving.studio import actions, gallery_several
+from sfumato.serving.reels import Reel
+from sfumato.serving.studio import actions, gallery_more, gallery_several
+from sfumato.serving.studio.area import larger_label
 from sfumato.serving.studio.binding import CLICK, QUIET, kindly
 from sfumato.serving.studio.choosing import found_line, marks_of
 from sfumato.serving.studio.comparing import SCRIPT, compared_of, waiting_of
@@ -38,10 +40,22 @@ _TO_PICTURE: Final = """() => {
 STYLE: Final = """
 /* Without a picture there is nothing to be done with it. */
 #sf-picture:not(:has(img)) ~ .sf-of-picture { display: none !important; }
+/* What a place is called is read where there is something: it would lie over the first picture. */
+:is(#sf-gallery, #sf-picture):has(img) > [data-testid=block-label] { clip-path: inset(50%); }
+/* A box to tick stands in line with the fields beside it, and not with their names. */
+.sf-tick { display: flex; flex-direction: column; justify-content: flex-end; }
+.sf-tick .checkbox-container { padding-block: 11px; }
 /* Nor is anything stopped that does not go on. */
 #sf-gallery-progress:not(:has(.prose > *)), #sf-gallery-progress:not(:has(.sf-bar)) + .sf-stop {
   display: none !important; }
 """
+#: What is done with the picture that is chosen, two in a row.
+_BUTTONS: Final = (
+    gallery_more.BUTTONS,
+    ("edit_this", "animate"),
+    ("compare", "copy_recipe"),
+    ("favourite", "delete"),
+)
 _SEEN: Final = ("pages", "marked", "several")
 
 
@@ -77,8 +91,8 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         parts["model"] = gr.Dropdown([(words("all_models"), "")], value="", label=words("model"), scale=2)
         orders = [(words(f"order_{one}"), one) for one in ORDERS]
         parts["order"] = gr.Dropdown(orders, value=ORDERS[0], label=words("order"), scale=2)
-        parts["favourites"] = gr.Checkbox(False, label=words("favourites"), scale=1, min_width=165)
-        parts["bin"] = gr.Checkbox(False, label=words("bin"), scale=1, min_width=165)
+        for one in ("favourites", "bin"):
+            parts[one] = gr.Checkbox(False, label=words(one), scale=1, min_width=165, elem_classes="sf-tick")
     parts["compared"] = gr.HTML("", js_on_load=SCRIPT, padding=False, elem_id="sf-compared")
     with gr.Row(equal_height=False):
         with gr.Column(scale=7, min_width=320):
@@ -119,14 +133,15 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             )
             with gr.Column(elem_classes="sf-of-picture"):
                 parts["reuse"] = gr.Button(words("reuse"), variant="primary")
-                for two in (("edit_this", "animate"), ("compare", "copy_recipe"), ("favourite", "delete")):
+                for two in _BUTTONS:
                     with gr.Row():
                         for one in two:
                             parts[one] = gr.Button(words(one), min_width=120)
             parts["line"] = Line(**parts_of(desk, words, NAME))
             parts["stop"] = gr.Button(words("stop"), variant="stop", size="sm", elem_classes="sf-stop")
             about, parts["chosen"] = actions.place_of(NAME), gr.State(0)
-            actions.connect(parts["line"], {one: parts[one] for one in SHARED}, about, parts["chosen"])
+            buttons = {one: parts[one] for one in SHARED}
+            parts["reel"], parts["animated"] = actions.connect(parts["line"], buttons, about, parts["chosen"])
             parts["details"] = gr.HTML("", elem_id="sf-details")
     parts["numbers"] = gr.State(())
     parts["end"] = gr.State(None)  # the place of the last picture of this page
@@ -211,20 +226,39 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     def stay(request: gr.Request, *more: Any) -> tuple[Any, ...]:
         return found(visitor_of(request), *more)
 
-    @kindly
-    def choose(request: gr.Request, event: gr.SelectData, numbers: tuple[int, ...]) -> tuple[Any, ...]:
-        try:
-            kept = desk.gallery.get(numbers[event.index], visitor_of(request))
-            picture = gr.Image(value=str(desk.hand_over(kept)), alt_text=kept.prompt or None)
-        except (NotFoundError, IndexError) as error:
-            return None, problem_of(error, words), 0, words("favourite"), words("delete")
+    def chosen(number: int, owner: str) -> tuple[Any, ...]:
+        """Return what `about` is when a picture is chosen. Raises NotFoundError for one that is gone."""
+        kept = desk.gallery.get(number, owner)
         return (
-            picture,
+            gr.Image(value=str(desk.hand_over(kept)), alt_text=kept.prompt or None),
             details_of(desk, words, kept),
             kept.id,
             words("unfavourite" if kept.favourite else "favourite"),
             words("delete" if kept.binned is None else "restore"),
+            larger_label(desk, words, number, owner),
         )
+
+    @kindly
+    def choose(request: gr.Request, event: gr.SelectData, numbers: tuple[int, ...]) -> tuple[Any, ...]:
+        try:
+            return chosen(numbers[event.index], visitor_of(request))
+        except (NotFoundError, IndexError) as error:
+            return (
+                None,
+                problem_of(error, words),
+                0,
+                *(words(one) for one in ("favourite", "delete", "upscale")),
+            )
+
+    @kindly
+    def beside(request: gr.Request, number: int, reel: Reel | None) -> Any:
+        """Choose the picture of an animation that is shown as the page is loaded again."""
+        if number or reel is None:
+            return gr.skip()
+        try:
+            return chosen(reel.of, visitor_of(request))
+        except NotFoundError:  # the animation can be seen all the same
+            return gr.skip()
 
     def compare(number: int, first: int) -> tuple[int, str, str]:
         if first or not number:
@@ -288,13 +322,14 @@ def _connect(desk: Desk, words: Words, parts: Parts) -> None:
     parts["search"].blur(left, [parts["sought"], *again[1]], again[2], **quiet)
     parts["older"].click(older, [parts["end"], *seen, *asked], page, **quiet)
     parts["newer"].click(newer, [*seen, *asked], page, **quiet)
-    about = [parts[name] for name in ("picture", "details", "chosen", "favourite", "delete")]
+    about = [parts[name] for name in ("picture", "details", "chosen", "favourite", "delete", "upscale")]
     two = [parts["chosen"], parts["first"]]
     # Through Gradio's queue: without it, nobody is told that a state changed (Gradio 6.31).
     # Gradio drops a second click while the first is answered, unless several are let through.
     choosing_one = parts["grid"].select(choose, parts["numbers"], about, trigger_mode="multiple", **QUIET)
     choosing_one.then(None, js=_TO_PICTURE, **CLICK)
     parts["chosen"].change(other, two, parts["compared"], **quiet)
+    parts["animated"].then(beside, [parts["chosen"], parts["reel"]], about, **QUIET)
     comparing = [parts["first"], parts["compared"], parts["compare"]]
     parts["compare"].click(compare, two, comparing, **quiet)
     parts["favourite"].click(mark, parts["chosen"], parts["favourite"], **quiet).then(*here, **quiet)

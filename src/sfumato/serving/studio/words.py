@@ -51,6 +51,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "left_open": "as the model likes",
     "automatic": "automatic, e.g. {0}",
     "results": "Pictures",
+    "vary": "Vary",
     "vary_subtle": "Vary a little",
     "vary_strong": "Vary a lot",
     "upscale": "Larger",
