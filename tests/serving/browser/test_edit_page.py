@@ -15,7 +15,7 @@ from served_studio import Served
 from sfumato.recipe.image import Resolved
 from sfumato.serving.desk import ALONE
 from studio_axe import findings
-from studio_pages import WAIT, draw, drawn, go_to, next_frame, on_canvas
+from studio_pages import WAIT, draw, drawn, drop, go_to, next_frame, on_canvas
 
 CANVAS = "#sf-canvas canvas"
 
@@ -172,6 +172,27 @@ def test_boxes_say_what_goes_where(page: Page, studio: Served) -> None:
         ("a rocket", (0.05, 0.1, 0.4, 0.8)),
         ("a frog", (0.48, 0.05, 0.45, 0.75)),
     ]
+
+
+def test_a_picture_that_is_still_on_its_way_is_drawn_with(page: Page, studio: Served) -> None:
+    """Gradio's canvas reads a file after it fell, and had none when Draw was pressed in the same moment."""
+    go_to(page, "Edit")
+    page.fill("#sf-edit-prompt textarea", "a boat")
+    # Gradio has a canvas before it can take anything: then it says how large it shows that.
+    expect(page.locator("#sf-canvas")).to_contain_text("%", timeout=WAIT)
+    before = studio.desk.queue.of("me")
+    page.locator("#sf-edit-draw").evaluate(
+        """(draw) => {
+          const press = () => { draw.click(); draw.click(); };
+          document.addEventListener("drop", () => setTimeout(press), {once: true, capture: true});
+        }"""
+    )
+    written = BytesIO()
+    Image.new("RGB", (128, 128), "teal").save(written, "PNG")
+    drop(page.locator("#sf-canvas button").first, "sea.png", written.getvalue())
+    expect(page.locator("#sf-edit-progress")).to_contain_text("Done in", timeout=2 * WAIT)
+    assert newest_run(studio).image is not None
+    assert len(studio.desk.queue.of("me")) == len(before) + 1  # though it was pressed twice
 
 
 def test_an_empty_canvas_is_said_kindly(page: Page) -> None:
