@@ -211,7 +211,7 @@ def test_there_is_more_of_a_picture_on_create(
         expect(page.get_by_role("tab", name="Create")).to_have_attribute("aria-selected", "true")
         results = page.locator("#sf-create-results")
         expect(results.locator("img")).to_have_count(3, timeout=WAIT)
-        expect(results).to_be_in_viewport()
+        expect(results).to_be_in_viewport(ratio=0.9)
         expect(page.locator("#sf-create-progress")).to_contain_text("Done in", timeout=WAIT)
         choose_newest(page)
         page.get_by_role("button", name="Larger: 256 x 256").locator("visible=true").click()

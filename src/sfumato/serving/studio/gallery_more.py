@@ -11,10 +11,14 @@ from sfumato.serving.studio.forms import reseeded
 
 Parts = dict[str, Any]
 BUTTONS: Final = ("vary", "upscale")  # by their names among the parts of the gallery and the page's words
-#: Shows the tab, and on a small screen where its pictures stand.
+#: Shows the tab, and there, as soon as it is in sight, the place where its pictures stand.
 _TO_CREATE: Final = """() => {
-  requestAnimationFrame(() => requestAnimationFrame(() =>
-    document.getElementById("sf-create-results")?.closest(".sf-slot")?.scrollIntoView({block: "nearest"})));
+  const place = document.getElementById("sf-create-results")?.closest(".sf-slot");
+  const show = (left) => {
+    if (place?.offsetParent) place.scrollIntoView({block: "nearest"});
+    else if (left) requestAnimationFrame(() => show(left - 1));
+  };
+  show(300);
   return {__type__: "update", selected: "create"};
 }"""
 

@@ -70,7 +70,8 @@ STYLE: Final = """
   .row:has(> .column > .row > button.primary.lg) { flex-direction: column; flex-wrap: nowrap; }
   .row:has(> .column > .row > button.primary.lg) > .column { order: 1; flex: none; width: 100%; }
   .row > .column:has(> .row > button.primary.lg) { display: contents; }
-  .column > .row:has(> button.primary.lg) ~ * { order: 2; }
+  /* What stands below is not what a browser keeps in its place as something comes above it. */
+  .column > .row:has(> button.primary.lg) ~ * { order: 2; overflow-anchor: none; }
   .column > .row:has(> button.primary.lg) { flex: none; flex-wrap: nowrap; }
   .column > .row:has(> button.primary.lg) > button { min-width: 0 !important; padding-inline: 8px; }
   /* Its place would be half a screen of nothing. */
