@@ -1,9 +1,13 @@
 """What is typed outlives loading the page again, in this tab of the browser, until somebody starts afresh."""
 
+import io
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
 
 from served_studio import Served
-from studio_pages import WAIT, OpenPage, draw, go_to, kept, on_canvas, open_advanced
+from studio_pages import WAIT, OpenPage, draw, drop, go_to, kept, on_canvas, open_advanced
 
 
 def opened_again(page: Page) -> None:
@@ -38,6 +42,31 @@ def test_the_form_and_the_tab_are_there_again(page: Page) -> None:
     expect(page.get_by_label("Steps")).to_have_value("")
     go_to(page, "Grid")
     expect(page.locator("#sf-grid-prompt textarea")).to_have_value("")
+
+
+def test_a_fold_that_is_shut_says_what_is_in_use(page: Page) -> None:
+    shut = page.get_by_role("button", name="Advanced ▼", exact=True)
+    expect(shut).to_be_visible(timeout=WAIT)
+    page.get_by_label("Preset").first.click()
+    page.get_by_role("option", name="Quick sketch").click()
+    used = page.get_by_role("button", name="Advanced · in use: Steps ▼", exact=True)
+    expect(used).to_be_visible(timeout=WAIT)
+    opened_again(page)
+    expect(used).to_be_visible(timeout=WAIT)
+    written = io.BytesIO()
+    text = PngInfo()
+    asked = "a frog\nNegative prompt: snow\nSteps: 20, CFG scale: 5, Seed: 7, Size: 128x128"
+    text.add_text("parameters", asked)
+    Image.new("RGB", (64, 64)).save(written, "PNG", pnginfo=text)
+    drop(page.locator("#sf-drop button"), "frog.png", written.getvalue())
+    expect(page.locator("#sf-prompt textarea")).to_have_value("a frog", timeout=WAIT)
+    # The next thing that anybody does tells it, where the studio took longer than usual to read the picture.
+    page.locator("h1").click()
+    said = "Advanced · in use: Leave out (negative prompt), Steps, Guidance, Seed ▼"
+    expect(page.get_by_role("button", name=said, exact=True)).to_be_visible(timeout=WAIT)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Start afresh").click()
+    expect(shut).to_be_visible(timeout=WAIT)
 
 
 def test_choices_that_come_late_are_there_again_or_named(page: Page) -> None:

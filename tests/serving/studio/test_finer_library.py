@@ -71,12 +71,12 @@ def test_what_is_not_here_is_named(settings: Settings) -> None:
     parts = (TEXT, VaePart(name="<b>theirs"), RefinePart(model="gone"), ExtrasPart(pag=2.0))
     found, lost = here(Recipe(model="tiny", parts=parts), settings)
     assert found == Recipe(model="tiny", parts=(TEXT, ExtrasPart(pag=2.0)))
-    assert lost == ("<b>theirs", "gone")
+    assert lost == (("vae", "<b>theirs"), ("refine", "gone"))
 
 
 def test_a_refiner_with_other_weights_is_another(settings: Settings) -> None:
     recipe = Recipe(model="tiny", parts=(TEXT, RefinePart(model="tiny", digest="0" * 10)))
-    assert here(recipe, settings) == (Recipe(model="tiny", parts=(TEXT,)), ("tiny",))
+    assert here(recipe, settings) == (Recipe(model="tiny", parts=(TEXT,)), (("refine", "tiny"),))
 
 
 def test_what_belongs_to_a_model_goes_with_it(settings: Settings) -> None:
@@ -85,7 +85,8 @@ def test_what_belongs_to_a_model_goes_with_it(settings: Settings) -> None:
     recipe = Recipe(model="gone", image_guidance=2.0, parts=(TEXT, *belongs, extras))
     found, lost = here(recipe, settings)
     assert found == Recipe(model="gone", parts=(TEXT, ExtrasPart(pag=2.0)))
-    assert lost == ("gone", "vae", "schedule", "refine", "micro", "clip_skip", "image_guidance")
+    unnamed = ("vae", "schedule", "refine", "micro", "clip_skip", "image_guidance")
+    assert lost == (("model", "gone"), *((one, "") for one in unnamed))
     alone, _ = here(Recipe(model="gone", parts=(TEXT, ExtrasPart(clip_skip=2))), settings)
     assert alone.parts == (TEXT,)
 

@@ -21,7 +21,8 @@ def page_of(*names: str, late: Sequence[str] = ()) -> tuple[gr.Blocks, dict[str,
                     gr.HTML()
                     gr.Slider(0, 1)
                 fields |= typed(page, name, before)
-        keep(page, fields, [*late], {name: name.title() for name in names}, tabset, "Start afresh")
+        labels = {name: name.title() for name in names}
+        keep(page, fields, [*late], labels, tabset, "Start afresh", "() => {}")
     return page, fields
 
 
@@ -55,7 +56,7 @@ def test_words_of_a_look_cannot_end_the_script() -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         with gr.Tabs() as tabset:
             pass
-        keep(page, {}, [], {"create": "</script>"}, tabset, "Start afresh")
+        keep(page, {}, [], {"create": "</script>"}, tabset, "Start afresh", "() => {}")
     config: Any = page.get_config_file()
     assert all("</script>" not in one["js"] for one in config["dependencies"])
 

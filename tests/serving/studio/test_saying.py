@@ -2,17 +2,18 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from sfumato.errors import RecipeError, SfumatoError
+from sfumato.recipe.parts import Part
 from sfumato.serving.studio.edit_forms import Edit, Place, empty_mask, recipe_of_edit
 from sfumato.serving.studio.film_forms import Film, wish_of
 from sfumato.serving.studio.finer_forms import Finer
 from sfumato.serving.studio.forms import Create, number_of, recipe_of_create, seed_of, whole_of
 from sfumato.serving.studio.look import Look
-from sfumato.serving.studio.saying import _CALLED, _WHOLE, label_of, sentence_of
+from sfumato.serving.studio.saying import _CALLED, _WHOLE, label_of, lost_line, sentence_of
 from sfumato.serving.studio.showing import problem_of
 from sfumato.serving.studio.words import words_of
 from sfumato.serving.unplaced import vanished
@@ -96,6 +97,20 @@ def test_a_negative_side_is_said_and_the_field_named() -> None:
     wrong = Edit("extend", "a", image="x", left=-5, right=8)
     assert said(lambda: recipe_of_edit(wrong)) == "“Left” must be at least 0, not -5."
     assert said(lambda: recipe_of_edit(Edit("extend", "a", image="x"))) == ENGLISH("say_sides")
+
+
+def test_what_a_picture_asks_for_in_vain_is_named_as_the_page_does() -> None:
+    lost = [("model", "v1-5"), ("clip_skip", ""), ("vae", ""), ("vae", "kl"), ("image", ""), ("vae", "")]
+    told = "Model “v1-5”, Clip skip, Autoencoder (VAE), Autoencoder (VAE) “kl”, Picture"
+    assert lost_line(lost, ENGLISH) == f"What is not here is left out: {told}."
+    assert "Modell “v1-5”, Clip Skip" in lost_line(lost, GERMAN)
+
+
+def test_every_kind_of_part_is_called_something() -> None:
+    kinds = [one.model_fields["kind"].default for one in get_args(get_args(Part)[0])]
+    assert {"extras", "micro", "mix"} < {*kinds}
+    for kind in {*kinds} - {"adapters"}:  # which have a field of that name
+        assert not lost_line([(kind, "")], ENGLISH).endswith(f" {kind}."), kind
 
 
 def test_what_is_missing() -> None:

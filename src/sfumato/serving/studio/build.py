@@ -18,6 +18,7 @@ from sfumato.serving.studio import (
     details,
     dragging,
     examples,
+    folded,
     gallery_tab,
     grid_tab,
     held_choices,
@@ -80,7 +81,14 @@ def build(desk: Desk, dressed: Dressed) -> gr.Blocks:
                     page.load(*parts[name]["find"], **QUIET)
         links.connect(opening, desk, words, parts, tabset)
         labels = {name: _label(words, name) for name in tabs}
-        kept = keeping.keep(page, fields | held, [*held], labels, tabset, words("start_afresh"))
+        every = fields | held
+        in_folds = {
+            name: {key: one.label for key, one in every.items() if one in parts[name]["folded"]}
+            for name in parts
+            if "folded" in parts[name]
+        }
+        tell = folded.told(in_folds, words)
+        kept = keeping.keep(page, every, [*held], labels, tabset, words("start_afresh"), tell)
         written = gr.Textbox(visible=False)
         for name in parts:
             if "shapes" in parts[name]:  # which go with the model that was taken up
@@ -118,5 +126,5 @@ def style() -> str:
     """Return the rules that every look has."""
     pictures = actions.STYLE + details.STYLE + comparing.STYLE + choosing.STYLE
     pictures += models_showing.STYLE + examples.STYLE + keeping.STYLE + gallery_tab.STYLE
-    pictures += slots.STYLE
+    pictures += slots.STYLE + folded.STYLE
     return STYLE + pictures + dragging.style() + LEARN_STYLE + grid_tab.STYLE + news.STYLE + reach.STYLE

@@ -12,7 +12,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.recipe.model_defaults import ModelDefaults
 from sfumato.recipe.resolve import random_seed
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import area, examples, finer, lora_row, preset_row, sampling_fields
+from sfumato.serving.studio import area, examples, finer, folded, lora_row, preset_row, sampling_fields
 from sfumato.serving.studio.area import Area
 from sfumato.serving.studio.binding import CLICK, kindly
 from sfumato.serving.studio.forms import (
@@ -59,7 +59,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                     words("stop"), variant="stop", size="lg", elem_id="sf-stop", scale=1
                 )
             parts["count"] = gr.Slider(1, MOST, value=1, step=1, label=words("count"))
-            with gr.Accordion(words("advanced"), open=False) as advanced:
+            with folded.fold(words, "create") as advanced:
                 parts |= _advanced(desk, words, own)
                 parts |= lora_row.build(words)
                 parts |= finer.build(desk, words, "create")
@@ -86,6 +86,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
         lambda values: _standing(values, desk),
         lambda form: filled(form, desk),
     )
+    parts["folded"] = folded.inside(advanced, [parts[name] for name in FORM])
     # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
     parts["late"] = [parts["size"], parts["lora"], parts["preset"], *finer.late(parts)]
     return parts

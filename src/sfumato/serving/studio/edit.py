@@ -12,7 +12,7 @@ from sfumato.models.folders import BUNDLED
 from sfumato.models.load import find_model, list_models
 from sfumato.recipe.image import Recipe
 from sfumato.serving.desk import Desk
-from sfumato.serving.studio import area, dragging, edit_parts, film_row, finer, sampling_fields
+from sfumato.serving.studio import area, dragging, edit_parts, film_row, finer, folded, sampling_fields
 from sfumato.serving.studio.area import Area
 from sfumato.serving.studio.binding import CLICK, QUIET, kindly
 from sfumato.serving.studio.canvas import Canvas
@@ -104,7 +104,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                     words("stop"), variant="stop", size="lg", elem_classes="sf-stop", scale=1
                 )
             parts |= film_row.fields(words)
-            with gr.Accordion(words("advanced"), open=False) as advanced:
+            with folded.fold(words, "edit") as advanced:
                 names = [one.name for one in list_models(desk.settings) if one.problem is None]
                 parts["model"] = gr.Dropdown(names, value=BUNDLED, label=words("model"))
                 parts["negative"] = gr.Textbox("", label=words("negative"), max_lines=4)
@@ -129,6 +129,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
     finer.connect(desk, words, parts, advanced)
     # Choices that are filled in later: what was chosen is not taken up when the page is loaded again.
     parts["late"] = [parts["size"], *finer.late(parts)]
+    parts["folded"] = folded.inside(advanced, [parts[name] for name in FORM])
     return parts
 
 

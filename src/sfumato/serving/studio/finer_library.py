@@ -3,7 +3,7 @@ asks for are here.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from sfumato.errors import SfumatoError
 from sfumato.models.facts import VAE
@@ -19,6 +19,8 @@ from sfumato.recipe.refining import RefinePart
 from sfumato.serving.studio.finer_forms import Finer
 from sfumato.settings import Settings
 
+#: What of a recipe is not here: a field of it or a kind of part, and its name; "" where it has none.
+Lost: TypeAlias = tuple[str, str]
 #: Parts that belong to the weights of a recipe's model, or to its kind of network.
 _OF_MODEL: Final = ("vae", "schedule", "refine", "micro")
 
@@ -43,34 +45,34 @@ def present(finer: Finer, settings: Settings) -> Finer:
     return Finer(**{**vars(finer), "refiner": refiner, "refine_from": start, "vae": vae})
 
 
-def here(recipe: Recipe, settings: Settings) -> tuple[Recipe, tuple[str, ...]]:
+def here(recipe: Recipe, settings: Settings) -> tuple[Recipe, tuple[Lost, ...]]:
     """Return what of a recipe, of a picture that came from anywhere, can be drawn here, with things named as
-    they are called here; and the names of what is not here, with what belongs to a model that is not.
+    they are called here; and what is not here, with what belongs to a model that is not.
     """
-    lost: list[str] = []
+    lost: list[Lost] = []
     parts: tuple[Part, ...] = recipe.parts
     if not is_known(recipe.model, settings):
-        lost += [recipe.model, *(part.kind for part in parts if part.kind in _OF_MODEL)]
+        lost += [("model", recipe.model), *((part.kind, "") for part in parts if part.kind in _OF_MODEL)]
         parts = tuple(part for part in parts if part.kind not in _OF_MODEL)
         if recipe.extras is not None and recipe.extras.clip_skip is not None:
-            lost.append("clip_skip")
+            lost.append(("clip_skip", ""))
             extras = recipe.extras.model_copy(update={"clip_skip": None})
             others = (extras if part.kind == "extras" else part for part in parts)
             parts = tuple(part for part in others if part != ExtrasPart())
         if recipe.image_guidance is not None:
-            lost.append("image_guidance")
+            lost.append(("image_guidance", ""))
         recipe = recipe.model_copy(update={"image_guidance": None})
     kept: list[Part] = []
     for part in parts:
-        named: str | None = None
+        kind, named = part.kind, ""
         if isinstance(part, VaePart) and not is_own(part):
             part, named = _vae(part, settings), part.name
         elif isinstance(part, RefinePart) and not _is_here(part, settings):
             part, named = None, part.model
         if part is not None:
             kept.append(part)
-        elif named is not None:
-            lost.append(named)
+        else:
+            lost.append((kind, named))
     return recipe.model_copy(update={"parts": tuple(kept)}), tuple(lost)
 
 

@@ -21,6 +21,7 @@ from sfumato.recipe.labels import SAMPLER_LABELS, SPACING_LABELS
 from sfumato.serving.desk import Desk
 from sfumato.serving.gallery import MOST_PIXELS, Kept
 from sfumato.serving.jobs import Job
+from sfumato.serving.studio import folded
 from sfumato.serving.studio.binding import QUIET, News
 from sfumato.serving.studio.forms import STYLES, Create, number_of, seed_of, whole_of
 from sfumato.serving.studio.grid_forms import CROSSED, Direction, Grid, cells_of_grid
@@ -118,7 +119,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 parts["stop"] = gr.Button(
                     words("stop"), variant="stop", size="lg", scale=1, elem_id="sf-grid-stop"
                 )
-            with gr.Accordion(words("advanced"), open=False):
+            with folded.fold(words, "grid") as advanced:
                 parts |= _shared(desk, words)
         with gr.Column(scale=6, min_width=320), gr.Column(elem_classes="sf-place"):
             parts["progress"] = gr.HTML("", elem_id="sf-grid-progress", elem_classes="sf-told", padding=False)
@@ -127,6 +128,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
                 label=words("grid_sheet"), interactive=False, visible=False, elem_id="sf-grid-sheet"
             )
     _connect(desk, words, parts)
+    parts["folded"] = folded.inside(advanced, [parts[name] for name in FORM])
     return parts
 
 

@@ -44,6 +44,7 @@ _KEEP: Final = """(...values) => {
     const same = JSON.stringify(values[place] ?? "") === (state.begun[ids[place]] ?? '""');
     if (!same) { state.kept[name] = values[place]; }
   });
+  state.tell(state.kept);
   %(then)s
 }"""
 _WRITE: Final = "state.write();"
@@ -56,7 +57,7 @@ _AFRESH: Final = """() => {
 # Only a page that has something to take up does: Gradio goes through all of it for each of so many fields.
 _LOOK: Final = """() => {
   const names = %(names)s, tabs = %(tabs)s;
-  const state = {kept: {}, timers: [], held: {}, read: {}};
+  const state = {kept: {}, timers: [], held: {}, read: {}, tell: %(tell)s};
   try {
     state.read = JSON.parse(sessionStorage.getItem("%(store)s")) ?? {};
   } catch { /* Not written by this page. */ }
@@ -79,7 +80,9 @@ _LOOK: Final = """() => {
   // Not before all of it stands in the fields: until then they hold what the page began with.
   state.begin = () => {
     window.sfumato_kept = state;
-    ["input", "change", "click", "keyup"].forEach((kind) => document.addEventListener(kind, later, true));
+    state.tell(state.kept);
+    const kinds = ["input", "change", "click", "keyup", "drop"];
+    kinds.forEach((kind) => document.addEventListener(kind, later, true));
     window.addEventListener("pagehide", write);
     document.addEventListener("visibilitychange", () => { if (document.hidden) { write(); } });
   };
@@ -136,11 +139,12 @@ def keep(
     tabs: Mapping[str, str],
     tabset: gr.Tabs,
     afresh: str,
+    tell: str,
 ) -> Dependency:
     """Have the page keep the values of `fields`, by name, and which of `tabs` is open (names and what stands
     on them), and take them up when it is loaded again and something was kept, which is returned as an event;
     but those of the fields that are `late` are only held, see `held`. Make the button `afresh`, which forgets
-    them, in the place that is open. Called inside the page.
+    them, in the place that is open; `tell` is a script that is given what is kept. Called inside the page.
     """
     shape = {
         "late": _script([*late]),
@@ -152,6 +156,7 @@ def keep(
         "button": BUTTON,
         "write": _WRITING,
         "after": _script(_AFTER),
+        "tell": tell,
     }
     inputs = [*fields.values()]
     forget = gr.Button(afresh, size="sm", elem_id=AFRESH, elem_classes="sf-afresh")

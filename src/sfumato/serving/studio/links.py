@@ -25,6 +25,7 @@ from sfumato.serving.studio.finer_library import here
 from sfumato.serving.studio.forms import Create, create_of, lost_of
 from sfumato.serving.studio.models_tab import drawn_with, refreshes
 from sfumato.serving.studio.opening import Opening
+from sfumato.serving.studio.saying import lost_line
 from sfumato.serving.studio.toasts import refusal, tell
 from sfumato.serving.studio.visitors import visitor_of
 from sfumato.serving.studio.words import Words
@@ -98,11 +99,10 @@ def _to_create(desk: Desk, words: Words, parts: Mapping[str, Parts], tabs: gr.Ta
     form = [made[name] for name in create.FORM]
 
     def filled(recipe: Recipe) -> list[Any]:
-        lost = lost_of(recipe)
+        lost = [(kind, "") for kind in lost_of(recipe)]
         recipe, gone = here(recipe, desk.settings)
-        lost = dict.fromkeys((*lost, *gone))  # each named once
-        if lost:
-            tell(words("settings_lost", ", ".join(lost)))
+        if lost or gone:
+            tell(lost_line([*lost, *gone], words))
         return create.filled(create_of(recipe), desk)
 
     def from_file(path: str | None) -> list[Any]:

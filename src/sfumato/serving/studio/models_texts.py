@@ -5,8 +5,8 @@ from typing import Final
 
 MODELS: Final[Mapping[str, str]] = {
     "models_folders": "Looked through: {0}",
-    "models_gone": "A folder of models is not there: {0}. Plug the disk in, or mount it, and refresh the list; "
-    "the bundled model draws all the same.",
+    "models_gone": "A folder of models is not there: {0}. Plug the disk in, or mount it, and refresh the "
+    "list; the bundled model draws all the same.",
     "models_gone_somewhere": "A folder of models is not there at the moment. The bundled model draws all the "
     "same.",
     "models_search": "Search",

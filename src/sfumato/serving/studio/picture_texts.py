@@ -12,7 +12,7 @@ PICTURES: Final[Mapping[str, str]] = {
     "animation_save": "Download the animation",
     "animation_differs": "Drawn again, the picture came out a little differently: by {0} of 255 at most.",
     "animation_other": "Drawn again, it is another picture: the model is not what it was.",
-    "settings_lost": "What is not on this tab is left out: {0}.",
+    "settings_lost": "What is not here is left out: {0}.",
     "copied": "Copied.",
     "copy_refused": "The browser does not let this page copy: the recipe is marked, press Ctrl+C.",
     "copy_again": "Copy",

@@ -1,7 +1,7 @@
 """What went wrong, in whole sentences that call a field as the page does, in its language as far as known."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sfumato.errors import SfumatoError, shown
@@ -106,6 +106,22 @@ _WHOLE: Final[Mapping[str, tuple[int, int]]] = {
     "finer_cache_interval": (1, MAX_CACHE_INTERVAL),
     "finer_variation_seed": (0, MAX_SEED),
 }
+#: Parts of recipes by what the page calls what they do, where no field does.
+_PARTS: Final[Mapping[str, str]] = {
+    "image": "canvas",
+    "mask": "name_mask",
+    "extend": "task_extend",
+    "control": "task_follow",
+    "regions": "task_place",
+    "mix": "task_mix",
+    "low_res": "canvas",
+    "text": "prompt",
+    "extras": "finer",
+    "hires": "finer_group_size",
+    "schedule": "finer_prediction",
+    "refine": "finer_refiner",
+    "micro": "finer_original",
+}
 _CALLED: Final = {field: name for name, fields in _AT.items() for field in fields}
 #: In fields: which one of several, of which the page shows one label.
 _WHICH: Final = re.compile(r"\[\d+\]")
@@ -169,6 +185,17 @@ def _ends_of(field: str, message: str) -> tuple[int, int] | None:
     if ends is None or _NOT_WHOLE.fullmatch(message) is not None:
         return ends
     return ends if message in (f"must be at least {ends[0]}", f"must be at most {ends[1]}") else None
+
+
+def lost_line(lost: Iterable[tuple[str, str]], words: Words) -> str:
+    """Return the line that says what of a recipe is left out: fields of it or kinds of parts, as the page
+    calls them, and their names.
+    """
+    told: dict[str, None] = {}
+    for field, name in lost:
+        label = words(_PARTS[field]) if field in _PARTS else label_of(field, words) or field
+        told[f"{label} “{name}”" if name else label] = None  # each once
+    return words("settings_lost", ", ".join(told))
 
 
 def label_of(field: str, words: Words) -> str | None:

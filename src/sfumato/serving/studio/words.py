@@ -33,6 +33,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "stop": "Stop",
     "stop_all": "Stop all",
     "advanced": "Advanced",
+    "in_use": "in use: {0}",
     "negative": "Leave out (negative prompt)",
     "model": "Model",
     "style": "Style",
