@@ -66,7 +66,7 @@ def test_a_film_is_drawn_watched_and_taken_along(page: Page, studio: Served) -> 
         assert name == f"a-frog-on-a-beach-morph.{kind.lower()}"
         assert content.startswith(begins)
     assert len(studio.desk.gallery.search(ALONE)) == before
-    page.locator("#sf-afresh").scroll_into_view_if_needed()  # where the row of Draw covers nothing
+    page.set_viewport_size({"width": 1280, "height": 1800})  # in which the row of Draw covers nothing
     assert [str(one) for one in findings(page, tabs=["Edit"]) if not one.excused] == []
 
 
