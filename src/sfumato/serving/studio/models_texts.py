@@ -28,7 +28,7 @@ MODELS: Final[Mapping[str, str]] = {
     "column_numbers": "Precision",
     "column_hash": "Hash",
     "models_load": "Load now",
-    "models_give_back": "Unload from memory",
+    "models_give_back": "Unload",
     "models_load_about": "Drawing takes about {0} of memory; {1} are free.",
     "models_loading": "Loading {0}",
     "models_loaded": "Loaded in {0} s.",
