@@ -86,4 +86,6 @@ def screenshot(page: Page, path: Path) -> None:
 
 def kept(page: Page) -> None:
     """Wait until the browser has kept what was typed: it does so as soon as it has nothing else to do."""
-    page.evaluate("() => new Promise((done) => setTimeout(() => requestIdleCallback(() => setTimeout(done))))")
+    page.evaluate(
+        "() => new Promise((done) => setTimeout(() => requestIdleCallback(() => setTimeout(done))))"
+    )

@@ -122,7 +122,6 @@ class Studio:
         if not server.started:
             self._stop()
             raise not_opened()
-        self.desk.warmer.start()
         self.url = address.url
         return address.url
 
@@ -195,7 +194,7 @@ def build(settings: Settings | None = None, *, theme: "Theme | None" = None, css
     dressed = look_of(theme, settings)
     _keep_apart()
     with ExitStack() as stack:
-        desk = stack.enter_context(open_desk(settings))
+        desk = stack.enter_context(open_desk(settings, warm=True))
         studio = Studio(desk, dressed, build_page(desk, dressed), css)
         studio._closes(stack.pop_all())
     atexit.register(studio.close)

@@ -13,7 +13,6 @@ from sfumato.settings import Settings
 if TYPE_CHECKING:
     import uvicorn
 
-    from sfumato.serving.desk import Desk
     from sfumato.serving.studio.look import Dressed
 
 INSTALL = 'Run: pip install "sfumato[studio]"'
@@ -50,7 +49,7 @@ def open_studio(
         address, sockets = listening_at(address)
         for one in sockets:
             opened.enter_context(one)
-        desk = opened.enter_context(open_desk(settings))
+        desk = opened.enter_context(open_desk(settings, warm=True))
         # What is uploaded, and Gradio's copies of what is shown, are nobody else's, and go with the studio.
         opened.enter_context(own_copies())
         server = server_of(application(desk, dressed, address))
@@ -61,14 +60,13 @@ def open_studio(
         if address.url != address.inside:
             talk(f"Your proxy reaches it at {address.inside}")
         talk("Ctrl-C closes the studio; everything that was drawn is kept.")
-        Thread(target=_begin, args=(server, desk, address.url if browser else None), daemon=True).start()
+        if browser:
+            Thread(target=_open, args=(server, address.url), daemon=True).start()
         run(server, sockets)
 
 
-def _begin(server: "uvicorn.Server", desk: "Desk", url: str | None) -> None:
-    """Show the page as soon as it is there, and load what the first picture needs meanwhile."""
+def _open(server: "uvicorn.Server", url: str) -> None:
+    """Show the page as soon as it is there."""
     while not server.started:
         sleep(0.05)
-    desk.warmer.start()
-    if url is not None:
-        webbrowser.open(url)
+    webbrowser.open(url)

@@ -25,7 +25,7 @@ from sfumato.serving.queue import JobQueue
 from sfumato.serving.scratch import own_folder
 from sfumato.serving.store import Store
 from sfumato.serving.unplaced import unplaced
-from sfumato.serving.warming import Warmer
+from sfumato.serving.warming import warm_up
 from sfumato.settings import Settings
 
 ALONE: Final = "me"  # who asks, where nobody else can
@@ -38,8 +38,7 @@ OLD: Final = 600.0  # seconds after which nobody can still be writing, or fetchi
 class Desk:
     """What a front end that stays is given: the `gallery`, the `queue` that draws into it, and the `models`
     that are loaded. `handed` is a folder for copies that may be shown, and `films` one for films, which are
-    kept for longer (see `Reel`). `hasher` takes the digests of the library's files while nothing is drawn,
-    and `warmer` is to be started as soon as people can draw.
+    kept for longer (see `Reel`). `hasher` takes the digests of the library's files while nothing is drawn.
     """
 
     settings: Settings
@@ -50,7 +49,6 @@ class Desk:
     handed: Path
     films: Path
     hasher: Hasher
-    warmer: Warmer
 
     def hand_over(self, kept: Kept) -> Path:
         """Return a file with the picture that may be shown to whom it belongs: under its own name, in a place
@@ -90,8 +88,9 @@ class Desk:
 
 
 @contextmanager
-def open_desk(settings: Settings) -> Generator[Desk]:
-    """Give a desk whose queue draws; at the end what was drawn is kept, and what waits is remembered.
+def open_desk(settings: Settings, *, warm: bool = False) -> Generator[Desk]:
+    """Give a desk whose queue draws; at the end what was drawn is kept, and what waits is remembered. One
+    that is `warm` loads the bundled model before somebody draws.
 
     Raises OutputError where the data folder cannot be used.
     """
@@ -103,19 +102,18 @@ def open_desk(settings: Settings) -> Generator[Desk]:
     _tidy(settings.data_dir / INPUTS)
     _tidy(settings.data_dir / "models")
     gallery.sweep(ALONE)
-    queue = JobQueue(partial(_draw, settings, models), gallery, store)
+    first = partial(warm_up, settings, models) if warm else None
+    queue = JobQueue(partial(_draw, settings, models), gallery, store, first)
     with own_folder() as scratch:
         handed, films = scratch / "shown", scratch / "films"
         for one in (handed, films):
             make_folder(one)
         hasher = Hasher(settings, busy=lambda: queue.drawing)
-        warmer = Warmer(settings, models)
         queue.start()
         hasher.start()
         try:
-            yield Desk(settings, gallery, queue, models, Presets(store), handed, films, hasher, warmer)
+            yield Desk(settings, gallery, queue, models, Presets(store), handed, films, hasher)
         finally:
-            warmer.stop()
             hasher.stop()
             queue.close()
             store.close()

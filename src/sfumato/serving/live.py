@@ -47,6 +47,7 @@ _PAUSE: Final = 0.1  # seconds between two looks at the files
 _ASKED: Final = 2.0  # seconds that files are looked at after a page asked
 _OFTEN: Final = 60.0  # seconds between two looks at what Gradio remembers
 _SETTLED: Final = 0.1  # seconds for which files that are being written have to stand still
+_MOST_WAITS: Final = 50  # for that, one after another
 _CALM: Final = 2.0  # seconds after which what pages of before left is cleared away, all of Python waiting
 _KEPT: Final = 2  # applications of before that go on, for pages that were not loaded again
 _PAGES: Final = 1000  # whose application is remembered
@@ -206,13 +207,13 @@ class Live:
                 await self._close(self._former.pop(0))
 
     async def _settled(self, seen: Stamp) -> Stamp:
-        """Wait until files that are being written stand still."""
-        while True:
+        """Wait until files that are being written stand still, but not for ever."""
+        for _ in range(_MOST_WAITS):
             await asyncio.sleep(_SETTLED)
-            again = stamp_of(self._watched)
-            if again == seen:
-                return again
-            seen = again
+            before, seen = seen, stamp_of(self._watched)
+            if seen == before:
+                break
+        return seen
 
     async def _close(self, worn: _Worn) -> None:
         self._pages = {session: built for session, built in self._pages.items() if built != worn.built}

@@ -36,6 +36,7 @@ PREVIEWS: Final = 10  # of a picture, at most: each costs a rough decoding
 News: TypeAlias = Event | Worked | Reel
 #: Draws a recipe, with a preview every so many steps; or does something else, and says how far it is.
 Draw: TypeAlias = Callable[[Recipe, int], Generator[News, None, None]]
+First: TypeAlias = Callable[[Callable[[], bool]], None]
 _LOG: Final = logging.getLogger("sfumato.serving")
 _UNEXPECTED: Final = SfumatoError("Something went wrong that should not; the server's log has the details.")
 
@@ -44,11 +45,12 @@ class JobQueue:
     """Draws jobs one after another, in a thread of its own.
 
     `draw(recipe, preview_every)` draws one, as `sfumato.engine.run.run` does; finished pictures go into
-    `gallery`. Errors that are not the user's go into the log of "sfumato.serving".
+    `gallery`. Before all, that thread does what is `first`, which is told when to leave off. Errors that are
+    not the user's go into the log of "sfumato.serving".
     """
 
-    def __init__(self, draw: Draw, gallery: Gallery, store: Store) -> None:
-        self._draw, self._gallery, self._store = draw, gallery, store
+    def __init__(self, draw: Draw, gallery: Gallery, store: Store, first: First | None = None) -> None:
+        self._draw, self._gallery, self._store, self._first = draw, gallery, store, first
         self._news = threading.Condition()
         self._jobs: dict[str, Job] = {}
         self._ways: dict[str, Draw] = {}  # of jobs that are drawn in a way of their own
@@ -222,7 +224,6 @@ class JobQueue:
         self._number = last["number"] or 0
         with self._news:
             for row in rows:
-                attempts = row["attempts"]
                 try:
                     recipe = from_json(row["recipe"], Recipe)
                 except SfumatoError as error:  # written by another version
@@ -230,6 +231,7 @@ class JobQueue:
                     continue
                 kept = self._store.read("SELECT id FROM pictures WHERE job = ? ORDER BY id", (row["id"],))
                 pictures = tuple(one["id"] for one in kept)
+                attempts = row["attempts"]
                 more = {"attempts": attempts, "pictures": pictures, "tab": row["tab"]}
                 job = Job(row["id"], row["owner"], recipe, row["created"], **more)
                 if len(pictures) >= recipe.count:  # it fell over between the last picture and saying so
@@ -256,6 +258,8 @@ class JobQueue:
         return replace(job, series=name, place=last + 1)
 
     def _work(self) -> None:
+        if self._first is not None:
+            self._first(lambda: self._closing or self.drawing)
         while (job := self._next()) is not None:
             began = time.monotonic()
             try:
@@ -329,15 +333,10 @@ class JobQueue:
                 self._change(job.id, total_steps=event.total_steps, warnings=event.warnings)
             case StepDone():
                 left = seconds / event.finished_steps * (event.total_steps - event.finished_steps)
-                news: dict[str, Any] = {
-                    "steps": event.finished_steps,
-                    "total_steps": event.total_steps,
-                    "seconds": seconds,
-                    "seconds_left": left,
-                }
+                news: dict[str, Any] = {"steps": event.finished_steps, "total_steps": event.total_steps}
                 if event.preview is not None:
                     news["previews"] = {**now.previews, **previews_of(event)}
-                self._change(job.id, quietly=True, **news)
+                self._change(job.id, quietly=True, seconds=seconds, seconds_left=left, **news)
             case Picture() if event.index < len(now.pictures):
                 pass  # kept already, before the server fell over
             case Picture():

@@ -1,7 +1,8 @@
 """The first picture that somebody asks for is as quick as the others: what it needs is loaded before."""
 
-from contextlib import closing, suppress
-from threading import Event, Thread
+import logging
+from collections.abc import Callable
+from contextlib import closing
 from typing import Final
 
 from sfumato.engine.gathering import NAMES_ONLY
@@ -14,37 +15,23 @@ from sfumato.recipe.parts import TextPart
 from sfumato.settings import Settings
 
 STEPS: Final = 2  # as few as have a preview
+_LOG: Final = logging.getLogger("sfumato.serving")
 
 
-class Warmer:
-    """Loads the bundled model into `models`, and draws with it what nobody sees, in a thread of its own."""
-
-    def __init__(self, settings: Settings, models: ModelCache) -> None:
-        self._settings, self._models = settings, models
-        self._stopping = Event()
-        self._thread: Thread | None = None
-
-    def start(self) -> None:
-        """Begin; once is enough."""
-        if self._thread is None:
-            self._thread = Thread(target=self._warm_up, name="sfumato-warmer", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End, at the next step."""
-        self._stopping.set()
-        self.wait()
-
-    def wait(self) -> None:
-        """Wait until all is loaded."""
-        if self._thread is not None:
-            self._thread.join()
-
-    def _warm_up(self) -> None:
-        recipe = Recipe(model=BUNDLED, steps=STEPS, seed=0, parts=(TextPart(prompt="a"),))
-        # Whoever draws is told what is wrong.
-        drawing = run(recipe, self._settings, preview_every=1, cache=self._models, trust=NAMES_ONLY)
-        with suppress(SfumatoError), closing(drawing) as events:
+def warm_up(settings: Settings, models: ModelCache, leave_off: Callable[[], bool]) -> None:
+    """Load the bundled model into `models`, and draw with it what nobody sees; what is wrong is told to
+    whoever draws. Ends early, at the next step, when it is told to `leave_off`. To be called in the thread
+    that draws: what torch compiles belongs to it, and not every device likes to draw in two threads.
+    """
+    if leave_off():
+        return
+    recipe = Recipe(model=BUNDLED, steps=STEPS, seed=0, parts=(TextPart(prompt="a"),))
+    try:
+        with closing(run(recipe, settings, preview_every=1, cache=models, trust=NAMES_ONLY)) as events:
             for _ in events:
-                if self._stopping.is_set():
+                if leave_off():
                     return
+    except SfumatoError:
+        pass
+    except Exception:  # the thread has to draw all the same
+        _LOG.exception("The bundled model could not be loaded ahead")

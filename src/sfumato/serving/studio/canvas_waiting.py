@@ -12,9 +12,9 @@ SCRIPT: Final = """
   let given = -Infinity, held = false;
   const empty = () => document.querySelector("#sf-canvas .empty") !== null;
   const waits = () => performance.now() < given + MOST && empty();
-  for (const kind of ["drop", "change"]) {
+  for (const [kind, where] of [["drop", "#sf-canvas"], ["change", "#sf-canvas input[type=file]"]]) {
     document.addEventListener(kind, (event) => {
-      if (event.target.closest?.("#sf-canvas")) { given = performance.now(); }
+      if (event.target.closest?.(where)) { given = performance.now(); }
     }, true);
   }
   // Wherever it is pasted, the canvas takes it.

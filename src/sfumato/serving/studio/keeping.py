@@ -18,7 +18,7 @@ AFRESH: Final = "sf-afresh"
 _STORE: Final = "sfumato-kept"
 _TAKING: Final = "sf-take-up"
 _WRITING: Final = "sf-keep-now"
-_AFTER: Final = (0, 300, 1000, 3000)  # milliseconds after what people did
+_AFTER: Final = (0, 300, 1000, 3000, 10_000)  # milliseconds after what people did
 STYLE: Final = """
 .sf-afresh { flex: 0 0 auto; width: auto; align-self: flex-end; }
 """
@@ -81,7 +81,7 @@ _LOOK: Final = """() => {
   state.begin = () => {
     window.sfumato_kept = state;
     state.tell(state.kept);
-    const kinds = ["input", "change", "click", "keyup", "drop"];
+    const kinds = ["input", "change", "click", "keyup", "pointerup", "focusout", "drop"];
     kinds.forEach((kind) => document.addEventListener(kind, later, true));
     window.addEventListener("pagehide", write);
     document.addEventListener("visibilitychange", () => { if (document.hidden) { write(); } });

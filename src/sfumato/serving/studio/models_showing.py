@@ -234,7 +234,8 @@ STYLE: Final = """
                      color: var(--link-text-color); }
 .sf-library tr:has(button[aria-pressed=true]) { box-shadow: inset 4px 0 0 var(--color-accent); }
 /* Nothing is stopped that does not go on. */
-[role=tabpanel]:not(:has(#sf-models-progress .sf-bar)) #sf-models-use ~ .sf-stop { display: none !important; }
+[role=tabpanel]:not(:has(#sf-models-progress .sf-bar)) #sf-models-load ~ .sf-stop {
+  display: none !important; }
 .sf-model-picture { max-width: 100%; border-radius: var(--block-radius); margin: 0 0 10px; }
 .sf-model-facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 4px 12px;
                   margin: 8px 0; }

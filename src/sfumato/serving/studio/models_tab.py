@@ -324,16 +324,18 @@ def refreshes(opening: Opening, desk: Desk, parts: Mapping[str, Parts]) -> None:
     mine = parts["models"]
     if "edit" in parts:
         control = parts["edit"]["control"]
-        opened = opening.when("controls", lambda owner: _other(control, [*known_controlnets(desk.settings)]))
+        opened = opening.when(
+            "controls", lambda owner: _other([control], [*known_controlnets(desk.settings)])
+        )
         gr.on([opened, mine["look_again"].click], controls, None, control, **QUIET)
-    opened = opening.when("models", lambda owner: any(_other(one, drawn_with(desk)) for one in chosen))
+    opened = opening.when("models", lambda owner: _other(chosen, drawn_with(desk)))
     gr.on([opened, mine["look_again"].click], now, chosen, chosen, **QUIET)
     mine["converted"].then(now, chosen, chosen, **QUIET)
 
 
-def _other(built: gr.Dropdown, names: Sequence[str]) -> bool:
-    """Tell whether there are other names than the page was built with."""
-    return [value for _, value in built.choices or ()] != [*names]
+def _other(built: Sequence[gr.Dropdown], names: Sequence[str]) -> bool:
+    """Tell whether there are other names than these parts were built with."""
+    return any([value for _, value in one.choices or ()] != [*names] for one in built)
 
 
 def where_of(desk: Desk, shelf: Shelf, words: Words, *, told: bool) -> str:

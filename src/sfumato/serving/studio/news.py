@@ -73,9 +73,9 @@ _SCRIPT: Final = """
   // Put the look on the page as it is. Returns whether that was done: where Gradio has its rules in other
   // places, the page has to be loaded again.
   const paint = async () => {
+    const answer = await fetch("." + look.paint, {cache: "no-store"});
+    const made = await answer.json();
     try {
-      const answer = await fetch("." + look.paint, {cache: "no-store"});
-      const made = await answer.json();
       const rules = await ruled(made.rules);
       const sheet = [...document.head.querySelectorAll("style")]
         .find((one) => one.textContent.includes("#sf-news {"));

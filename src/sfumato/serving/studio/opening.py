@@ -57,5 +57,5 @@ def opening_of(page: gr.Blocks) -> Opening:
 def _is_there(news: Callable[[str], bool], owner: str) -> bool:
     try:
         return news(owner)
-    except SfumatoError:  # whoever takes it up says what is wrong
+    except (SfumatoError, OSError):  # whoever takes it up says what is wrong
         return True
