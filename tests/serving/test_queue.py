@@ -5,7 +5,6 @@ import gc
 import threading
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ from weakref import ref
 import pytest
 from PIL import Image
 
+from gated_drawing import WAIT, Drawing, frog
 from sfumato.engine.events import Event, Events, StepDone
 from sfumato.engine.keeping import metadata_of
-from sfumato.engine.run import draw
 from sfumato.errors import BusyError, NotFoundError, RecipeError
 from sfumato.recipe.image import Recipe
-from sfumato.recipe.parts import TextPart
 from sfumato.recipe.resolve import resolve
 from sfumato.serving.gallery import Gallery
 from sfumato.serving.jobs import Job, Worked
@@ -29,11 +27,6 @@ from sfumato.serving.store import Store
 from tiny_models import tiny_bundle
 
 ME, OTHER = "me", "other"
-WAIT = 20.0
-
-
-def frog(**fields: Any) -> Recipe:
-    return Recipe(parts=(TextPart(prompt="a frog"),), **{"seed": 7, "steps": 2, **fields})
 
 
 class StoppedClock:
@@ -44,32 +37,6 @@ class StoppedClock:
 
     def monotonic(self) -> float:
         return 0.0
-
-
-@dataclass
-class Drawing:
-    """Draws with the tiny model, and waits before every step while `gate` is closed."""
-
-    gate: threading.Event = field(default_factory=threading.Event)
-    begun: list[int] = field(default_factory=list[int])
-    stepping: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-
-    def __call__(self, recipe: Recipe, preview_every: int) -> Events:
-        self.begun.append(recipe.seed or 0)
-        if recipe.seed == 13:
-            raise RecipeError("is unlucky", field="seed", value=13)
-        if recipe.seed == 14:
-            raise ZeroDivisionError
-        bundle = tiny_bundle()
-        return self._gated(draw(resolve(recipe, bundle.defaults), bundle, preview_every=preview_every))
-
-    def _gated(self, events: Events) -> Generator[Event, None, None]:
-        with closing(events):
-            for event in events:
-                if isinstance(event, StepDone):
-                    self.stepping.release()
-                    assert self.gate.wait(WAIT)
-                yield event
 
 
 @pytest.fixture
