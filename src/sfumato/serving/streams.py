@@ -62,7 +62,7 @@ class OpenStreams:
                     return False
                 if done:
                     left = asyncio.ensure_future(receive())
-            return False
+            return bool(self._page._queue.pending_event_ids_session.get(session))
         finally:
             left.cancel()
 

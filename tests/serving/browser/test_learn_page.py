@@ -41,6 +41,7 @@ def lesson(page: Page, request: pytest.FixtureRequest) -> Page:
     expect(page.locator(".sf-lesson-of b")).not_to_have_text(evil)  # what the tab shows first is there
     page.click("#sf-learn-show")
     expect(page.locator(".sf-lesson-of b")).to_have_text(evil, timeout=WAIT)  # not the one before
+    expect(page.locator("#sf-learn-progress")).to_contain_text("Done in", timeout=WAIT)  # all of it
     return page
 
 
