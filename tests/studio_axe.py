@@ -24,6 +24,7 @@ from studio_pages import DESK, WAIT, draw, go_to
 TAGS: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice")
 ALL: Final[dict[str, Any]] = {"runOnly": [*TAGS], "resultTypes": ["violations", "incomplete"]}
 CONTRAST: Final[dict[str, Any]] = {"runOnly": ["color-contrast"], "resultTypes": ["violations", "incomplete"]}
+HIGH: Final = 2000  # pixels: of a window that holds all that Edit has above its finer points
 #: What is Gradio's own and cannot be reached from here: the rule, what the element must contain, and why.
 GRADIO: Final[tuple[tuple[str, str, str], ...]] = (
     ("aria-prohibited-attr", 'aria-label="Empty value"', "it names places where nothing is yet"),
@@ -107,6 +108,25 @@ def findings(page: Page, options: dict[str, Any] = ALL, tabs: Iterable[str] | No
     return [one for tab in chosen for one in _on_tab(page, tab, options)]
 
 
+def tasks_of_edit(page: Page, options: dict[str, Any] = ALL) -> list[Finding]:
+    """Return what is wrong with the fields of each thing that Edit does, in a window with all in sight: what
+    stays at its lower edge covers none.
+    """
+    go_to(page, "Edit")
+    before = page.viewport_size or DESK
+    page.set_viewport_size({"width": before["width"], "height": HIGH})
+    tasks = page.locator("#sf-task input")
+    chosen = page.locator("#sf-task input:checked").get_attribute("value")
+    found = []
+    for task in [tasks.nth(i).get_attribute("value") for i in range(tasks.count())]:
+        page.locator(f"#sf-task input[value={task}]").check()
+        page.wait_for_timeout(800)  # its fields come from the server
+        found += _on_tab(page, "Edit", options)
+    page.locator(f"#sf-task input[value={chosen}]").check()
+    page.set_viewport_size(before)
+    return found
+
+
 def tabs_of(page: Page) -> list[str]:
     """Return the names of the tabs, in their order."""
     return page.get_by_role("tab").all_inner_texts()
@@ -178,7 +198,7 @@ def main() -> int:
                 for mode in ("light", "dark"):
                     # As Gradio does it.
                     page.evaluate("dark => document.body.classList.toggle('dark', dark)", mode == "dark")
-                    found[look, mode] = findings(page)
+                    found[look, mode] = [*findings(page), *tasks_of_edit(page)]
                 page.close()
         browser.close()
     print(_table(found, tabs))

@@ -11,7 +11,7 @@ import pytest
 from served_studio import Served
 from sfumato.serving.studio.colours import AA
 from sfumato.serving.studio.look import built_in, names
-from studio_axe import CONTRAST, MEASURE, Finding, fill, findings
+from studio_axe import CONTRAST, MEASURE, Finding, fill, findings, tasks_of_edit
 from studio_pages import OpenPage, go_to
 
 MANY = ("Create", "Learn")  # tabs with most of the parts there are, of Gradio's and of our own
@@ -37,6 +37,7 @@ def test_every_tab_can_be_used_by_everybody(open_page: OpenPage, studio: Served)
     page.on("websocket", lambda socket: asked.append(socket.url))
     fill(page)
     assert ours(findings(page)) == []
+    assert ours(tasks_of_edit(page)) == []
     others = [one for one in asked if not one.startswith((studio.url, "data:", "blob:"))]
     assert others == []
     assert len(asked) > 50  # it was counted

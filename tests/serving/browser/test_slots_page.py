@@ -129,6 +129,39 @@ def test_what_draws_is_at_hand_on_edit_and_the_canvas_where_it_is_used(page: Pag
     expect(page.locator("#sf-canvas")).to_be_visible()
 
 
+#: Where what has the focus ends, where the field before the button that draws, and where its row begins.
+EDGES = """() => {
+  const row = document.querySelector("#sf-edit-draw").parentElement;
+  let before = row.previousElementSibling;
+  while (!before.getBoundingClientRect().height) before = before.previousElementSibling;
+  const end = (one) => one.getBoundingClientRect().bottom;
+  return [end(document.activeElement), end(before), row.getBoundingClientRect().top];
+}"""
+
+
+def test_what_draws_covers_nothing_in_a_usual_window_and_never_what_has_the_focus(page: Page) -> None:
+    go_to(page, "Edit")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    canvas = page.locator("#sf-canvas")
+    expect(canvas).to_be_visible()
+    small = canvas.bounding_box()
+    _, before, row = page.evaluate(EDGES)
+    assert before <= row
+    page.set_viewport_size({"width": 1280, "height": 1200})
+    large = canvas.bounding_box()
+    assert small is not None
+    assert large is not None
+    assert large["height"] == small["height"] + 300  # what a larger window has more is for the picture
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.locator("#sf-task").get_by_label("Mix two prompts").click()
+    expect(page.get_by_label("number input for Share of the third prompt")).to_be_visible()
+    page.locator("#sf-edit-prompt textarea").focus()
+    for _ in range(9):  # up to how they are mixed
+        page.keyboard.press("Tab")
+        focused, _, row = page.evaluate(EDGES)
+        assert focused <= row, page.evaluate("document.activeElement.outerHTML")
+
+
 def test_a_look_with_a_mode_of_its_own_is_that_in_every_browser(
     other_studio: Callable[..., AbstractContextManager[Served]], open_page: OpenPage
 ) -> None:

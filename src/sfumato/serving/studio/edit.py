@@ -67,6 +67,8 @@ FORM: Final = (
     *sampling_fields.FORM,
     *finer.FORM,
 )
+#: As high as leaves what else a change of a picture needs in sight with it, from windows of 900 pixels on.
+HEIGHT: Final = "clamp(17rem, calc(100vh - 39rem), 40rem)"
 #: Of the brush: what is painted over is still seen. A stroke is a full mask all the same, and so are several.
 OPACITY: Final = 0.5
 LOOKED_AT: Final = ("task", "canvas", "model", "size", "begin", "control", "annotator")
@@ -82,6 +84,7 @@ def build(desk: Desk, words: Words, look: Look) -> Parts:
             parts["canvas"] = Canvas(
                 label=words("canvas"),
                 type="numpy",
+                height=HEIGHT,
                 image_mode="RGBA",
                 sources=("upload", "clipboard"),
                 brush=gr.Brush(colors=[("#ff3366", OPACITY)], color_mode="fixed", default_size=24),

@@ -59,6 +59,7 @@ a rule for a width: Gradio keeps those to what is inside of this. */
   .label-wrap { align-items: center; }  /* Gradio's arrow is as wide as it is high */
   .label-wrap.open { margin-bottom: 0; }
   /* The canvas: its label, below it the row of buttons, and the tools within it. */
+  #sf-canvas { height: 22rem !important; }
   #sf-canvas .top-panel { top: 27px !important; max-width: 100%; }
   #sf-canvas .top-panel button.icon-button { min-width: 40px; }
   #sf-canvas .toolbar-wrap { top: auto !important; bottom: 8px; transform: none; }

@@ -80,9 +80,12 @@ STYLE: Final = """
 /* What stands by itself begins where panels begin. */
 .hide-container > .html-container { padding: 0 !important; }
 .gr-group .hide-container > .html-container { padding: 10px 12px !important; }
+.gr-group > .styler > .hide-container { background: var(--block-background-fill); }  /* not the gaps' */
 /* The button that draws is at hand however long the form is. */
 .row:has(> #sf-edit-draw) { position: sticky; bottom: 0; z-index: 45; padding: 8px 0;
   background: var(--body-background-fill); }
+/* What has the focus is not behind it (WCAG 2.4.11). */
+html { scroll-padding-block-end: 5rem; }
 /* But for boxes, each of which has fields of its own that it would cover. */
 .column:has(#sf-task input[value=place]:checked) > .row:has(> #sf-edit-draw) { position: static; }
 /* The handle of a slider over two pictures has letters for arrows. */
