@@ -1,6 +1,5 @@
 """A studio that is really served, on a free port of this machine, in a thread of this process."""
 
-import socket
 import threading
 import time
 from collections.abc import Generator
@@ -11,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from sfumato.serving.desk import Desk, open_desk
-from sfumato.serving.server import HERE, Address, application
+from sfumato.serving.server import Address, application, listening_at
 from sfumato.serving.studio.look import Dressed, built_in, names
 from sfumato.settings import Settings
 
@@ -41,8 +40,8 @@ def served_studio(
     """Serve a studio with the data folder of `settings` until the block ends; again with the same folder, it
     is a studio that was closed and opened again.
     """
-    with open_desk(settings) as desk, socket.create_server((HERE, 0)) as listening:
-        address = Address(port=listening.getsockname()[1], password=password)
+    address, (listening,) = listening_at(Address(port=0, password=password))
+    with listening, open_desk(settings) as desk:
         app = application(desk, built_in(names()[0]) if dressed is None else dressed, address)
         quiet = {"log_level": "warning", "access_log": False, "proxy_headers": False}
         server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=1, ws="none", **quiet))

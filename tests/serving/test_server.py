@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gradio.routes import BUILD_PATH_LIB
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -36,6 +37,7 @@ PLACES = (
     "/gradio_api/upload",
     "/sfumato/look",
     "/sfumato/paint",
+    f"/assets/{next(Path(BUILD_PATH_LIB).glob('index-*.js')).name}",
 )
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 Upload = Callable[..., int]
@@ -285,6 +287,8 @@ def test_a_name_with_several_addresses_is_listened_at_in_all_of_them() -> None:
         assert {one.getsockname()[0] for one in sockets} == asked
         assert {one.getsockname()[1] for one in sockets} == {address.port}
         assert address.url == f"http://localhost:{address.port}/"
+        # No half of an answer waits until the other is acknowledged.
+        assert all(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in sockets)
     finally:
         for one in sockets:
             one.close()

@@ -17,6 +17,7 @@ import uvicorn
 from sfumato.errors import InputError, SfumatoError
 from sfumato.serving.cleaning import CleanUploads
 from sfumato.serving.desk import ALONE, Desk
+from sfumato.serving.frontend import Frontend
 from sfumato.serving.guard import Guard
 from sfumato.serving.hosts import bracketed, hosts_of, listened, opened_at, outside_of, split_host
 from sfumato.serving.live import Live
@@ -88,7 +89,7 @@ def application(
     # Parts that somebody added may take files of any kind.
     clean = CleanUploads(live, desk.settings.max_pixels, others=page is not None)
     return Guard(
-        clean,
+        Frontend(clean),
         hosts=hosts_of(names),
         password=address.password,
         alone=alone,
@@ -111,6 +112,9 @@ def listening_at(address: Address) -> tuple[Address, list[socket.socket]]:
             sockets: list[socket.socket] = []
             for family, where in found:
                 one = socket.create_server((where[0], port, *where[2:]), family=family)
+                # asyncio does so only for sockets that name their protocol; with these, the second part
+                # of an answer would wait for a receipt of the first, 40 ms with many clients.
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sockets.append(opened.enter_context(one))
                 port = one.getsockname()[1]
         except OSError as error:
