@@ -152,6 +152,10 @@ def test_what_draws_covers_nothing_in_a_usual_window_and_never_what_has_the_focu
     assert small is not None
     assert large is not None
     assert large["height"] == small["height"] + 300  # what a larger window has more is for the picture
+    page.locator("#sf-task").get_by_label("More around it").click()
+    extended = canvas.bounding_box()
+    assert extended is not None
+    assert extended["height"] == 352  # here it is the frame around it that is worked on
     page.set_viewport_size({"width": 1280, "height": 700})
     page.locator("#sf-task").get_by_label("Mix two prompts").click()
     expect(page.get_by_label("number input for Share of the third prompt")).to_be_visible()

@@ -95,6 +95,8 @@ html { scroll-padding-block-end: 5rem; }
 .column:has(#sf-task input[value=mix]:checked) > #sf-canvas,
 .column:has(#sf-task input[value=place]:checked):not(:has(#sf-begin input:checked)) > #sf-canvas {
   display: none; }
+/* Where it is only looked at, what is done with it is to be in sight too. */
+.column:has(#sf-task input:is([value=extend], [value=follow]):checked) > #sf-canvas { max-height: 22rem; }
 /* What stops something stands out while there is something. */
 [role=tabpanel]:not(:has(.sf-bar)) .row > button.stop.lg { background: none; box-shadow: none;
   color: var(--body-text-color); border: 1px solid var(--border-color-primary); }
