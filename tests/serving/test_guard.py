@@ -307,3 +307,21 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
 def test_a_body_that_is_too_long_is_refused_while_it_is_read() -> None:
     guard = Guard(inside, max_body=1000)
     assert ask("/gradio_api/queue/join", "POST", guard=guard, body=(b"x" * 600, b"x" * 600))[0] == 413
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_goes_wrong_after_an_answer_is_told_and_leaves_the_connection(
+    whole: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await send({"type": "http.response.body", "body": b"wrong", "more_body": not whole})
+        raise KeyError(99999)
+
+    if whole:
+        assert ask("/config", guard=Guard(failing))[::2] == (500, b"wrong")
+        assert "/config" in caplog.text
+        assert "KeyError: 99999" in caplog.text
+    else:  # half an answer ends with its connection, or nobody knew that it is half
+        with pytest.raises(KeyError):
+            ask("/config", guard=Guard(failing))

@@ -9,6 +9,7 @@ nothing at all is answered without it.
 import base64
 import hmac
 import json
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -25,6 +26,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_LOG: Final = logging.getLogger("sfumato.studio")
 VISITOR: Final = "sfumato-visitor"  # the cookie that tells visitors apart
 MAX_BODY: Final = 64 * 2**20  # bytes of one request
 USER: Final = "sfumato"
@@ -91,7 +93,11 @@ class Guard:
         heard = [one for one in scope["headers"] if not one[0].lower().startswith(_HEARSAY)]
         scope = {**scope, "headers": heard, "state": {**scope.get("state", {}), "visitor": visitor}}
 
+        answered = False
+
         async def answer(message: Message) -> None:
+            nonlocal answered
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 kept = [one for one in message.get("headers", ()) if one[0].lower() not in _NAMES]
                 more = [*_framed(self.frames)]
@@ -109,6 +115,12 @@ class Guard:
             await self.inner(scope, limited, answer)
         except Refusal as refusal:  # a body that turned out too long, or to ask for something to be fetched
             await _refuse(scope, refusal, send)
+        except Exception:
+            if not answered:
+                raise
+            # The whole of an answer says that it went wrong. The server would close the connection, on which
+            # the next request may be on its way.
+            _LOG.exception("What answers %s went wrong", scope["path"])
 
     def _check(self, scope: Scope, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
