@@ -89,3 +89,17 @@ def kept(page: Page) -> None:
     page.evaluate(
         "() => new Promise((done) => setTimeout(() => requestIdleCallback(() => setTimeout(done))))"
     )
+
+
+def type_in(page: Page, field: str, text: str) -> None:
+    """Type `text` into a field of a fold that was just opened.
+
+    Gradio puts such a field on the page only then, and sets what is in it some milliseconds after it can be
+    seen: no person types in between, but a test does, and what it typed is gone (1 of 24 times).
+    """
+    for _ in range(10):
+        page.fill(field, text)
+        page.wait_for_timeout(100)
+        if page.input_value(field) == text:
+            return
+    raise AssertionError(f"{field} does not keep what is typed")

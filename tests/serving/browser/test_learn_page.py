@@ -15,7 +15,7 @@ from sfumato.serving.desk import ALONE
 from sfumato.serving.studio.learn_forms import EXAMPLES, Learn, recipe_of_learn
 from sfumato.serving.studio.learn_kept import KeptLesson
 from sfumato.serving.studio.traces import Traces
-from studio_pages import WAIT, go_to
+from studio_pages import WAIT, go_to, type_in
 from tiny_studio import followed
 
 GRAVE = ("serious", "critical")
@@ -142,13 +142,13 @@ def test_the_format_that_was_chosen_is_remembered(lesson: Page) -> None:
 
 def test_experiments_and_files(lesson: Page) -> None:
     lesson.get_by_role("button", name="Put two side by side").click()
-    lesson.fill("#sf-learn-other textarea", "a rabbit")
+    type_in(lesson, "#sf-learn-other textarea", "a rabbit")
     lesson.click("#sf-learn-compare-go")
     expect(lesson.locator("#sf-learn-compare h3")).to_have_text(
         [re.compile(re.escape(EVIL)), "a rabbit"], timeout=WAIT
     )
     lesson.get_by_role("button", name="Mix two prompts").click()
-    lesson.fill("#sf-learn-mix-other textarea", "a rabbit")
+    type_in(lesson, "#sf-learn-mix-other textarea", "a rabbit")
     lesson.keyboard.press("Control+Enter")  # draws what is nearest
     mix = lesson.locator("#sf-learn-mix input[type=range]")
     expect(mix).to_have_attribute("aria-valuetext", "50 % of “a rabbit”", timeout=WAIT)
@@ -189,14 +189,14 @@ def test_a_lesson_is_taken_up_after_a_reload(lesson: Page, request: pytest.Fixtu
 
 def test_what_was_tried_out_is_there_after_a_reload(lesson: Page) -> None:
     lesson.get_by_role("button", name="Begin with this picture").click()
-    lesson.fill("#sf-learn-begin-prompt textarea", "a rabbit")
+    type_in(lesson, "#sf-learn-begin-prompt textarea", "a rabbit")
     lesson.click("#sf-learn-begin-go")
     begun = lesson.locator("#sf-learn-begin input[type=range][aria-valuetext]")
     expect(begun).to_have_attribute("aria-valuetext", "step 9 of 20", timeout=WAIT)
     # One that is under way when the page goes.
     lesson.get_by_role("button", name="Put two side by side").click()
     lesson.get_by_label("number of steps").check()
-    lesson.fill("#sf-learn-other textarea", "4")
+    type_in(lesson, "#sf-learn-other textarea", "4")
     lesson.click("#sf-learn-compare-go")
     expect(lesson.locator("#sf-learn-compare .sf-line, #sf-learn-compare h3").first).to_be_visible()
     lesson.reload()
