@@ -21,7 +21,7 @@ PROMPTS = (
     "a house in the snow at night",
     "watercolour of a rose",
     "two penguins on a blue background",
-    "a dog next to a cat in a meadow",
+    "a frog and a rabbit on a beach at night",
     "pixel art of a dragon in a city",
     "an owl in a forest at night",
     "a sailboat on the sea at sunset",

@@ -51,6 +51,7 @@ def test_shipped_recipes_load_and_round_trip(path: Path) -> None:
         "edges-more",
         "hybrids",
         "hybrids-more",
+        "hybrids-pairs",
     )  # named for what it learns
     assert from_toml(to_toml(recipe), TrainRecipe) == recipe
     assert from_json(to_json(recipe), TrainRecipe) == recipe
