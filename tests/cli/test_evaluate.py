@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ def test_a_table_and_a_sheet(sfumato: Any, judge: Path, here: Path) -> None:
     ran = sfumato("evaluate", "tiny", "--scenes", "4", "--steps", "1", "--judge", judge)
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
-    assert lines[0].split() == ["WHAT", "ASKED", "SCORE", "95", "%", "INTERVAL", "N", "REAL", "PICTURES"]
+    heads = ["WHAT", "ASKED", "SCORE", "95 % INTERVAL", "N", "REAL PICTURES", "AUTOENCODED"]
+    assert re.split(r"  +", lines[0].strip()) == heads
     assert any(line.startswith("speed") for line in lines)
     assert lines[-1] == "pictures: evaluation-tiny.png"
     assert "The judge names" in ran.err

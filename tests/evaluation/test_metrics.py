@@ -13,10 +13,18 @@ from sfumato.evaluation.metrics import (
     frechet_distance,
     gaussian_frechet,
     mean_distance,
+    mean_of,
     rate,
     relative_spread,
     wilson,
 )
+
+
+def test_a_mean_of_one_says_nothing_of_its_interval() -> None:
+    alone = mean_of(np.array([3.0]))
+    assert (alone.low, alone.value, alone.high, alone.n) == (3.0, 3.0, 3.0, 1)
+    many = mean_of(np.arange(100.0))
+    assert many.low == pytest.approx(49.5 - 1.96 * np.std(np.arange(100), ddof=1) / 10, abs=0.01)
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 10), (5, 10), (81, 263), (15, 148), (156, 156), (1, 1)])

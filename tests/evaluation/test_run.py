@@ -61,6 +61,11 @@ def test_events_are_the_start_then_every_picture_then_the_report(judge: Path) ->
     for score in report.scores:
         assert score.ceiling is not None
         assert score.ceiling.n == score.share.n
+        assert score.rebuilt is not None
+        assert score.rebuilt.n == score.share.n
+    assert report.psnr is not None
+    assert report.psnr.n == 16
+    assert 0 < report.psnr.low < report.psnr.value < report.psnr.high < 60
     assert draw_grid(report.samples).width > 1000
 
 

@@ -59,8 +59,9 @@ def evaluate(
 
     Draws captioned scenes and has them judged: are object, background and style as the prompt said; are
     both objects of a pair there; and the same for combinations that training never showed. Every score
-    comes with its sample size, a 95 % interval, and what the judge makes of real pictures. Prints a table,
-    and the path of a sheet of pictures.
+    comes with its sample size, a 95 % interval, and what the judge makes of real pictures, as they are and
+    after the model's autoencoder, which limits what it can draw. Prints a table, and the path of a sheet of
+    pictures.
     """
     settings = flags.settings_with(backend, precision, offload, storage)
     from sfumato.cli.recipes import with_flags

@@ -15,7 +15,7 @@ from sfumato.recipe.image import Recipe
 from sfumato.recipe.numbers import whole
 from sfumato.settings import Settings
 
-HEADER = ("WHAT", "ASKED", "SCORE", "95 % INTERVAL", "N", "REAL PICTURES")
+HEADER = ("WHAT", "ASKED", "SCORE", "95 % INTERVAL", "N", "REAL PICTURES", "AUTOENCODED")
 
 
 def score(

@@ -41,6 +41,13 @@ def wilson(right: int, n: int) -> Measure:
     return Measure(share, 0.0 if right == 0 else centre - half, 1.0 if right == n else centre + half, n)
 
 
+def mean_of(values: NDArray[np.floating]) -> Measure:
+    """Return the mean of `values (N,)` with its normal interval, which one value alone does not have."""
+    mean = float(values.mean())
+    half = Z * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return Measure(mean, mean - half, mean + half, len(values))
+
+
 def gaussian_frechet(mean_a: Matrix, cov_a: Matrix, mean_b: Matrix, cov_b: Matrix) -> float:
     """Return the squared Fréchet distance of two Gaussians: |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)).
 

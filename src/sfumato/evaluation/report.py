@@ -35,11 +35,14 @@ _STORED_NAMES: Final = {OBJECT: "objects", BACKGROUND: "background", TIME: "time
 
 @dataclass(frozen=True)
 class Judgement:
-    """One picture's answers, and those on a real render of the same scene (empty without the font)."""
+    """One picture's answers, those on a real render of the same scene, and those on that render `rebuilt` by
+    the model's autoencoder (both empty without the font).
+    """
 
     asked: Asked
     answers: tuple[Answer, ...]
     real: tuple[Answer, ...]
+    rebuilt: tuple[Answer, ...]
 
     @property
     def right(self) -> bool:
@@ -80,14 +83,16 @@ class Setup:
 class Score:
     """The share of pictures of which a question was answered as the prompt said.
 
-    `ceiling` is the judge's own share on real renders of the same scenes, `stored_ceiling` the accuracy in
-    the judge's file where real renders could not be drawn; None where it has none.
+    `ceiling` is the judge's own share on real renders of the same scenes, `rebuilt` that on the same renders
+    after the model's autoencoder, `stored_ceiling` the accuracy in the judge's file where real renders could
+    not be drawn; None where it has none.
     """
 
     label: str
     question: str
     share: Measure
     ceiling: Measure | None
+    rebuilt: Measure | None
     stored_ceiling: float | None
 
 
@@ -97,7 +102,8 @@ class Report:
 
     `frechet` is the squared Fréchet distance in the judge's features between generated pictures and real
     renders of the same scenes, `frechet_floor` that between two sets of real renders; `diversity` the
-    spread of one prompt's pictures relative to real ones. They are None when the emoji font is missing.
+    spread of one prompt's pictures relative to real ones; `psnr`, in dB, what the autoencoder leaves of real
+    renders, the mean over pictures. They are None when the emoji font is missing.
     `speed` is pictures per second, one at a time. `samples` are the first pictures of every section,
     unchosen.
     """
@@ -107,6 +113,7 @@ class Report:
     frechet: Measure | None
     frechet_floor: Measure | None
     diversity: Measure | None
+    psnr: Measure | None
     speed: Measure
     notes: tuple[str, ...]
     judgements: tuple[Judgement, ...]
@@ -115,7 +122,9 @@ class Report:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line of the table, as text; `interval` is the 95 % one, `ceiling` what real pictures get."""
+    """One line of the table, as text; `interval` is the 95 % one, `ceiling` what real pictures get, `rebuilt`
+    what they get after the model's autoencoder.
+    """
 
     label: str
     question: str
@@ -123,6 +132,7 @@ class TableRow:
     interval: str
     n: int
     ceiling: str
+    rebuilt: str
 
 
 def score(judgements: Sequence[Judgement], stored: dict[str, float]) -> tuple[Score, ...]:
@@ -137,8 +147,9 @@ def score(judgements: Sequence[Judgement], stored: dict[str, float]) -> tuple[Sc
         if share is None:
             continue
         ceiling = _share([answer for one in chosen for answer in one.real], question)
+        rebuilt = _share([answer for one in chosen for answer in one.rebuilt], question)
         known = stored.get(_STORED_NAMES.get(question, "")) if ceiling is None else None
-        scores.append(Score(label, question, share, ceiling, known))
+        scores.append(Score(label, question, share, ceiling, rebuilt, known))
     return tuple(scores)
 
 
@@ -152,18 +163,20 @@ def table_rows(report: Report) -> tuple[TableRow, ...]:
             f"{100 * one.share.low:.1f} to {100 * one.share.high:.1f} %",
             one.share.n,
             _ceiling(one),
+            "" if one.rebuilt is None else f"{100 * one.rebuilt.value:.1f} %",
         )
         for one in report.scores
     ]
     for label, question, measure, best in (
         ("Fréchet distance, judge's features", "lower is better", report.frechet, report.frechet_floor),
         ("diversity between seeds", "real pictures: 1", report.diversity, None),
+        ("autoencoder on real pictures", "PSNR in dB", report.psnr, None),
         ("speed", "pictures per second", report.speed, None),
     ):
         if measure is not None:
             interval = f"{measure.low:.3g} to {measure.high:.3g}"
             ceiling = "" if best is None else f"{best.value:.3g}"
-            rows.append(TableRow(label, question, f"{measure.value:.3g}", interval, measure.n, ceiling))
+            rows.append(TableRow(label, question, f"{measure.value:.3g}", interval, measure.n, ceiling, ""))
     return tuple(rows)
 
 
@@ -176,6 +189,7 @@ def to_json(report: Report) -> str:
         "frechet": report.frechet,
         "frechet_floor": report.frechet_floor,
         "diversity": report.diversity,
+        "psnr": report.psnr,
         "speed": report.speed,
     }
     data = {

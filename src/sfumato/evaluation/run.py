@@ -15,8 +15,9 @@ from sfumato.engine.events import Done, Picture
 from sfumato.engine.run import draw
 from sfumato.errors import InputError, MissingExtraError, RecipeError
 from sfumato.evaluation.judging import answers
-from sfumato.evaluation.metrics import Measure, frechet, rate, relative_spread
+from sfumato.evaluation.metrics import Measure, frechet, mean_of, rate, relative_spread
 from sfumato.evaluation.prompts import FULL, Asked, Budget, ask
+from sfumato.evaluation.rebuilding import psnr, round_trip
 from sfumato.evaluation.report import Judgement, Report, Sample, Setup, score
 from sfumato.models.bundle import ModelBundle
 from sfumato.models.load import find_model, load
@@ -44,7 +45,8 @@ NOTES: Final = (
 )
 NO_FONT: Final = (
     "The emoji font was not found, so no real pictures were drawn: the ceilings are those stored in the "
-    "judge's file (single objects of its own test); Fréchet distance and diversity are left out."
+    "judge's file (single objects of its own test); Fréchet distance, diversity and what the "
+    "autoencoder leaves of them are missing."
 )
 
 
@@ -72,11 +74,14 @@ EvaluationEvent: TypeAlias = EvaluationStarted | Judged | Report
 
 @dataclass(frozen=True, eq=False)
 class _Marked:
-    """What is kept of a picture. `real` are the features of two real renders (none without a font)."""
+    """What is kept of a picture. `real` are the features of two real renders, `psnr` what the autoencoder
+    leaves of the first, in dB (none without a font).
+    """
 
     judgement: Judgement
     features: Features
     real: tuple[Features, ...]
+    psnr: float | None
     seconds: float
 
 
@@ -122,7 +127,7 @@ def evaluate(
     samples: list[Sample] = []
     for one in asked:
         pixels, seconds = _draw(one, resolved, bundle)
-        mark = _mark(one, pixels, seconds, network, drawn_with, resolved.seed)
+        mark = _mark(one, pixels, seconds, network, drawn_with, resolved.seed, bundle)
         marked.append(mark)
         sample = Sample(mark.judgement, pixels)
         yield Judged(sample, len(marked), len(asked), seconds)
@@ -135,6 +140,7 @@ def evaluate(
         frechet=distance,
         frechet_floor=floor,
         diversity=diversity,
+        psnr=_kept([mark for mark in marked if mark.judgement.asked.section != "diversity"]),
         speed=_speed(marked),
         notes=notes,
         judgements=tuple(mark.judgement for mark in marked),
@@ -215,16 +221,25 @@ def _draw(one: Asked, template: Resolved, bundle: ModelBundle) -> tuple[NDArray[
 
 
 def _mark(
-    one: Asked, pixels: NDArray[np.uint8], seconds: float, judge: "Judge", font: Path | None, seed: int
+    one: Asked,
+    pixels: NDArray[np.uint8],
+    seconds: float,
+    judge: "Judge",
+    font: Path | None,
+    seed: int,
+    bundle: ModelBundle,
 ) -> _Marked:
     verdict = judge(pixels[None])
     given = answers(one.scene, verdict)
     if font is None:
-        return _Marked(Judgement(one, given, ()), verdict.features[0], (), seconds)
+        return _Marked(Judgement(one, given, (), ()), verdict.features[0], (), None, seconds)
     # Two sets of real pictures: one to compare with, and one to tell how far two real sets are apart.
-    real = judge(np.stack([_render(one, font, seed, take) for take in (1, 2)]))
-    judgement = Judgement(one, given, answers(one.scene, real))
-    return _Marked(judgement, verdict.features[0], tuple(real.features), seconds)
+    first, second = (_render(one, font, seed, take) for take in (1, 2))
+    rebuilt = round_trip(bundle, first)
+    real = judge(np.stack([first, second, rebuilt]))
+    judgement = Judgement(one, given, answers(one.scene, real), answers(one.scene, real, row=2))
+    features = tuple(real.features[:2])
+    return _Marked(judgement, verdict.features[0], features, psnr(rebuilt, first), seconds)
 
 
 def _render(one: Asked, font: Path, seed: int, take: int) -> NDArray[np.uint8]:
@@ -249,6 +264,12 @@ def _compared(marked: Sequence[_Marked], seed: int) -> tuple[Measure | None, Mea
     drawn = [np.stack([mark.features for mark in group]) for group in groups.values()]
     real = [np.stack([mark.real[0] for mark in group]) for group in groups.values()]
     return distance, floor, relative_spread(drawn, real, seed)
+
+
+def _kept(marked: Sequence[_Marked]) -> Measure | None:
+    """Return the mean PSNR of what the autoencoder leaves of real renders; None without them."""
+    levels = [mark.psnr for mark in marked if mark.psnr is not None]
+    return mean_of(np.array(levels)) if levels else None
 
 
 def _speed(marked: Sequence[_Marked]) -> Measure:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sfumato.evaluation.edits.figures import figures_of, mean_of, percentile_of, ratio_of
+from sfumato.evaluation.edits.figures import figures_of, percentile_of, ratio_of
 from sfumato.evaluation.edits.task import Case, Row
 from sfumato.evaluation.metrics import wilson
 
@@ -42,13 +42,6 @@ def test_halves_of_a_share_have_the_interval_of_a_mean() -> None:
     measure = figures_of([Row("singles", "singles")], [case(singles=one) for one in (0.5, 1, 0.5)])[0].measure
     assert measure.value == pytest.approx(2 / 3)
     assert measure != wilson(2, 3)
-
-
-def test_a_mean_of_one_says_nothing_of_its_interval() -> None:
-    alone = mean_of(np.array([3.0]))
-    assert (alone.low, alone.value, alone.high, alone.n) == (3.0, 3.0, 3.0, 1)
-    many = mean_of(np.arange(100.0))
-    assert many.low == pytest.approx(49.5 - 1.96 * np.std(np.arange(100), ddof=1) / 10, abs=0.01)
 
 
 def test_a_percentile_is_that_of_the_values() -> None:

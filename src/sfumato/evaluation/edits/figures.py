@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.evaluation.edits.task import Case, Row
-from sfumato.evaluation.metrics import Measure, Z, wilson
+from sfumato.evaluation.metrics import Measure, mean_of, wilson
 
 PERCENTILE: Final = 95.0
 _RESAMPLES: Final = 2000
@@ -44,13 +44,6 @@ def figures_of(rows: Sequence[Row], cases: Sequence[Case]) -> tuple[Figure, ...]
             ratio = ratio_of(values, against) if row.ratio else None
         figures.append(Figure(row, _measured(row, values), beside, ratio))
     return tuple(figures)
-
-
-def mean_of(values: Values) -> Measure:
-    """Return the mean of `values (N,)` with its normal interval, which one value alone does not have."""
-    mean = float(values.mean())
-    half = Z * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return Measure(mean, mean - half, mean + half, len(values))
 
 
 def percentile_of(values: Values) -> Measure:
